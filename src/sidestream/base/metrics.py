@@ -1,0 +1,36 @@
+"""Counters and histograms for Prometheus, one registry a process."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)  # seconds
+
+
+class Metrics:
+    """The process's metrics. Made once by `app` and handed down, so that two servers in a test do not share."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.calls_live = Gauge("sidestream_calls_live", "Calls that have not ended", registry=self.registry)
+        self.calls_total = Counter(
+            "sidestream_calls_total", "Calls that ended", ["direction", "status"], registry=self.registry
+        )
+        self.siprecs_live = Gauge("sidestream_siprecs_live", "Siprecs in progress", registry=self.registry)
+        self.siprecs_total = Counter(
+            "sidestream_siprecs_total", "Siprecs that ended, by terminal event", ["event"], registry=self.registry
+        )
+        self.siprec_setup = Histogram(
+            "sidestream_siprec_setup_seconds",
+            "INVITE to the SRS until its 200 OK",
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.webhooks_total = Counter(
+            "sidestream_webhooks_total",
+            "Outgoing HTTP requests, by outcome",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """The registry in Prometheus' text format."""
+        return generate_latest(self.registry)

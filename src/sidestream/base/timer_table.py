@@ -1,0 +1,56 @@
+"""The one place that holds a core's deadlines."""
+
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class TimerTable(Generic[K]):
+    """Deadlines by key, in monotonic seconds. Setting a key again moves its deadline.
+
+    Stopped and moved deadlines stay in the heap until they surface, so every operation is O(log n) amortised.
+    """
+
+    def __init__(self) -> None:
+        self._deadline: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._count = 0
+
+    def set(self, key: K, deadline: float) -> None:
+        """Arm `key`, replacing its earlier deadline."""
+        self._deadline[key] = deadline
+        self._count += 1
+        heapq.heappush(self._heap, (deadline, self._count, key))
+
+    def stop(self, key: K) -> None:
+        """Disarm `key`; no harm if it is not armed."""
+        self._deadline.pop(key, None)
+
+    def is_armed(self, key: K) -> bool:
+        return key in self._deadline
+
+    def next(self) -> float | None:
+        """The earliest deadline, or None when nothing is armed."""
+        while self._heap:
+            deadline, _, key = self._heap[0]
+            if self._deadline.get(key) == deadline:
+                return deadline
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self, now: float) -> K | None:
+        """Disarm and return one key whose deadline is not after `now`, earliest first; None when none is due.
+
+        Call it in a loop: a key's handler may arm or stop others.
+        """
+        deadline = self.next()
+        if deadline is None or deadline > now:
+            return None
+        _, _, key = heapq.heappop(self._heap)
+        del self._deadline[key]
+        return key
+
+    def __len__(self) -> int:
+        return len(self._deadline)

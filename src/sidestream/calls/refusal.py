@@ -1,0 +1,14 @@
+"""A request that the platform refuses: what the API answers and the debugger records."""
+
+
+class Refusal(Exception):
+    """Policy or bad input. `status` is the HTTP status, `code` the catalogue code, `message` is for the caller."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(status, code, message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

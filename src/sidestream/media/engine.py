@@ -1,0 +1,275 @@
+"""What a media engine can do, in the control side's words.
+
+The vocabulary is that of docs/topics/media-protocol.md: a *session* holds a call's media; an *endpoint* is a local
+RTP/RTCP port pair with a remote; a *route* relays what one endpoint receives to another; a *fork* copies one side of an
+endpoint to an SRS from a port pair of its own; a *player* sends a file into an endpoint; a *recorder* writes what an
+endpoint receives to a file. Names of sessions are unique in the engine, all others within their session.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Side(StrEnum):
+    """Which audio of an endpoint a fork copies, seen from the platform."""
+
+    INBOUND = "inbound"  # what the endpoint receives from its remote
+    OUTBOUND = "outbound"  # what is sent to its remote: relayed and played
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address literal and a UDP port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPorts:
+    """Where an endpoint or fork receives: the host to advertise in SDP, an even RTP port and the RTCP port above it."""
+
+    host: str
+    rtp: int
+    rtcp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One payload type of an m-line: `Format(0, "PCMU", 8000)`. `encoding` is upper case."""
+
+    payload_type: int
+    encoding: str
+    clock_rate: int
+    channels: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatistics:
+    packets_received: int
+    octets_received: int
+    packets_sent: int
+    octets_sent: int
+    lost: int  # RFC 3550 §6.4.1 cumulative loss of what was received
+    jitter_ms: float
+    strays: int  # packets from an unexpected source, dropped
+
+
+@dataclass(frozen=True, slots=True)
+class ForkStatistics:
+    packets_sent: int
+    octets_sent: int
+    send_errors: int
+    first_packet_ns: int | None  # wall clock, ns since 1970, at which the first packet left; None before that
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStatistics:
+    path: str
+    packets: int
+    lost: int
+    duplicates: int
+    late: int
+    samples: int  # length of the file, at 8000 Hz
+    first_sample_ns: int | None  # wall clock of the file's first sample; None while nothing was received
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    endpoints: dict[str, EndpointStatistics]
+    forks: dict[str, ForkStatistics]
+    recorders: dict[str, RecorderStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """Totals of the process. Latency is kernel arrival to send call, over all relayed packets, in microseconds."""
+
+    sessions: int
+    packets_relayed: int
+    packets_forked: int
+    latency_p50_us: float
+    latency_p99_us: float
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """The first RTP packet of an endpoint arrived."""
+
+    session: str
+    endpoint: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """An endpoint's remote was learned from, or moved to, the source of its packets (symmetric RTP, RFC 4961)."""
+
+    session: str
+    endpoint: str
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceTimeout:
+    """An endpoint that may receive has received nothing for the engine's silence time."""
+
+    session: str
+    endpoint: str
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """A telephone-event (RFC 4733) ended on an endpoint; reported once for its repeated end packets."""
+
+    session: str
+    endpoint: str
+    digit: str  # 0-9 * # A-D
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SsrcChanged:
+    session: str
+    endpoint: str
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The remote of an endpoint or fork answered with ICMP unreachable. At most one a second for each."""
+
+    session: str
+    name: str  # the endpoint or fork
+
+
+@dataclass(frozen=True, slots=True)
+class ForkStarted:
+    """The first packet of a fork left after it became active."""
+
+    session: str
+    fork: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerEnded:
+    session: str
+    player: str
+    completed: bool  # False when it was stopped or its endpoint closed
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost:
+    """The engine's process or socket is gone and every session with it. Made by the client, not by the engine."""
+
+    session: str
+    reason: str
+
+
+MediaEvent = (
+    FirstPacket | Latched | SilenceTimeout | Dtmf | SsrcChanged | Unreachable | ForkStarted | PlayerEnded | EngineLost
+)
+
+
+class MediaEngineError(Exception):
+    """The engine refused a command or cannot be reached. `code` is one of the protocol's error codes."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class MediaEngine(Protocol):
+    """A media engine. Every command may raise `MediaEngineError`; closing what is already closed raises nothing."""
+
+    async def open_session(self, session: str) -> None:
+        """Create a session; opening an open one changes nothing."""
+        ...
+
+    async def close_session(self, session: str) -> SessionStatistics:
+        """Close a session with everything in it; its ports cool down. Returns the final statistics."""
+        ...
+
+    async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
+        """Allocate a port pair. It receives at once but relays nothing until configured."""
+        ...
+
+    async def configure_endpoint(
+        self,
+        session: str,
+        endpoint: str,
+        *,
+        remote: Address | None,
+        remote_rtcp: Address | None = None,
+        formats: tuple[Format, ...] = (),
+        latch: bool = True,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """Set what offer/answer agreed. `remote_rtcp` defaults to the RTP port + 1. May be repeated (re-INVITE).
+
+        `latch`: the first valid RTP source becomes the remote. `send`, `receive`: the direction, as seen from us.
+        """
+        ...
+
+    async def close_endpoint(self, session: str, endpoint: str) -> None: ...
+
+    async def set_route(self, session: str, source: str, sink: str | None) -> None:
+        """Relay RTP and RTCP received on `source` to the remote of `sink`; None cuts the relay. One sink a source."""
+        ...
+
+    async def open_fork(
+        self, session: str, fork: str, *, endpoint: str, side: Side, cname: str, interface: str = "default"
+    ) -> LocalPorts:
+        """Allocate a fork's port pair. Nothing is sent until it is configured active."""
+        ...
+
+    async def configure_fork(
+        self,
+        session: str,
+        fork: str,
+        *,
+        remote: Address | None,
+        remote_rtcp: Address | None = None,
+        active: bool,
+        formats: tuple[Format, ...] = (),
+    ) -> None:
+        """Point a fork at the SRS, pause (`active=False`) or resume it. Only payload types in `formats` are sent."""
+        ...
+
+    async def close_fork(self, session: str, fork: str) -> ForkStatistics: ...
+
+    async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
+        """Send a WAV file (8 kHz mono, 16-bit PCM, A-law or mu-law) into an endpoint, every 20 ms, `loops` times.
+
+        `loops=0` repeats until stopped. The endpoint's first G.711 format is used. Ends with `PlayerEnded`.
+        """
+        ...
+
+    async def stop_player(self, session: str, player: str) -> None: ...
+
+    async def open_recorder(self, session: str, recorder: str, *, endpoint: str, path: str) -> None:
+        """Write what `endpoint` receives to `path`: WAV, 8 kHz mono 16-bit, gaps filled with silence in real time."""
+        ...
+
+    async def close_recorder(self, session: str, recorder: str) -> RecorderStatistics: ...
+
+    async def session_statistics(self, session: str) -> SessionStatistics: ...
+
+    async def engine_statistics(self) -> EngineStatistics: ...
+
+    async def list_sessions(self) -> list[str]: ...
+
+    def subscribe(self, session: str, sink: Callable[[MediaEvent], None]) -> None:
+        """Hand this session's events to `sink`, on the event loop. One sink a session; closing ends it."""
+        ...

@@ -1,0 +1,30 @@
+"""What recording asks of a store. `storage` implements it; `app` hands it in."""
+
+from datetime import datetime
+from typing import Protocol
+
+from sidestream.recording.siprec import Siprec
+
+
+class SiprecStore(Protocol):
+    """Siprecs. `save` queues and returns; reads see everything saved before."""
+
+    def save(self, siprec: Siprec) -> None:
+        """Insert or replace by SID. The record is copied before this returns."""
+        ...
+
+    async def fetch(self, account_sid: str, call_sid: str, sid: str) -> Siprec | None: ...
+
+    async def find_by_name(self, account_sid: str, call_sid: str, name: str) -> Siprec | None:
+        """The in-progress Siprec of that name, else the latest with it (twilio contract 11.7)."""
+        ...
+
+    async def find(self, account_sid: str, call_sid: str, *, offset: int, limit: int) -> list[Siprec]:
+        """Newest first."""
+        ...
+
+    async def stop_unfinished(self, at: datetime) -> int:
+        """Mark every Siprec in progress as stopped at `at` by `error`; for a start after a crash. Returns how many."""
+        ...
+
+    async def flush(self) -> None: ...
