@@ -1,0 +1,69 @@
+"""Answers that we give ourselves (RFC 3264 §6), and what an offer or answer means for us."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.formats import Format
+from sidestream.sdp.lines import Origin
+from sidestream.sdp.media import MediaDescription
+from sidestream.sdp.offer import AudioLine, media_of, session_lines
+from sidestream.sdp.session import SessionDescription
+
+
+def usable_lines(description: SessionDescription) -> tuple[int, ...]:
+    """The indices of the m-lines that this platform can carry: audio by RTP/AVP with a port."""
+    return tuple(index for index, media in enumerate(description.media) if media.is_rtp_audio)
+
+
+def answer(
+    offered: SessionDescription,
+    *,
+    host: str,
+    ports: Mapping[int, int],
+    formats: Sequence[Format],
+    direction: Direction,
+    origin: Origin,
+    name: str = "Sidestream",
+) -> SessionDescription | None:
+    """Our answer, or None when no line can be accepted (the caller refuses with 488).
+
+    `ports`: m-line index → our RTP port; a line without one is refused. `direction` is what we want; each line gets as
+    much of it as its offer allows. Codecs keep the offer's order and payload types. Labels are echoed.
+    """
+    accepted = [_line(offered, index, ports, formats, direction) for index in range(len(offered.media))]
+    if all(media.is_refused for media in accepted):
+        return None
+    return SessionDescription(session_lines(host, origin, name), tuple(accepted))
+
+
+def agreed_formats(offered: MediaDescription, supported: Sequence[Format]) -> tuple[Format, ...]:
+    """Those formats of an m-line that we support, in its order and with its payload types; () without a real codec.
+
+    RFC 3264 §6.1: payload types of the offer are kept, so that both directions use one number.
+    """
+    agreed = []
+    for format_ in offered.rtpmaps():
+        for ours in supported:
+            if format_.is_same_codec(ours):
+                agreed.append(replace(format_, fmtp=ours.fmtp))
+                break
+    return tuple(agreed) if any(format_.is_audio_codec for format_ in agreed) else ()
+
+
+def is_held(description: SessionDescription, index: int) -> bool:
+    """Whether its describer asks us to send nothing on this line, by direction or by the address 0.0.0.0."""
+    return not description.direction(index).receives
+
+
+def _line(
+    offered: SessionDescription, index: int, ports: Mapping[int, int], formats: Sequence[Format], direction: Direction
+) -> MediaDescription:
+    media = offered.media[index]
+    agreed = agreed_formats(media, formats) if media.is_rtp_audio and index in ports else ()
+    # RFC 3264 §6: the answer has every m-line of the offer, in order; port 0 refuses.
+    if not agreed:
+        return media.refused()
+    # RFC 3264 §6.1: sendonly is answered recvonly or inactive, recvonly by sendonly or inactive.
+    allowed = direction.within(offered.direction(index).reversed)
+    return media_of(AudioLine(ports[index], agreed, allowed, media.label))

@@ -1,0 +1,99 @@
+"""The lines of a session description and the values that some of them hold (RFC 8866 §5)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.error import SdpError
+
+HOLD_ADDRESSES = frozenset({"0.0.0.0", "::"})  # RFC 3264 §8.4: the older way to say "send me nothing"
+
+DIRECTION_NAMES = frozenset(direction.value for direction in Direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`kind=value`. Attributes stay whole: `Line("a", "ptime:20")`."""
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.value}"
+
+    @property
+    def attribute_name(self) -> str | None:
+        """`ptime` of `a=ptime:20`; None for a line that is no attribute."""
+        return self.value.partition(":")[0] if self.kind == "a" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The `o=` line, RFC 8866 §5.2. `address` names who made the session; media never go there."""
+
+    username: str
+    session_id: int
+    version: int
+    address: str
+
+    @classmethod
+    def parse(cls, value: str, line: int = 0) -> "Origin":
+        fields = value.split()
+        numbers_fit = len(fields) == 6 and all(f.isascii() and f.isdigit() and len(f) <= 20 for f in fields[1:3])
+        if not numbers_fit:
+            raise SdpError(f"malformed o= line {value[:80]!r}", line=line)
+        return cls(fields[0], int(fields[1]), int(fields[2]), fields[5])
+
+    def __str__(self) -> str:
+        return f"{self.username} {self.session_id} {self.version} IN {address_type(self.address)} {self.address}"
+
+    def with_version(self, version: int) -> "Origin":
+        return replace(self, version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The `c=` line, RFC 8866 §5.7, without the TTL of a multicast address."""
+
+    address: str
+
+    @classmethod
+    def parse(cls, value: str, line: int = 0) -> "Connection":
+        fields = value.split()
+        if len(fields) != 3 or fields[0].upper() != "IN":
+            raise SdpError(f"malformed c= line {value[:80]!r}", line=line)
+        return cls(fields[2].partition("/")[0])
+
+    def __str__(self) -> str:
+        return f"IN {address_type(self.address)} {self.address}"
+
+    @property
+    def is_hold(self) -> bool:
+        return self.address in HOLD_ADDRESSES
+
+
+def address_type(address: str) -> str:
+    return "IP6" if ":" in address else "IP4"
+
+
+def attribute_values(lines: Iterable[Line], name: str) -> tuple[str, ...]:
+    """The values of each `a=name:value`, in order; "" for a flag `a=name`. Names are case-sensitive (RFC 8866 §5.13)."""
+    return tuple(line.value.partition(":")[2] for line in lines if line.attribute_name == name)
+
+
+def connection_in(lines: Iterable[Line]) -> Connection | None:
+    for line in lines:
+        if line.kind == "c":
+            return Connection.parse(line.value)
+    return None
+
+
+def direction_in(lines: Iterable[Line]) -> Direction | None:
+    for line in lines:
+        if line.kind == "a" and line.value.strip() in DIRECTION_NAMES:
+            return Direction(line.value.strip())
+    return None
+
+
+def without_attributes(lines: Sequence[Line], names: frozenset[str]) -> tuple[Line, ...]:
+    return tuple(line for line in lines if line.attribute_name not in names)

@@ -1,0 +1,107 @@
+"""An m-line with what follows it (RFC 8866 §5.14)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.error import SdpError
+from sidestream.sdp.formats import STATIC_FORMATS, Format, parse_rtpmap, payload_type_of
+from sidestream.sdp.lines import Connection, Line, attribute_values, connection_in, direction_in
+
+HIGHEST_PORT = 65535
+RTP_PROTOCOL = "RTP/AVP"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDescription:
+    """One media stream. `lines` are all lines after the m-line, in order, unknown ones included.
+
+    `direction` and `connection` are those of this m-line alone; ask the session for the ones in force.
+    """
+
+    media: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    lines: tuple[Line, ...] = ()
+    port_count: int = 1
+
+    @classmethod
+    def parse_line(cls, value: str, line: int = 0) -> "MediaDescription":
+        """An m-line's value: `audio 49170 RTP/AVP 0 8`; raises SdpError."""
+        fields = value.split()
+        if len(fields) < 4:
+            raise SdpError(f"malformed m= line {value[:80]!r}", line=line)
+        port, slash, count = fields[1].partition("/")
+        port_count = _number(count) if slash else 1
+        port_number = _number(port)
+        if port_number is None or port_number > HIGHEST_PORT or not port_count:
+            raise SdpError(f"bad port {fields[1][:40]!r} in an m= line", line=line)
+        return cls(fields[0], port_number, fields[2], tuple(fields[3:]), (), port_count)
+
+    def to_lines(self) -> tuple[Line, ...]:
+        port = str(self.port) if self.port_count == 1 else f"{self.port}/{self.port_count}"
+        return (Line("m", " ".join((self.media, port, self.protocol, *self.formats))), *self.lines)
+
+    @property
+    def is_refused(self) -> bool:
+        """Port 0: refused in an answer, removed in an offer (RFC 3264 §6, §8.2)."""
+        return self.port == 0
+
+    @property
+    def is_rtp_audio(self) -> bool:
+        """Whether this platform can carry it: audio by plain RTP, not refused."""
+        return self.media == "audio" and self.protocol == RTP_PROTOCOL and not self.is_refused
+
+    @property
+    def direction(self) -> Direction | None:
+        return direction_in(self.lines)
+
+    @property
+    def connection(self) -> Connection | None:
+        return connection_in(self.lines)
+
+    @property
+    def label(self) -> str | None:
+        """RFC 4574."""
+        return self.attribute("label")
+
+    def attribute(self, name: str) -> str | None:
+        """The value of the first `a=name`, "" for a flag, None when there is none."""
+        values = attribute_values(self.lines, name)
+        return values[0].strip() if values else None
+
+    def attribute_values(self, name: str) -> tuple[str, ...]:
+        return attribute_values(self.lines, name)
+
+    def rtpmaps(self) -> tuple[Format, ...]:
+        """The RTP formats in the m-line's order. A type without a usable rtpmap takes RFC 3551's, else is left out."""
+        parameters: dict[int, str] = {}
+        for value in self.attribute_values("fmtp"):
+            number, _, text = value.partition(" ")
+            payload_type = payload_type_of(number)
+            if payload_type is not None:
+                parameters.setdefault(payload_type, text.strip())
+        mapped: dict[int, Format] = {}
+        for value in self.attribute_values("rtpmap"):
+            format_ = parse_rtpmap(value)
+            if format_ is not None:
+                mapped.setdefault(format_.payload_type, format_)
+        found = []
+        for token in self.formats:
+            payload_type = payload_type_of(token)
+            format_ = None if payload_type is None else mapped.get(payload_type) or STATIC_FORMATS.get(payload_type)
+            if format_ is not None:
+                found.append(replace(format_, fmtp=parameters.get(format_.payload_type)))
+        return tuple(found)
+
+    def with_lines(self, lines: Iterable[Line]) -> "MediaDescription":
+        return replace(self, lines=tuple(lines))
+
+    def refused(self) -> "MediaDescription":
+        """This m-line with port 0 and nothing that promises media."""
+        return MediaDescription(self.media, 0, self.protocol, self.formats)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None

@@ -1,0 +1,50 @@
+"""Descriptions made from nothing: an offer of audio lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.formats import Format
+from sidestream.sdp.lines import Connection, Line, Origin
+from sidestream.sdp.media import RTP_PROTOCOL, MediaDescription
+from sidestream.sdp.session import SessionDescription
+
+PACKET_MS = 20  # RFC 3551 §4.2: the default of the formats we speak, and what every known peer sends
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLine:
+    """An audio m-line to be written. `label` is an SDP token (RFC 4574 §4)."""
+
+    port: int
+    formats: tuple[Format, ...]
+    direction: Direction
+    label: str | None = None
+
+
+def offer(host: str, lines: Sequence[AudioLine], origin: Origin, *, name: str = "Sidestream") -> SessionDescription:
+    """A description of `lines`, all received at `host`. Port 0 marks a line that is refused or removed."""
+    return SessionDescription(session_lines(host, origin, name), tuple(media_of(line) for line in lines))
+
+
+def session_lines(host: str, origin: Origin, name: str) -> tuple[Line, ...]:
+    """The lines that RFC 8866 §5 demands before the first m-line, with one `c=` for all."""
+    return (
+        Line("v", "0"),
+        Line("o", str(origin)),
+        Line("s", name),
+        Line("c", str(Connection(host))),
+        Line("t", "0 0"),
+    )
+
+
+def media_of(line: AudioLine) -> MediaDescription:
+    """`line` as an m-line with its rtpmap, fmtp, ptime, direction and label."""
+    attributes = [Line("a", f"rtpmap:{format_.rtpmap}") for format_ in line.formats]
+    attributes += [Line("a", f"fmtp:{f.payload_type} {f.fmtp}") for f in line.formats if f.fmtp is not None]
+    attributes.append(Line("a", f"ptime:{PACKET_MS}"))
+    attributes.append(Line("a", line.direction.value))
+    if line.label is not None:
+        attributes.append(Line("a", f"label:{line.label}"))
+    numbers = tuple(str(format_.payload_type) for format_ in line.formats)
+    return MediaDescription("audio", line.port, RTP_PROTOCOL, numbers, tuple(attributes))

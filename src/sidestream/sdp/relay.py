@@ -1,0 +1,86 @@
+"""One leg's description, made over for the other leg of a B2BUA whose media path lies in between."""
+
+from collections.abc import Mapping
+
+from sidestream.sdp.lines import DIRECTION_NAMES, Connection, Line, Origin, without_attributes
+from sidestream.sdp.media import MediaDescription
+from sidestream.sdp.session import SessionDescription
+
+# Attributes that speak of one hop: its addresses, keys, transport, recording state or m-line bundles. The next hop has
+# its own. RFC 7866 §7.3.1 forbids a blind copy of record; RFC 4574 labels are valid within one message.
+HOP_ATTRIBUTES = frozenset(
+    {
+        "bundle-only",
+        "candidate",
+        "connection",
+        "crypto",
+        "end-of-candidates",
+        "fingerprint",
+        "group",
+        "ice-lite",
+        "ice-mismatch",
+        "ice-options",
+        "ice-pacing",
+        "ice-pwd",
+        "ice-ufrag",
+        "key-mgmt",
+        "label",
+        "mid",
+        "record",
+        "recordpref",
+        "remote-candidates",
+        "rtcp",
+        "rtcp-mux",
+        "rtcp-mux-only",
+        "setup",
+        "tls-id",
+    }
+)
+_HOP_LINES = frozenset({"o", "c", "k"})  # k: a key in clear text, obsolete since RFC 8866 §5.12
+
+
+def relayed(
+    description: SessionDescription,
+    host: str,
+    ports: Mapping[int, int],
+    origin: Origin,
+    *,
+    offered: SessionDescription | None = None,
+) -> SessionDescription:
+    """`description` of one leg for the other: same codecs, order, payload types and unknown lines; our o=, c=, ports.
+
+    `ports`: m-line index → our RTP port toward the receiver of the result. Lines without one, and those that are no
+    RTP/AVP audio, get port 0. For an answer pass the offer it goes back to as `offered`: m-lines that the answer
+    lacks are added refused and those that it has too many are dropped, so that RFC 3264 §6 holds.
+    """
+    media = [_relayed_media(description, index, ports.get(index)) for index in range(len(description.media))]
+    if offered is not None:
+        media = [media[i] if i < len(media) else line.refused() for i, line in enumerate(offered.media)]
+    return SessionDescription(_session_lines(description, host, origin), tuple(media))
+
+
+def _session_lines(description: SessionDescription, host: str, origin: Origin) -> tuple[Line, ...]:
+    kept = [line for line in without_attributes(description.lines, HOP_ATTRIBUTES) if line.kind not in _HOP_LINES]
+    head = [line for line in kept if line.kind in "vs"]
+    if len(head) == 1:
+        head.append(Line("s", "-"))  # RFC 8866 §5.3: s= is mandatory; the peer left it out
+    # RFC 8866 §5: v o s i u e p c b t … a. Everything of the session before c= in that order is i, u, e, p.
+    before = [line for line in kept if line.kind in "iuep"]
+    after = [line for line in kept if line.kind not in "vsiuep"]
+    if not any(line.kind == "t" for line in after):
+        position = sum(line.kind == "b" for line in after)
+        after.insert(position, Line("t", "0 0"))
+    return (head[0], Line("o", str(origin)), *head[1:], *before, Line("c", str(Connection(host))), *after)
+
+
+def _relayed_media(description: SessionDescription, index: int, port: int | None) -> MediaDescription:
+    media = description.media[index]
+    if port is None or not media.is_rtp_audio:
+        return media.refused()
+    lines = [line for line in without_attributes(media.lines, HOP_ATTRIBUTES) if line.kind not in _HOP_LINES]
+    connection = description.connection(index)
+    if connection is not None and connection.is_hold:
+        # Our own address stands in its place, so the hold that it meant has to be said by direction.
+        lines = [line for line in lines if line.value.strip() not in DIRECTION_NAMES]
+        lines.append(Line("a", description.direction(index).value))
+    return MediaDescription(media.media, port, media.protocol, media.formats, tuple(lines))

@@ -1,0 +1,123 @@
+"""A session description: an order-preserving model of RFC 8866 that keeps the lines it does not know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.error import SdpError
+from sidestream.sdp.lines import Connection, Line, Origin, attribute_values, connection_in, direction_in
+from sidestream.sdp.media import MediaDescription
+
+SIZE_LIMIT = 65535  # octets: nothing larger fits a UDP datagram, and no known peer comes near it
+LINE_LIMIT = 2000  # lines: a browser's offer of all its media has a few hundred
+MEDIA_LIMIT = 64  # m-lines: bounds what one INVITE can make us answer
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """`lines` are those before the first m-line, in order; `media` the m-lines, whose order is their identity."""
+
+    lines: tuple[Line, ...]
+    media: tuple[MediaDescription, ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> "SessionDescription":
+        """Read a description with CRLF or LF line ends; a missing `o=`, `s=`, `t=` or `c=` is tolerated.
+
+        Raises SdpError; what it returns holds only well-formed `o=`, `c=` and `m=` lines.
+        """
+        if len(data) > SIZE_LIMIT:
+            raise SdpError(f"{len(data)} octets exceed the limit of {SIZE_LIMIT}")
+        rows = data.decode("utf-8", "surrogateescape").split("\n")
+        if len(rows) > LINE_LIMIT:
+            raise SdpError(f"{len(rows)} lines exceed the limit of {LINE_LIMIT}")
+        head: list[Line] = []
+        media: list[MediaDescription] = []
+        body: list[Line] = []
+        for number, row in enumerate(rows, 1):
+            text = row.rstrip("\r")
+            if not text.strip():
+                continue
+            line = _parse_line(text, number)
+            # RFC 8866 §5.1: the description begins with v=0, the only version there is.
+            if not head and (line.kind, line.value.strip()) != ("v", "0"):
+                raise SdpError("does not begin with v=0", line=number)
+            if line.kind == "o":
+                Origin.parse(line.value, number)
+            elif line.kind == "c":
+                Connection.parse(line.value, number)
+            if line.kind == "m":
+                if media:
+                    media[-1] = media[-1].with_lines(body)
+                if len(media) == MEDIA_LIMIT:
+                    raise SdpError(f"more than {MEDIA_LIMIT} m= lines", line=number)
+                media.append(MediaDescription.parse_line(line.value, number))
+                body = []
+            else:
+                (body if media else head).append(line)
+        if not head:
+            raise SdpError("is empty")
+        if media:
+            media[-1] = media[-1].with_lines(body)
+        return cls(tuple(head), tuple(media))
+
+    def to_bytes(self) -> bytes:
+        """The description with CRLF after each line."""
+        rows = [str(line) for line in self.lines]
+        for media in self.media:
+            rows.extend(str(line) for line in media.to_lines())
+        return "".join(f"{row}\r\n" for row in rows).encode("utf-8", "surrogateescape")
+
+    @property
+    def origin(self) -> Origin | None:
+        for line in self.lines:
+            if line.kind == "o":
+                return Origin.parse(line.value)
+        return None
+
+    def attribute_values(self, name: str) -> tuple[str, ...]:
+        """Of the session level alone."""
+        return attribute_values(self.lines, name)
+
+    def connection(self, index: int) -> Connection | None:
+        """The `c=` in force for m-line `index`: its own, else the session's (RFC 8866 §5.7)."""
+        return self.media[index].connection or connection_in(self.lines)
+
+    def direction(self, index: int) -> Direction:
+        """The direction in force for m-line `index`, as the describer sees it, with both styles of hold understood."""
+        # RFC 8866 §6.7: media level over session level, and sendrecv when neither says anything.
+        stated = self.media[index].direction or direction_in(self.lines) or Direction.SENDRECV
+        connection = self.connection(index)
+        # RFC 3264 §8.4: the address 0.0.0.0 asks for no media toward the describer; it may still send.
+        if connection is not None and connection.is_hold:
+            return Direction.of(sends=stated.sends, receives=False)
+        return stated
+
+    def with_origin(self, origin: Origin) -> "SessionDescription":
+        """This description with `origin` in place of its `o=` line, or after `v=` when it has none."""
+        kept = [line for line in self.lines if line.kind != "o"]
+        return replace(self, lines=(kept[0], Line("o", str(origin)), *kept[1:]))
+
+    def with_lines(self, lines: Iterable[Line]) -> "SessionDescription":
+        return replace(self, lines=tuple(lines))
+
+    def succeeding(self, previous: "SessionDescription | None") -> "SessionDescription":
+        """This description as the next one we send after `previous` in the same dialog.
+
+        Our session keeps its id; its version is one higher if anything else changed and the same if nothing did.
+        """
+        origin = previous.origin if previous is not None else None
+        if previous is None or origin is None:
+            return self
+        # RFC 3264 §8: the version rises by one with each change, and only then.
+        unchanged = self.with_origin(origin)
+        if unchanged == previous:
+            return unchanged
+        return self.with_origin(origin.with_version(origin.version + 1))
+
+
+def _parse_line(text: str, number: int) -> Line:
+    # RFC 8866 §5: one case-significant letter, "=", then the value; no blanks around the sign.
+    if len(text) < 2 or text[1] != "=" or not (text[0].isascii() and text[0].isalpha()):
+        raise SdpError(f"malformed line {text[:80]!r}", line=number)
+    return Line(text[0], text[2:])
