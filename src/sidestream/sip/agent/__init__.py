@@ -1,0 +1,1 @@
+"""The SIP user agent core: `agent.Agent`, its `config.AgentConfig` and its `events`."""
