@@ -24,6 +24,9 @@ from sidestream.media.engine import (
 FIRST_PORT = 40000
 ALWAYS = 1_000_000  # `times` of a failure that never wears off
 
+_NO_PACKETS = EndpointStatistics(0, 0, 0, 0, 0, 0.0, 0)
+_NOTHING_FORKED = ForkStatistics(0, 0, 0, None)
+
 T = TypeVar("T")
 
 
@@ -40,7 +43,7 @@ class FakeEndpoint:
     send: bool = False
     receive: bool = False
     configured: int = 0  # how often configure_endpoint was called
-    statistics: EndpointStatistics = EndpointStatistics(0, 0, 0, 0, 0, 0.0, 0)
+    statistics: EndpointStatistics = _NO_PACKETS
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class FakeFork:
     active: bool = False
     formats: tuple[Format, ...] = ()
     history: list[bool] = field(default_factory=list)
-    statistics: ForkStatistics = ForkStatistics(0, 0, 0, None)
+    statistics: ForkStatistics = _NOTHING_FORKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ class FakeEngine:
         await self._begin("close_fork", session, fork)
         found = self.sessions.get(session)
         closed = found.forks.pop(fork, None) if found else None
-        return closed.statistics if closed else ForkStatistics(0, 0, 0, None)
+        return closed.statistics if closed else _NOTHING_FORKED
 
     async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
         await self._begin("play", session, player)
