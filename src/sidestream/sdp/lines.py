@@ -77,7 +77,7 @@ def address_type(address: str) -> str:
 
 
 def attribute_values(lines: Iterable[Line], name: str) -> tuple[str, ...]:
-    """The values of each `a=name:value`, in order; "" for a flag `a=name`. Names are case-sensitive (RFC 8866 §5.13)."""
+    """The values of each `a=name:value`, in order; "" for a flag. Names are case-sensitive (RFC 8866 §5.13)."""
     return tuple(line.value.partition(":")[2] for line in lines if line.attribute_name == name)
 
 

@@ -62,7 +62,7 @@ def relayed(
 def _session_lines(description: SessionDescription, host: str, origin: Origin) -> tuple[Line, ...]:
     kept = [line for line in without_attributes(description.lines, HOP_ATTRIBUTES) if line.kind not in _HOP_LINES]
     head = [line for line in kept if line.kind in "vs"]
-    if len(head) == 1:
+    if not any(line.kind == "s" for line in head):
         head.append(Line("s", "-"))  # RFC 8866 §5.3: s= is mandatory; the peer left it out
     # RFC 8866 §5: v o s i u e p c b t … a. Everything of the session before c= in that order is i, u, e, p.
     before = [line for line in kept if line.kind in "iuep"]

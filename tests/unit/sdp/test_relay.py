@@ -1,0 +1,106 @@
+import pytest
+
+from sidestream.sdp.lines import Origin
+from sidestream.sdp.relay import HOP_ATTRIBUTES, relayed
+from sidestream.sdp.session import SessionDescription
+
+ORIGIN = Origin("sidestream", 5, 3, "198.51.100.1")
+
+
+def parse(*rows: str) -> SessionDescription:
+    return SessionDescription.parse("\r\n".join(("v=0", *rows)).encode())
+
+
+def rows(description: SessionDescription) -> list[str]:
+    return description.to_bytes().decode().split("\r\n")[:-1]
+
+
+OFFER = parse(
+    "o=alice 1 1 IN IP4 192.0.2.5",
+    "s=call",
+    "i=note",
+    "c=IN IP4 192.0.2.5",
+    "b=CT:128",
+    "t=0 0",
+    "k=prompt",
+    "a=group:BUNDLE 1",
+    "a=tool:pbx",
+    "m=audio 4000 RTP/AVP 97 0 101",
+    "c=IN IP4 192.0.2.6",
+    "b=AS:64",
+    "a=rtpmap:97 iLBC/8000",
+    "a=fmtp:97 mode=20",
+    "a=rtcp:4009",
+    "a=candidate:1 1 UDP 1 192.0.2.6 4000 typ host",
+    "a=label:1",
+    "a=X-pbx:keep",
+    "a=ptime:20",
+)
+
+
+def test_a_description_is_made_over_for_the_other_leg() -> None:
+    assert rows(relayed(OFFER, "198.51.100.1", {0: 6000}, ORIGIN)) == [
+        "v=0",
+        "o=sidestream 5 3 IN IP4 198.51.100.1",
+        "s=call",
+        "i=note",
+        "c=IN IP4 198.51.100.1",
+        "b=CT:128",
+        "t=0 0",
+        "a=tool:pbx",
+        "m=audio 6000 RTP/AVP 97 0 101",
+        "b=AS:64",
+        "a=rtpmap:97 iLBC/8000",
+        "a=fmtp:97 mode=20",
+        "a=X-pbx:keep",
+        "a=ptime:20",
+    ]
+
+
+def test_mandatory_lines_that_the_peer_left_out_are_added() -> None:
+    made = relayed(parse("b=CT:9", "m=audio 4000 RTP/AVP 0"), "2001:db8::1", {0: 6000}, ORIGIN)
+    assert rows(made) == [
+        "v=0",
+        "o=sidestream 5 3 IN IP4 198.51.100.1",
+        "s=-",
+        "c=IN IP6 2001:db8::1",
+        "b=CT:9",
+        "t=0 0",
+        "m=audio 6000 RTP/AVP 0",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(HOP_ATTRIBUTES))
+def test_attributes_of_one_hop_stay_there(name: str) -> None:
+    """A8: record and recordpref are never copied blindly; nor is any other attribute of the hop."""
+    made = relayed(parse(f"a={name}:1", "m=audio 4000 RTP/AVP 0", f"a={name}"), "198.51.100.1", {0: 6000}, ORIGIN)
+    assert name.encode() not in made.to_bytes()
+
+
+def test_what_cannot_be_carried_gets_port_0() -> None:
+    offered = parse(
+        "m=video 1000 RTP/AVP 99",
+        "m=audio 2000 RTP/SAVP 0",
+        "m=audio 0 RTP/AVP 0",
+        "m=audio 3000 RTP/AVP 0",
+        "m=audio 4000 RTP/AVP 0",
+    )
+    made = relayed(offered, "198.51.100.1", {0: 1, 1: 1, 2: 1, 3: 6000}, ORIGIN)
+    assert [media.port for media in made.media] == [0, 0, 0, 6000, 0]
+    assert [media.formats for media in made.media] == [media.formats for media in offered.media]
+
+
+@pytest.mark.parametrize(("stated", "meant"), [("sendrecv", "sendonly"), ("recvonly", "inactive")])
+def test_hold_by_address_is_relayed_as_a_direction(stated: str, meant: str) -> None:
+    held = parse("c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0", f"a={stated}")
+    assert rows(relayed(held, "198.51.100.1", {0: 6000}, ORIGIN))[-1] == f"a={meant}"
+
+
+def test_an_answer_has_the_m_lines_of_its_offer() -> None:
+    offered = parse("m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/AVP 99")
+    short = parse("m=audio 5000 RTP/AVP 0")
+    made = relayed(short, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered)
+    assert [(media.media, media.port) for media in made.media] == [("audio", 6000), ("video", 0)]
+    long = parse("m=audio 5000 RTP/AVP 0", "m=video 0 RTP/AVP 99", "m=audio 5002 RTP/AVP 0")
+    made = relayed(long, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered)
+    assert [(media.media, media.port) for media in made.media] == [("audio", 6000), ("video", 0)]
