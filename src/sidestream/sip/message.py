@@ -1,0 +1,193 @@
+"""SIP requests and responses: bytes to object and back (RFC 3261 §7, §18.3)."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from sidestream.sip import grammar
+from sidestream.sip.errors import LocalError, MessageError, malformed
+from sidestream.sip.fields import TypedFields
+from sidestream.sip.headers import Headers, parse_fields
+from sidestream.sip.reasons import reason_phrase
+from sidestream.sip.uri import Uri
+
+# One UDP datagram carries no more, and no SIPREC INVITE comes near it; TCP peers are held to the same.
+MAX_MESSAGE_SIZE = 65535
+
+_REQUEST_LINE = re.compile(rf"({grammar.TOKEN}) ([^ \t]++) SIP/2\.0", re.IGNORECASE)
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*+))?+", re.IGNORECASE | re.DOTALL)
+_OTHER_VERSION = re.compile(r".* SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+_HAS_TAG = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+# RFC 3261 §8.2.6.2: what every response repeats from its request.
+_REPEATED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+@dataclass(slots=True)
+class Response(TypedFields):
+    """An answer. `body` is exactly what follows the empty line; Content-Length is written by `to_bytes`."""
+
+    status: int
+    reason: str
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """The message on the wire. Raises LocalError when the reason holds a line break."""
+        if "\r" in self.reason or "\n" in self.reason:
+            raise LocalError("line break in a reason phrase")
+        return _to_bytes(f"SIP/2.0 {self.status} {self.reason}\r\n", self.headers, self.body)
+
+
+@dataclass(slots=True)
+class Request(TypedFields):
+    """A request. `body` is exactly what follows the empty line; Content-Length is written by `to_bytes`."""
+
+    method: str
+    uri: Uri
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """The message on the wire. Raises LocalError when method or URI cannot stand in a request line."""
+        uri = str(self.uri)
+        if _UNSENDABLE.search(uri) or not uri or not grammar.is_token(self.method):
+            raise LocalError(f"no request line can hold {self.method!r} {uri!r}")
+        return _to_bytes(f"{self.method} {uri} SIP/2.0\r\n", self.headers, self.body)
+
+    def response(self, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
+        """A response to this request with the fields that RFC 3261 §8.2.6.2 repeats; the caller adds the rest.
+
+        `to_tag` is set on To unless it has a tag. Via values are repeated as the request object now has them, so note
+        the source in the topmost one first (`Via.with_source`).
+        """
+        headers = _repeated(self.headers)
+        if to_tag is not None and not _HAS_TAG.search(_behind_uri(headers.get("To") or "")):
+            headers.replace("To", str(self.to.with_tag(to_tag)))
+        return Response(status, reason_phrase(status) if reason is None else reason, headers)
+
+    def note_source(self, host: str, port: int) -> None:
+        """Fill `received` and `rport` of the topmost Via with the address the request came from (RFC 3581 §4)."""
+        noted = self.via.with_source(host, port)
+        if noted != self.via:
+            self.headers.replace("Via", *[str(via) for via in (noted, *self.vias[1:])])
+
+
+Message = Request | Response
+
+
+def parse_message(data: bytes) -> Message:
+    """Read one whole message: a datagram, or what `framing.StreamFramer` cut out of a stream.
+
+    Start line, field syntax, body length and the five fields that every message needs (Via, From, To, Call-ID, CSeq)
+    are checked here; every other typed field when it is asked for, or all at once by `check`.
+    Raises MessageError, with `answer` filled in for a request that can be answered.
+    """
+    if len(data) > MAX_MESSAGE_SIZE:
+        raise MessageError(513, "Message Too Large")
+    # RFC 3261 §7.5: empty lines before the start line are ignored.
+    head, separator, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    if not separator and head.endswith(b"\r\n"):
+        head = head[:-2]
+    # Octets that are not UTF-8 survive as lone surrogates and go out again as they came.
+    start_line, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
+    headers, problem = parse_fields(rest)
+    if start_line[:4].upper() == "SIP/":
+        if problem is not None:
+            raise problem
+        return _response(start_line, headers, body)
+    try:
+        if problem is not None:
+            raise problem
+        return _request(start_line, headers, body)
+    except MessageError as error:
+        error.answer = _answer(start_line, headers, error)
+        raise
+
+
+def _request(start_line: str, headers: Headers, body: bytes) -> Request:
+    match = _REQUEST_LINE.fullmatch(start_line)
+    if match is None:
+        if _OTHER_VERSION.fullmatch(start_line) and not start_line.upper().endswith(" SIP/2.0"):
+            raise MessageError(505, reason_phrase(505))
+        raise malformed("request line")
+    method = match[1]
+    uri = Uri.parse(match[2])
+    # RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
+    if uri.headers:
+        raise malformed("Request-URI")
+    request = Request(method, uri, headers, _framed(headers, body))
+    # RFC 3261 §8.1.1.5: the CSeq method is the request's.
+    if _essentials(request) != method:
+        raise MessageError(400, "CSeq Method Mismatch")
+    return request
+
+
+def _response(start_line: str, headers: Headers, body: bytes) -> Response:
+    match = _STATUS_LINE.fullmatch(start_line)
+    if match is None:
+        raise malformed("status line")
+    response = Response(int(match[1]), match[2] or "", headers, _framed(headers, body))
+    _essentials(response)
+    return response
+
+
+def _essentials(message: Message) -> str:
+    """Read the fields without which a message cannot be matched to anything; returns the CSeq method."""
+    _ = message.vias, message.from_, message.to, message.call_id
+    return message.cseq.method
+
+
+def _framed(headers: Headers, body: bytes) -> bytes:
+    """The part of `body` that Content-Length says is one (RFC 3261 §18.3)."""
+    length = content_length(headers)
+    if length is None or length == len(body):
+        return body
+    if length > len(body):
+        raise MessageError(400, "Body Shorter Than Content-Length")
+    return body[:length]
+
+
+def content_length(headers: Headers) -> int | None:
+    """The agreed value of the Content-Length fields, or None. Raises MessageError when they are bad or differ."""
+    values = headers.get_all("Content-Length")
+    if not values:
+        return None
+    # RFC 4475 §3.3.9: several equal ones do no harm, different ones leave the end of the message unknown.
+    if len(values) > 1 and len(set(values)) > 1:
+        raise MessageError(400, "Conflicting Content-Length")
+    return grammar.parse_decimal(values[0], MAX_MESSAGE_SIZE, "Content-Length")
+
+
+def _answer(start_line: str, headers: Headers, error: MessageError) -> Response | None:
+    # RFC 3261 §17: an ACK is never answered.
+    if start_line.startswith("ACK ") or any(name not in headers for name in _REPEATED):
+        return None
+    answer = Response(error.status, error.reason, _repeated(headers))
+    to = headers.get("To") or ""
+    if not _HAS_TAG.search(_behind_uri(to)):
+        # RFC 3261 §8.2.7: a stateless answer needs the same tag for each copy of the request.
+        seed = "\0".join([headers.get(name) or "" for name in ("Call-ID", "CSeq", "Via")])
+        tag = hashlib.sha256(seed.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        answer.headers.replace("To", f"{to};tag={tag}")
+    return answer
+
+
+def _behind_uri(address: str) -> str:
+    """The parameters of an address that need not be well-formed: what may hold its tag."""
+    return address.rpartition(">")[2]
+
+
+def _repeated(headers: Headers) -> Headers:
+    items = [("Via", value) for value in headers.get_all("Via")]
+    for name in _REPEATED[1:]:
+        value = headers.get(name)
+        if value is not None:
+            items.append((name, value))
+    return Headers.from_wire(items)
+
+
+def _to_bytes(start_line: str, headers: Headers, body: bytes) -> bytes:
+    lines = [f"{name}: {value}\r\n" for name, value in headers if name != "Content-Length"]
+    text = f"{start_line}{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
+    return text.encode("utf-8", "surrogateescape") + body
