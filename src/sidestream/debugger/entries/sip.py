@@ -1,0 +1,85 @@
+"""What goes wrong between the platform and its SIP peers, and in what is to be sent to them."""
+
+from sidestream.debugger.entry import error, warning
+
+ENTRIES = (
+    warning(
+        32011,
+        "SIP peer failed to take the request",
+        "The peer answered a SIP request with an error, or not in time.",
+        "The alert's details hold its answer; check the peer's log.",
+    ),
+    error(
+        32022,
+        "No ACK",
+        "The peer never acknowledged the 200 OK to its INVITE, so the call was ended after 32 seconds.",
+        "The peer probably cannot reach the address in our Contact: set `advertised` of the listener.",
+    ),
+    error(
+        32102,
+        "Bad SDP",
+        "A session description cannot be read, or offers no audio that the platform can carry.",
+        "Check the codecs and the SDP of the peer; plain RTP audio is needed.",
+    ),
+    error(
+        32106,
+        "SIP authentication failed",
+        "The peer challenged our request and did not accept the answer, or there are no credentials for it.",
+        "Check user name and password of the trunk or of `<Sip>`.",
+    ),
+    warning(
+        32110,
+        "Malformed SIP URI",
+        "An address is not a SIP URI, or longer than 254 characters.",
+        "Write sip:user@host:port, with parameters behind semicolons.",
+    ),
+    warning(
+        32111,
+        "Illegal header name",
+        "The name of a custom SIP header holds characters that no header name may have.",
+        "Use letters, digits and hyphens.",
+    ),
+    warning(
+        32112,
+        "Illegal header value",
+        "The value of a custom SIP header holds control characters or is too long.",
+        "Use printable ASCII; name and value together under 1024 characters.",
+    ),
+    warning(
+        32113,
+        "Header not allowed",
+        "A custom SIP header would replace one that the platform writes itself, or begins with X-Twilio.",
+        "Choose another name, beginning with X-.",
+    ),
+    warning(
+        32114,
+        "Unsupported URI parameter value",
+        "A parameter of a SIP URI has a value that is not known; `secure` other than true counts as false.",
+        "Correct the parameter's value.",
+    ),
+    error(
+        32201,
+        "Source address not allowed",
+        "A SIP call came from an address that no trunk lists as a source; it was refused.",
+        "If the caller is known, add its address or network to `sources` of its trunk.",
+    ),
+    error(
+        32207,
+        "Secure media not accepted",
+        "The peer offers only encrypted media, which this version cannot receive.",
+        "Let the peer use plain RTP with the platform.",
+    ),
+    error(
+        32208,
+        "Secure media required",
+        "The peer takes only encrypted media, which this version cannot send.",
+        "Let the peer accept plain RTP from the platform.",
+    ),
+    error(
+        32209,
+        "Secure transport required",
+        "An address asks for TLS (`secure=true`, `transport=tls` or sips:), which this version does not support; "
+        "nothing is sent in the clear instead.",
+        "Use an address without it where that is acceptable.",
+    ),
+)

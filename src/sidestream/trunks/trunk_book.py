@@ -1,0 +1,92 @@
+"""Who may place calls into the platform, and where calls to phone numbers leave it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import quote
+
+from sidestream.base.secret import Secret
+from sidestream.sip.uri import Uri
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkCredentials:
+    """Digest user name and password that the trunk asks of us."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A carrier, PBX or SBC. `account_sid` None: for every account.
+
+    `sources` are the networks it calls from (none: it never calls in). `outbound` is the SIP URI whose host takes
+    calls to phone numbers (None: it takes none).
+    """
+
+    name: str
+    account_sid: str | None = None
+    sources: tuple[Network, ...] = ()
+    outbound: Uri | None = None
+    credentials: TrunkCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The call may come in. `account_sid` None: the number that is called decides whose call it is."""
+
+    trunk: Trunk | None
+    account_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where to send the INVITE for a phone number, and what to answer the trunk's challenge with."""
+
+    uri: Uri
+    trunk: Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The call may not come in or go out. `code` is of the catalogue, `text` for the alert."""
+
+    sip_status: int
+    code: int
+    text: str
+
+
+class TrunkBook:
+    """All trunks. While none of them names a source network, calls from this machine itself are let in."""
+
+    def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
+        self._trunks = tuple(trunks)
+        self._has_sources = any(trunk.sources for trunk in self._trunks)
+
+    def admit(self, source_ip: str, to_user: str) -> Admission | Refusal:
+        """May this address call in? The most specific network that holds it decides whose trunk it is.
+
+        `to_user` is for the alert of a refusal only: it never decides.
+        """
+        source = ip_address(source_ip)
+        if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
+            source = source.ipv4_mapped
+        matches = [(net.prefixlen, trunk) for trunk in self._trunks for net in trunk.sources if source in net]
+        if matches:
+            _, trunk = max(matches, key=lambda match: match[0])
+            return Admission(trunk, trunk.account_sid)
+        if not self._has_sources and source.is_loopback:
+            return Admission(None, None)
+        return Refusal(403, 32201, f"A call to {to_user} came from {source}, which is no trunk's address")
+
+    def outbound_for(self, account_sid: str, number: str) -> Route | Refusal:
+        """The account's own trunk that takes calls to numbers, else one that is for every account."""
+        able = [t for t in self._trunks if t.outbound is not None and t.account_sid in (account_sid, None)]
+        own_first = sorted(able, key=lambda trunk: trunk.account_sid is None)
+        for trunk in own_first:
+            if trunk.outbound is not None:
+                return Route(replace(trunk.outbound, user=quote(number, safe="+*")), trunk)
+        return Refusal(404, 13224, f"No trunk takes calls to numbers, so {number} cannot be called")
