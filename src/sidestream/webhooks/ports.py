@@ -47,8 +47,8 @@ class OutboxStore(Protocol):
 
     def settle(self, callback_id: str, delivery: Delivery) -> None: ...
 
-    async def pending(self) -> list[Callback]:
-        """Callbacks without a delivery, by ordering key, then sequence; read once at start."""
+    async def pending(self, *, limit: int) -> list[Callback]:
+        """The oldest `limit` callbacks without a delivery, in the order they were appended."""
         ...
 
     async def deliveries(self, call_sid: str) -> list[tuple[Callback, Delivery | None]]:
