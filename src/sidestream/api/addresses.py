@@ -4,7 +4,7 @@ import re
 
 from sidestream.api.forms import Form
 from sidestream.calls.refusal import Refusal
-from sidestream.sip.message import MessageError
+from sidestream.sip.errors import MessageError
 from sidestream.sip.uri import Uri
 
 TO_REQUIRED = 21201

@@ -1,7 +1,11 @@
 import json
+import re
+from pathlib import Path
 
+from sidestream.api import answers
 from sidestream.api.answers import bad_parameter, deleted, not_found, refused, resource
 from sidestream.calls.refusal import Refusal
+from sidestream.debugger.catalog import CATALOG
 
 
 def test_error_body_has_the_four_keys_and_repeats_the_status() -> None:
@@ -31,3 +35,10 @@ def test_resource_and_deletion() -> None:
     assert resource({"a": None}, 201).status_code == 201
     assert json.loads(resource({"a": "é"}).body) == {"a": "é"}
     assert (deleted().status_code, deleted().body) == (204, b"")
+
+
+def test_every_code_of_the_room_is_in_the_catalogue() -> None:
+    room = Path(answers.__file__).parent
+    codes = {int(code) for source in room.glob("*.py") for code in re.findall(r"\b[1-3]\d{4}\b", source.read_text())}
+    assert len(codes) > 10
+    assert codes <= set(CATALOG)

@@ -119,6 +119,12 @@ ENTRIES = (
         "Give a number such as +15558675310 or an address such as sip:desk@example.com.",
     ),
     error(
+        21212,
+        "Invalid From",
+        "`From` is neither a phone number nor a SIP URI.",
+        "Give a number such as +15558675310 or an address such as sip:desk@example.com.",
+    ),
+    error(
         21213,
         "No caller",
         "`From` is missing from the request for a call.",
