@@ -105,6 +105,14 @@ def parse_message(data: bytes) -> Message:
         raise
 
 
+def answer_unparsed(head: bytes, error: MessageError) -> MessageError:
+    """`error` with the answer to the request that begins with `head`, for when its end cannot be found."""
+    start_line, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
+    if start_line[:4].upper() != "SIP/":
+        error.answer = _answer(start_line, parse_fields(rest)[0], error)
+    return error
+
+
 def _request(start_line: str, headers: Headers, body: bytes) -> Request:
     match = _REQUEST_LINE.fullmatch(start_line)
     if match is None:
