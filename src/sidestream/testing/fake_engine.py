@@ -161,11 +161,11 @@ class FakeEngine:
 
     async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
         await self._begin("open_endpoint", session, endpoint)
-        found = self._session(session)
-        _refuse_twice(found.endpoints, endpoint)
-        ports = self._allocate()
-        found.endpoints[endpoint] = FakeEndpoint(interface, ports)
-        return ports
+        endpoints = self._session(session).endpoints
+        if endpoint not in endpoints:
+            endpoints[endpoint] = FakeEndpoint(interface, self._allocate())
+        _same(endpoint, endpoints[endpoint].interface, interface)
+        return endpoints[endpoint].ports
 
     async def configure_endpoint(
         self,
@@ -212,10 +212,11 @@ class FakeEngine:
         await self._begin("open_fork", session, fork)
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
-        _refuse_twice(found.forks, fork)
-        ports = self._allocate()
-        found.forks[fork] = FakeFork(endpoint, side, cname, interface, ports)
-        return ports
+        if fork not in found.forks:
+            found.forks[fork] = FakeFork(endpoint, side, cname, interface, self._allocate())
+        open_ = found.forks[fork]
+        _same(fork, (open_.endpoint, open_.side, open_.cname, open_.interface), (endpoint, side, cname, interface))
+        return open_.ports
 
     async def configure_fork(
         self,
@@ -242,8 +243,11 @@ class FakeEngine:
         await self._begin("play", session, player)
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
-        _refuse_twice(found.players, player)
-        found.players[player] = FakePlayer(endpoint, path, loops)
+        wanted = FakePlayer(endpoint, path, loops)
+        _same(player, found.players.get(player, wanted), wanted)
+        for other in [name for name, one in found.players.items() if one.endpoint == endpoint and name != player]:
+            self._end_player(session, other, completed=False)
+        found.players[player] = wanted
 
     async def stop_player(self, session: str, player: str) -> None:
         await self._begin("stop_player", session, player)
@@ -258,8 +262,10 @@ class FakeEngine:
         await self._begin("open_recorder", session, recorder)
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
-        _refuse_twice(found.recorders, recorder)
-        found.recorders[recorder] = FakeRecorder(endpoint, path, RecorderStatistics(path, 0, 0, 0, 0, 0, None))
+        if recorder not in found.recorders:
+            found.recorders[recorder] = FakeRecorder(endpoint, path, RecorderStatistics(path, 0, 0, 0, 0, 0, None))
+        open_ = found.recorders[recorder]
+        _same(recorder, (open_.endpoint, open_.path), (endpoint, path))
 
     async def close_recorder(self, session: str, recorder: str) -> RecorderStatistics:
         await self._begin("close_recorder", session, recorder)
@@ -320,6 +326,7 @@ def _named(table: dict[str, T], name: str, kind: str) -> T:
         raise MediaEngineError(f"no-{kind}", f"no {kind} {name!r}") from None
 
 
-def _refuse_twice(table: dict[str, T], name: str) -> None:
-    if name in table:
-        raise MediaEngineError("exists", f"{name!r} is open already")
+def _same(name: str, open_: object, wanted: object) -> None:
+    """Opening what is open is fine if it asks for the same."""
+    if open_ != wanted:
+        raise MediaEngineError("conflict", f"{name!r} is open with other parameters")

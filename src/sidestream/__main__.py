@@ -1,0 +1,5 @@
+"""`python -m sidestream`."""
+
+from sidestream.cli.main import main
+
+main()

@@ -1,0 +1,272 @@
+"""`EngineClient`: the `MediaEngine` that speaks to an engine's process over its socket."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from sidestream.base.logs import get_logger
+from sidestream.media.connection import COMMAND_TIMEOUT, LOST, EngineConnection, greet
+from sidestream.media.engine import (
+    Address,
+    EngineLost,
+    EngineStatistics,
+    ForkStatistics,
+    Format,
+    LocalPorts,
+    MediaEngineError,
+    MediaEvent,
+    RecorderStatistics,
+    SessionStatistics,
+    Side,
+)
+from sidestream.media.protocol import Events, Hello
+
+CLOSING_TIMEOUT = 15.0  # s; answered when recordings are on disk, which a busy disk delays
+CONNECT_TIMEOUT = 10.0  # s; a cold engine on a loaded machine is up in one
+FIRST_RETRY = 0.05  # s
+LAST_RETRY = 1.0  # s; retries double up to here: a restarted engine is found within a second
+
+T = TypeVar("T")
+
+log = get_logger("media")
+
+
+class _Nothing(msgspec.Struct):
+    """`{}`"""
+
+
+class _Sessions(msgspec.Struct):
+    sessions: list[str]
+
+
+class EngineClient:
+    """A `MediaEngine` over the Unix socket at `path`. Call `connect` first; from then on it reconnects by itself.
+
+    While there is no connection every command fails at once with `MediaEngineError("engine-lost")`. When a connection
+    breaks, each subscribed session gets `EngineLost` and its subscription ends; if the engine turns out to have lived
+    on, those sessions are closed there on reconnection, since their calls have given them up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: EngineConnection | None = None
+        self._connecting = asyncio.Lock()
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._sinks: dict[str, Callable[[MediaEvent], None]] = {}
+        self._abandoned: set[str] = set()
+        self.hello: Hello | None = None  # what the engine said last about itself
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and self._connection.open
+
+    async def connect(self, timeout: float = CONNECT_TIMEOUT) -> Hello:
+        """Connect and greet, trying again until `timeout`. Raises `MediaEngineError` "engine-lost" or "bad-version"."""
+        delay, reason = FIRST_RETRY, "no time to connect"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        async with self._connecting:
+                            if self.hello is None or not self.connected:
+                                self.hello = await self._connect_once()
+                            return self.hello
+                    except MediaEngineError as error:
+                        if error.code != LOST:
+                            raise
+                        reason = error.message
+                    await asyncio.sleep(delay)
+                    delay = min(2 * delay, LAST_RETRY)
+        raise MediaEngineError(LOST, f"no media engine at {self._path}: {reason}")
+
+    async def close(self) -> None:
+        """Disconnect; sessions stay for the engine's grace time and subscribers get no `EngineLost`. Idempotent."""
+        self._sinks.clear()
+        reconnecting, self._reconnecting = self._reconnecting, None
+        if reconnecting is not None:
+            reconnecting.cancel()
+            with suppress(asyncio.CancelledError):
+                await reconnecting
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # MediaEngine
+
+    async def open_session(self, session: str) -> None:
+        await self._command("open_session", _Nothing, session=session)
+
+    async def close_session(self, session: str) -> SessionStatistics:
+        try:
+            return await self._command("close_session", SessionStatistics, CLOSING_TIMEOUT, session=session)
+        finally:
+            self._sinks.pop(session, None)
+
+    async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
+        return await self._command("open_endpoint", LocalPorts, session=session, endpoint=endpoint, interface=interface)
+
+    async def configure_endpoint(
+        self,
+        session: str,
+        endpoint: str,
+        *,
+        remote: Address | None,
+        remote_rtcp: Address | None = None,
+        formats: tuple[Format, ...] = (),
+        latch: bool = True,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        await self._command(
+            "configure_endpoint",
+            _Nothing,
+            session=session,
+            endpoint=endpoint,
+            remote=remote,
+            remote_rtcp=remote_rtcp,
+            formats=formats,
+            latch=latch,
+            send=send,
+            receive=receive,
+        )
+
+    async def close_endpoint(self, session: str, endpoint: str) -> None:
+        await self._command("close_endpoint", _Nothing, CLOSING_TIMEOUT, session=session, endpoint=endpoint)
+
+    async def set_route(self, session: str, source: str, sink: str | None) -> None:
+        await self._command("set_route", _Nothing, session=session, source=source, sink=sink)
+
+    async def open_fork(
+        self, session: str, fork: str, *, endpoint: str, side: Side, cname: str, interface: str = "default"
+    ) -> LocalPorts:
+        return await self._command(
+            "open_fork",
+            LocalPorts,
+            session=session,
+            fork=fork,
+            endpoint=endpoint,
+            side=side,
+            cname=cname,
+            interface=interface,
+        )
+
+    async def configure_fork(
+        self,
+        session: str,
+        fork: str,
+        *,
+        remote: Address | None,
+        remote_rtcp: Address | None = None,
+        active: bool,
+        formats: tuple[Format, ...] = (),
+    ) -> None:
+        await self._command(
+            "configure_fork",
+            _Nothing,
+            session=session,
+            fork=fork,
+            remote=remote,
+            remote_rtcp=remote_rtcp,
+            active=active,
+            formats=formats,
+        )
+
+    async def close_fork(self, session: str, fork: str) -> ForkStatistics:
+        return await self._command("close_fork", ForkStatistics, session=session, fork=fork)
+
+    async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
+        await self._command("play", _Nothing, session=session, player=player, endpoint=endpoint, path=path, loops=loops)
+
+    async def stop_player(self, session: str, player: str) -> None:
+        await self._command("stop_player", _Nothing, session=session, player=player)
+
+    async def open_recorder(self, session: str, recorder: str, *, endpoint: str, path: str) -> None:
+        await self._command("open_recorder", _Nothing, session=session, recorder=recorder, endpoint=endpoint, path=path)
+
+    async def close_recorder(self, session: str, recorder: str) -> RecorderStatistics:
+        return await self._command(
+            "close_recorder", RecorderStatistics, CLOSING_TIMEOUT, session=session, recorder=recorder
+        )
+
+    async def session_statistics(self, session: str) -> SessionStatistics:
+        return await self._command("session_statistics", SessionStatistics, session=session)
+
+    async def engine_statistics(self) -> EngineStatistics:
+        return await self._command("engine_statistics", EngineStatistics)
+
+    async def list_sessions(self) -> list[str]:
+        return (await self._command("list_sessions", _Sessions)).sessions
+
+    def subscribe(self, session: str, sink: Callable[[MediaEvent], None]) -> None:
+        self._sinks[session] = sink
+
+    # Connection
+
+    async def _command(self, operation: str, answer: type[T], timeout: float = COMMAND_TIMEOUT, **fields: Any) -> T:
+        connection = self._connection
+        if connection is None:
+            raise MediaEngineError(LOST, "not connected to the media engine")
+        return await connection.exchange(operation, answer, timeout, fields)
+
+    async def _connect_once(self) -> Hello:
+        connection, hello = await greet(self._path, self._dispatch, self._lost)
+        try:
+            await self._close_abandoned(connection)
+            if not connection.open:
+                raise MediaEngineError(LOST, "the engine closed the connection after the greeting")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        log.info("= connected to the media engine", version=hello.engine, sessions=hello.sessions)
+        return hello
+
+    async def _close_abandoned(self, connection: EngineConnection) -> None:
+        """End what we declared lost, should the engine have outlived the connection: nobody else would."""
+        if not self._abandoned:
+            return
+        alive = await connection.exchange("list_sessions", _Sessions, COMMAND_TIMEOUT, {})
+        for session in self._abandoned.intersection(alive.sessions):
+            await connection.exchange("close_session", SessionStatistics, CLOSING_TIMEOUT, {"session": session})
+        self._abandoned.clear()
+
+    def _lost(self, connection: EngineConnection, reason: str) -> None:
+        # One that we gave up, or that fell before it was greeted, is nobody's loss.
+        if self._connection is not connection:
+            return
+        self._connection = None
+        log.error("! lost the media engine", reason=reason, sessions=len(self._sinks))
+        sinks, self._sinks = self._sinks, {}
+        self._abandoned.update(sinks)
+        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+        for session, sink in sinks.items():
+            self._tell(sink, EngineLost(session, reason))
+
+    async def _reconnect(self) -> None:
+        while True:
+            try:
+                await self.connect()
+                return
+            except MediaEngineError as error:
+                log.error("! no media engine yet", reason=str(error))
+                if error.code != LOST:
+                    await asyncio.sleep(LAST_RETRY)
+
+    def _dispatch(self, batch: Events) -> None:
+        if batch.dropped:
+            log.warning("! the engine dropped events", dropped=batch.dropped)
+        for event in batch.events:
+            sink = self._sinks.get(event.session)
+            if sink is not None:
+                self._tell(sink, event)
+
+    def _tell(self, sink: Callable[[MediaEvent], None], event: MediaEvent) -> None:
+        try:
+            sink(event)
+        except Exception:
+            # One call's defect must not keep the events of all others from them.
+            log.exception("! a media event's sink failed", session=event.session)
