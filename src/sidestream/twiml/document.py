@@ -99,6 +99,11 @@ class DialSip:
     secure: bool = False
     callbacks: LegCallbacks | None = None
 
+    @property
+    def wants_tls(self) -> bool:
+        """Whether any part of it asks for TLS: `secure=true`, `transport=tls` or the scheme sips."""
+        return self.secure or self.uri.scheme == "sips" or (self.uri.param("transport") or "").lower() == "tls"
+
 
 DialTarget = DialNumber | DialSip
 
