@@ -1,0 +1,26 @@
+"""The media engine (crates/native). Only `sidestream media` runs it, in a process of its own."""
+
+from collections.abc import Sequence
+
+def run_engine(
+    socket_path: str,
+    *,
+    interfaces: Sequence[tuple[str, str, str]],
+    port_min: int,
+    port_max: int,
+    workers: int = 1,
+    silence_ms: int = 30_000,
+    orphan_grace_s: float = 30.0,
+    port_cooldown_ms: int = 4_000,
+    max_sessions: int = 10_000,
+) -> None:
+    """Run the engine on a control socket at `socket_path`; blocks, without the GIL, until SIGTERM or SIGINT.
+
+    `interfaces`: (name, IP literal to bind, host to advertise). Ports are taken from `port_min` to `port_max`. The
+    engine handles both signals itself while it runs and gives them back when it returns: the caller installs nothing.
+    Call it from the main thread. Raises `ValueError` for options that make no sense, `OSError` if the socket cannot be
+    opened, with `EADDRINUSE` if an engine already listens there.
+    """
+
+def engine_version() -> str:
+    """The engine's version, as its greeting tells it."""
