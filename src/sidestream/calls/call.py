@@ -1,0 +1,285 @@
+"""A live call: one leg with its record, its Siprecs and, if it has instructions, the TwiML that runs on it."""
+
+import asyncio
+from datetime import datetime
+
+from sidestream.accounts.account import Account
+from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Ringing, Updated
+from sidestream.calls.leg import Leg
+from sidestream.calls.leg_media import NOT_ACCEPTABLE
+from sidestream.calls.pairing import Pairing
+from sidestream.calls.party import Party
+from sidestream.calls.playback import player_ended
+from sidestream.calls.progress import Progress as ProgressCallbacks
+from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
+from sidestream.calls.requests import Instructions
+from sidestream.calls.services import Services
+from sidestream.calls.streams import Streams
+from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
+from sidestream.sdp.error import SdpError
+from sidestream.sdp.session import SessionDescription
+from sidestream.webhooks.parameters import SipParameters
+
+log = get_logger("calls")
+
+STREAMS_STOP_S = 3.0  # how long the end of a call waits for its recording sessions' BYE to be answered
+
+_STATUS_OF_FAILURE = {
+    486: CallStatus.BUSY,
+    600: CallStatus.BUSY,
+    408: CallStatus.NO_ANSWER,
+    480: CallStatus.NO_ANSWER,
+    603: CallStatus.NO_ANSWER,
+    487: CallStatus.CANCELED,
+}
+
+
+class Call:
+    """Runs until its leg is over. `run` is the one task that reads the leg's events and changes the record."""
+
+    def __init__(
+        self,
+        services: Services,
+        account: Account,
+        record: CallRecord,
+        leg: Leg,
+        party: Party,
+        callbacks: ProgressCallbacks,
+    ) -> None:
+        self.services = services
+        self.account = account
+        self.record = record
+        self.leg = leg
+        self.party = party
+        self.callbacks = callbacks
+        self.session_id = services.ids.uuid_base64()  # of the communication session, in recording metadata
+        self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
+        self.streams = Streams(self)
+        self.pairing: Pairing | None = None
+        self.partner: Call | None = None  # the call at the other side of the pairing
+        self.answered = asyncio.Event()
+        self.over = asyncio.Event()
+        self.star_pressed = asyncio.Event()
+        self.players: dict[str, asyncio.Future[None]] = {}
+        self.end_reason: str | None = None  # the Reason header's value that the leg's end came with
+        self._script: asyncio.Task[None] | None = None
+        self._limits: list[asyncio.TimerHandle] = []
+        self._talk_limit_s: float | None = None
+        self._final_status: CallStatus | None = None
+
+    # --- life
+
+    async def run(self, instructions: Instructions | None) -> None:
+        """Live through the call; `instructions` start at once (incoming) or when it is answered (outgoing)."""
+        if instructions is not None and self.record.direction is Direction.INBOUND:
+            self.instruct(instructions)
+        event: LegEvent = Failed(500, "Server Error")
+        try:
+            while True:
+                event = await self.leg.events.get()
+                await self._take(event, instructions)
+                if isinstance(event, Ended | Failed | Redirected):
+                    break
+        finally:
+            await self._wind_up(event)
+
+    def instruct(self, instructions: Instructions) -> None:
+        """Run these instructions, in place of those that run now."""
+        previous = self._script
+        self._script = asyncio.create_task(self._run_script(instructions, previous))
+
+    def hang_up(self, status: CallStatus | None = None, *, reason: str | None = None) -> None:
+        """End the call; `status` is what the record shall say if it was never answered."""
+        self._final_status = status
+        self.leg.hang_up(reason)
+
+    def refuse(self, sip_status: int, sip_reason: str, status: CallStatus) -> None:
+        """End an incoming call that is not answered yet with this SIP status."""
+        self._final_status = status
+        self.leg.reject(sip_status, sip_reason)
+
+    def limit_time(self, *, answer_s: float | None = None, talk_s: float | None = None) -> None:
+        """End the call unless it is answered within `answer_s` from now; end it `talk_s` after its answer, or now."""
+        loop = asyncio.get_running_loop()
+        if answer_s is not None:
+            self._limits.append(loop.call_later(answer_s, self._give_up))
+        if talk_s is None:
+            return
+        self._talk_limit_s = talk_s
+        if self.record.start_time is not None:
+            talked_s = (self.services.clock.wall() - self.record.start_time).total_seconds()
+            self._limits.append(loop.call_later(max(0.0, talk_s - talked_s), self.hang_up))
+
+    def _give_up(self) -> None:
+        if not self.answered.is_set():
+            self.hang_up(CallStatus.NO_ANSWER)
+
+    async def _run_script(self, instructions: Instructions, previous: asyncio.Task[None] | None) -> None:
+        if previous is not None:
+            previous.cancel()
+            await asyncio.wait([previous])
+        await self.services.script(self, instructions)
+        if not self.over.is_set():
+            self.hang_up()
+
+    # --- what verbs and the pairing do to it
+
+    def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
+        """Tell the caller that it rings, with media if there is a description."""
+        self.leg.alert(status, reason, sdp)
+
+    def accept(self, sdp: SessionDescription) -> None:
+        """Answer the caller with this description."""
+        self.leg.accept(sdp)
+        self._mark_answered()
+
+    async def ensure_answered(self) -> None:
+        """Answer the caller ourselves, if nobody did yet. Raises SdpError, MediaEngineError."""
+        if self.leg.phase is not LegPhase.WAITING:
+            return
+        offered = self.leg.remote_offer
+        if offered is None:
+            self.accept(await self.leg.media.describe_offer())
+            return
+        answer = await self.leg.media.describe_answer(offered)
+        await self.leg.media.apply(offered)
+        self.accept(answer)
+        self.media_changed()
+
+    def media_changed(self) -> None:
+        """Offer and answer met anew: recordings start, or tell their servers."""
+        self.streams.media_changed()
+
+    def take_media_event(self, event: MediaEvent) -> None:
+        """The sink of the engine session that this call owns."""
+        match event:
+            case PlayerEnded():
+                player_ended(self, event)
+            case Dtmf(_, endpoint, digit) if endpoint == self.leg.media.endpoint:
+                self.note("dtmf", digit=digit)
+                if digit == "*":
+                    self.star_pressed.set()
+            case EngineLost(_, reason):
+                log.error("! media engine lost", call=self.record.sid, reason=reason)
+                self.hang_up(CallStatus.FAILED)
+            case _:
+                pass
+
+    def note(self, kind: str, **detail: str | int | float | None) -> None:
+        """Add a line to the call's timeline."""
+        self.services.calls.add_event(CallEvent(self.record.sid, self.services.clock.wall(), kind, detail))
+
+    # --- the leg's events
+
+    async def _take(self, event: LegEvent, instructions: Instructions | None) -> None:
+        first_answer = isinstance(event, Answered) and not self.answered.is_set()
+        if isinstance(event, Ringing | Progress):
+            self._mark_ringing()
+        if self.pairing is not None:
+            await self.pairing.pass_on(self, event)
+        else:
+            await self._take_alone(event)
+        if first_answer and self.leg.phase is LegPhase.ESTABLISHED:
+            self._mark_answered()
+            if instructions is not None:
+                self.instruct(instructions)
+
+    async def _take_alone(self, event: LegEvent) -> None:
+        """What a leg without a partner is answered."""
+        try:
+            match event:
+                case Progress(_, _, sdp) | Answered(sdp) if sdp is not None:
+                    await self.leg.media.apply(sdp)
+                    self.media_changed()
+                case Answered(None) if not self.leg.media.is_agreed:
+                    self.leg.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
+                case Updated(None):
+                    self.leg.answer_offer(self.leg.media.local or await self.leg.media.describe_offer())
+                case Updated(sdp) if sdp is not None:
+                    answer = await self.leg.media.describe_answer(sdp)
+                    await self.leg.media.apply(sdp)
+                    self.leg.answer_offer(answer)
+                    self.media_changed()
+                case _:
+                    pass
+        except (SdpError, MediaEngineError) as error:
+            log.info("! media not agreed", call=self.record.sid, problem=str(error))
+            if isinstance(event, Updated):
+                self.leg.refuse_offer(NOT_ACCEPTABLE)
+            else:
+                self.leg.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
+
+    # --- the record
+
+    def _mark_ringing(self) -> None:
+        if self.record.status is CallStatus.QUEUED:
+            self._save(CallStatus.RINGING)
+            self.callbacks.ringing(self.record)
+
+    def _mark_answered(self) -> None:
+        if not self.answered.is_set():
+            self.record.start_time = self.services.clock.wall()
+            self._save(CallStatus.IN_PROGRESS)
+            self.note("call.answered")
+            self.answered.set()
+            self.callbacks.answered(self.record)
+            self.limit_time(talk_s=self._talk_limit_s)
+
+    def _save(self, status: CallStatus, at: datetime | None = None) -> None:
+        self.record.status = status
+        self.record.date_updated = at or self.services.clock.wall()
+        self.services.calls.save(self.record)
+        log.info(f"= {status}", call=self.record.sid)
+
+    # --- the end
+
+    async def _wind_up(self, event: LegEvent) -> None:
+        """Stop what runs on the call, give its media back, and write down how it ended."""
+        if isinstance(event, Ended):
+            self.end_reason = event.reason
+        for limit in self._limits:
+            limit.cancel()
+        if self._script is not None and not self._script.done():
+            self._script.cancel()
+            await asyncio.wait([self._script])
+        try:
+            async with asyncio.timeout(STREAMS_STOP_S):
+                await self.streams.stop_all()
+        except TimeoutError:
+            log.error("! recording sessions did not end in time", call=self.record.sid)
+        await self._release_media()
+        now = self.services.clock.wall()
+        self.record.end_time = now
+        if isinstance(event, Failed | Redirected):
+            self.record.sip_response_code = event.status
+        status = self._ended_as(event)
+        self.note("call.ended", status=status.value, sip_status=self.record.sip_response_code)
+        self._save(status, now)
+        self.callbacks.completed(self.record)
+        self.services.metrics.calls_total.labels(self.record.direction.value, status.value).inc()
+        self.over.set()
+
+    async def _release_media(self) -> None:
+        media = self.leg.media
+        try:
+            await media.close()
+            if self.owns_media_session:
+                await self.services.engine.close_session(media.session)
+        except MediaEngineError as error:
+            log.error("! media not released", call=self.record.sid, problem=str(error))
+
+    @property
+    def owns_media_session(self) -> bool:
+        """Dialled calls live in the engine session of the call that dialled them."""
+        return self.leg.media.session == self.record.sid
+
+    def _ended_as(self, event: LegEvent) -> CallStatus:
+        if self.answered.is_set():
+            return CallStatus.COMPLETED
+        if self._final_status is not None:
+            return self._final_status
+        if isinstance(event, Failed):
+            return _STATUS_OF_FAILURE.get(event.status, CallStatus.FAILED)
+        return CallStatus.FAILED

@@ -1,0 +1,291 @@
+"""The door to calls: what SIP, the API and the console ask for enters here, and nowhere else."""
+
+from sidestream.accounts.account import Account, Number, VoiceSettings
+from sidestream.base.logs import get_logger
+from sidestream.calls.call import Call
+from sidestream.calls.leg import Leg
+from sidestream.calls.leg_media import LegMedia
+from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place
+from sidestream.calls.party import party_of
+from sidestream.calls.ports import CallFilter
+from sidestream.calls.progress import Progress
+from sidestream.calls.record import CallRecord, CallStatus, Direction
+from sidestream.calls.refusal import Refusal
+from sidestream.calls.requests import CreateCall, Instructions, StartSiprec, UpdateCall
+from sidestream.calls.services import Services
+from sidestream.media.engine import MediaEngineError
+from sidestream.recording.siprec import Siprec
+from sidestream.sdp.error import SdpError
+from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestReceived
+from sidestream.sip.digest import DigestCredentials
+from sidestream.sip.errors import MessageError
+from sidestream.sip.message import Request
+from sidestream.sip.uri import Uri
+from sidestream.sip.values import NameAddr
+from sidestream.trunks.trunk_book import Admission
+from sidestream.webhooks.parameters import SipParameters
+
+log = get_logger("calls")
+
+RETRY_AFTER_S = 10  # RFC 3261 §20.33: when a caller that met the limit on calls may try again
+_FAILED_STATUS = (400, 31900)
+
+
+class CallFront:
+    """Everything that may be done to calls. REST operations raise Refusal; SIP is answered here."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._draining = False
+
+    # --- SIP
+
+    def take_sip_event(self, event: AgentEvent) -> None:
+        """The driver's default sink: what belongs to no session yet."""
+        match event:
+            case InviteReceived(session, request, peer):
+                self._incoming(session, request, peer.host)
+            case RequestReceived(request_id, None, _):
+                # RFC 3261 §8.2.1: methods that the agent knows but that mean nothing outside a session here.
+                with self._services.driver.turn() as (agent, now):
+                    agent.answer(request_id, 405, headers=[("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")], now=now)
+            case _:
+                pass
+
+    def _incoming(self, session: str, request: Request, source_ip: str) -> None:
+        services = self._services
+        to_user = request.uri.user or ""
+        if self._draining or len(services.live) >= services.settings.calls:
+            self._refuse(session, 503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+            log.warning("! call refused: the limit on calls is reached", live=len(services.live))
+            return
+        admission = services.trunks.admit(source_ip, to_user)
+        if not isinstance(admission, Admission):
+            log.warning("! call refused", code=admission.code, reason=admission.text)
+            self._refuse(session, admission.sip_status, "Forbidden")
+            return
+        number = services.accounts.number_for(to_user, admission.account_sid)
+        account = services.accounts.get(number.account_sid) if number is not None else None
+        if number is None or account is None:
+            log.info("! no such number", to=str(request.uri))
+            self._refuse(session, 404, "Not Found")
+            return
+        try:
+            call = self._inbound_call(session, request, source_ip, account, number)
+        except (SdpError, MessageError) as error:
+            log.info("! unusable INVITE", problem=str(error))
+            self._refuse(session, error.status, "Bad Request" if error.status == 400 else "Not Acceptable Here")
+            return
+        call.leg.alert(180, "Ringing")
+        services.live.run(call, _instructions(number.voice))
+
+    def _inbound_call(self, session: str, request: Request, source_ip: str, account: Account, number: Number) -> Call:
+        services = self._services
+        sid = services.ids.sid("CA")
+        media = LegMedia(
+            services.engine, services.ids, session=sid, endpoint=sid, interface=services.settings.interface
+        )
+        leg = Leg(services.driver, media, call_sid=sid)
+        caller = _caller(request)
+        party = party_of(caller, services.ids)
+        now = services.clock.wall()
+        record = CallRecord(
+            sid=sid,
+            account_sid=account.sid,
+            parent_call_sid=None,
+            to=_api_address(request.uri),
+            from_=_api_address(caller.uri),
+            direction=Direction.INBOUND,
+            status=CallStatus.RINGING,
+            date_created=now,
+            date_updated=now,
+            caller_name=party.name,
+            sip_call_id=request.call_id,
+        )
+        voice = number.voice
+        progress = Progress(
+            services.outbox,
+            services.clock,
+            services.ids,
+            url=voice.status_callback,
+            method=voice.status_callback_method,
+            events=voice.status_callback_events,
+        )
+        call = Call(services, account, record, leg, party, progress)
+        call.sip_parameters = SipParameters(
+            domain=request.uri.host or "",
+            call_id=request.call_id,
+            source_ip=source_ip,
+            headers=_application_headers(request),
+        )
+        leg.adopt(session, request)
+        services.calls.save(record)
+        call.note("call.created", direction=record.direction.value, sip_call_id=request.call_id)
+        log.info("< call", call=sid, from_=record.from_, to=record.to)
+        return call
+
+    def _refuse(self, session: str, status: int, reason: str, headers: list[tuple[str, str]] | None = None) -> None:
+        with self._services.driver.turn() as (agent, now):
+            agent.respond(session, status, reason=reason, headers=headers or (), now=now)
+
+    # --- calls by the API
+
+    async def create_call(self, account: Account, form: CreateCall) -> CallRecord:
+        """Place a call; its instructions run when it is answered."""
+        services = self._services
+        if self._draining or len(services.live) >= services.settings.calls:
+            raise Refusal(429, 10004, f"The limit of {services.settings.calls} live calls is reached")
+        callbacks = Callbacks(form.status_callback, form.status_callback_method, form.status_callback_events)
+        try:
+            call = await place(
+                services,
+                account,
+                self._destination(account, form),
+                caller=form.caller_id or form.from_,
+                callbacks=callbacks,
+                instructions=form.instructions,
+            )
+        except (SdpError, MediaEngineError, MessageError) as error:
+            log.error("! call not placed", problem=str(error))
+            raise Refusal(*_FAILED_STATUS, f"The call could not be placed: {error}") from error
+        call.limit_time(answer_s=form.timeout, talk_s=form.time_limit)
+        return call.record
+
+    def _destination(self, account: Account, form: CreateCall) -> Destination:
+        if not form.to.lower().startswith(("sip:", "sips:")):
+            return number_destination(self._services, account, form.to)
+        try:
+            uri = Uri.parse(form.to)
+        except MessageError as error:
+            raise Refusal(400, 21211, f"To: '{form.to}' is no SIP URI") from error
+        credentials = None
+        if form.sip_auth_username is not None:
+            credentials = DigestCredentials(form.sip_auth_username, form.sip_auth_password or "")
+        return Destination(form.to, uri, credentials)
+
+    async def fetch_call(self, account: Account, call_sid: str) -> CallRecord:
+        live = self._live(account, call_sid)
+        record = live.record if live is not None else await self._services.calls.fetch(account.sid, call_sid)
+        if record is None:
+            raise _not_found(f"/2010-04-01/Accounts/{account.sid}/Calls/{call_sid}.json")
+        return record
+
+    async def list_calls(self, account: Account, where: CallFilter, offset: int, limit: int) -> list[CallRecord]:
+        """Newest first."""
+        return await self._services.calls.find(account.sid, where, offset=offset, limit=limit)
+
+    async def update_call(self, account: Account, call_sid: str, form: UpdateCall) -> CallRecord:
+        """End a live call, or give it new instructions."""
+        record = await self.fetch_call(account, call_sid)
+        call = self._live(account, call_sid)
+        if call is None or call.over.is_set():
+            raise Refusal(400, 21220, f"Call is not in-progress, it is {record.status}")
+        if form.status_callback is not None:
+            call.callbacks.url = form.status_callback
+            call.callbacks.method = form.status_callback_method or "POST"
+        if form.time_limit is not None:
+            call.limit_time(talk_s=form.time_limit)
+        if form.status is not None:
+            await self._end(call, form.status)
+        elif form.instructions is not None:
+            if record.status is not CallStatus.IN_PROGRESS:
+                raise Refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
+            call.instruct(form.instructions)
+        return call.record
+
+    async def _end(self, call: Call, status: CallStatus) -> None:
+        if status is CallStatus.CANCELED:
+            # `canceled` ends calls that are queued or ringing and leaves others alone.
+            if call.answered.is_set():
+                raise Refusal(400, 21220, "Call is in-progress. Cannot cancel.")
+            call.hang_up(CallStatus.CANCELED)
+        else:
+            call.hang_up(CallStatus.COMPLETED)
+        await call.over.wait()
+
+    async def delete_call(self, account: Account, call_sid: str) -> None:
+        if self._live(account, call_sid) is not None:
+            raise Refusal(400, 20009, "The call has not ended, so it cannot be deleted")
+        if not await self._services.calls.delete(account.sid, call_sid):
+            raise _not_found(f"/2010-04-01/Accounts/{account.sid}/Calls/{call_sid}.json")
+
+    # --- Siprecs by the API
+
+    async def start_siprec(self, account: Account, call_sid: str, form: StartSiprec) -> Siprec:
+        record = await self.fetch_call(account, call_sid)
+        call = self._live(account, call_sid)
+        if call is None:
+            raise Refusal(400, 21220, f"Call is not in-progress, it is {record.status}")
+        return call.streams.start(form, started_by="rest")
+
+    async def stop_siprec(self, account: Account, call_sid: str, sid_or_name: str) -> Siprec:
+        """Stop by SID or name, whoever started it; one that is stopped stays so (contract 11.1)."""
+        siprec = await self.fetch_siprec(account, call_sid, sid_or_name)
+        call = self._live(account, call_sid)
+        if call is not None:
+            await call.streams.stop(siprec.sid, by="rest")
+            siprec = await self.fetch_siprec(account, call_sid, siprec.sid)
+        return siprec
+
+    async def fetch_siprec(self, account: Account, call_sid: str, sid_or_name: str) -> Siprec:
+        await self.fetch_call(account, call_sid)
+        store = self._services.siprecs
+        siprec = await store.fetch(account.sid, call_sid, sid_or_name)
+        if siprec is None:
+            siprec = await store.find_by_name(account.sid, call_sid, sid_or_name)
+        if siprec is None:
+            raise _not_found(f"/2010-04-01/Accounts/{account.sid}/Calls/{call_sid}/Siprec/{sid_or_name}.json")
+        return siprec
+
+    async def list_siprecs(self, account: Account, call_sid: str, offset: int, limit: int) -> list[Siprec]:
+        """Newest first."""
+        await self.fetch_call(account, call_sid)
+        return await self._services.siprecs.find(account.sid, call_sid, offset=offset, limit=limit)
+
+    # --- the end
+
+    async def drain(self) -> None:
+        """Take no more calls, end those that live, and return when all have."""
+        self._draining = True
+        for call in self._services.live:
+            call.hang_up(CallStatus.CANCELED)
+        await self._services.live.wait_until_none()
+
+    def _live(self, account: Account, call_sid: str) -> Call | None:
+        call = self._services.live.get(call_sid)
+        return call if call is not None and call.account.sid == account.sid else None
+
+
+def _instructions(voice: VoiceSettings) -> Instructions:
+    return Instructions(voice.url, voice.method, voice.fallback_url, voice.fallback_method, voice.twiml)
+
+
+def _caller(request: Request) -> NameAddr:
+    """Who calls: RFC 3325's P-Asserted-Identity, which only admitted peers can send us, else From."""
+    asserted = request.headers.values("P-Asserted-Identity")
+    if asserted:
+        try:
+            return NameAddr.parse(asserted[0])
+        except MessageError:
+            pass
+    return request.from_
+
+
+def _api_address(uri: Uri) -> str:
+    """A URI as the API shows it: E.164 with + for a phone number, else the SIP URI without its parameters."""
+    if uri.user is not None and uri.user.startswith("+") and uri.user[1:].isdigit():
+        return uri.user
+    return str(uri.with_params())
+
+
+def _application_headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """The headers that an application gets to see: X- headers and User-to-User (RFC 7433)."""
+    return tuple(
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower().startswith("x-") or name.lower() == "user-to-user"
+    )
+
+
+def _not_found(path: str) -> Refusal:
+    return Refusal(404, 20404, f"The requested resource {path} was not found")

@@ -1,0 +1,175 @@
+"""Runs TwiML on a call: fetches a document, runs its verbs one by one, follows where they lead."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.progress import call_parameters
+from sidestream.calls.record import CallStatus
+from sidestream.calls.requests import Instructions
+from sidestream.debugger.alert import Level
+from sidestream.media.engine import MediaEngineError
+from sidestream.sdp.error import SdpError
+from sidestream.twiml.document import Document, Problem
+from sidestream.twiml.parser import parse_twiml
+from sidestream.webhooks.client import CallCookies
+from sidestream.webhooks.parameters import Parameters, voice_parameters
+from sidestream.webhooks.target_url import InvalidUrl, resolve
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+
+log = get_logger("calls")
+
+DOCUMENT_LIMIT = 200  # documents one call may fetch in a row without a verb that takes time: a redirect loop
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Leave the document for another one. `url` is absolute, or None for the current document once more."""
+
+    url: str | None
+    method: str = "POST"
+    parameters: Parameters | None = None  # those of the request; None: the standard ones
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Leave the document and end the call."""
+
+
+Outcome = GoTo | HangUp | None  # None: go on with the next verb
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the current document came from. `url` None: it was given inline."""
+
+    url: str | None
+    method: str
+    document: Document
+
+
+# One runner a verb: it does the verb and says what comes next. Each takes its own verb's type, which a mapping cannot say.
+Runners = Mapping[type, Callable[[Any, "Interpreter"], Awaitable[Outcome]]]
+
+
+class Interpreter:
+    """Runs the instructions of one call until a document ends, a verb ends the call, or it is cancelled."""
+
+    def __init__(self, call: "Call", runners: "Runners") -> None:
+        self.call = call
+        self._runners = runners
+        self._cookies = CallCookies()
+        self.source: Source | None = None
+        self._instant_documents = 0
+
+    async def run(self, instructions: Instructions) -> None:
+        """Returns when there is nothing more to do; the caller then ends the call. Never raises for bad TwiML."""
+        try:
+            if not await self._load_first(instructions):
+                return
+            while True:
+                outcome = await self._run_document()
+                if not isinstance(outcome, GoTo) or not await self._follow(outcome, instructions):
+                    return
+        except (SdpError, MediaEngineError) as error:
+            # The verb needed media that cannot be had: no common codec, or no engine.
+            log.error("! no media for the call", call=self.call.record.sid, problem=str(error))
+            self.call.services.debugger.report(
+                32102 if isinstance(error, SdpError) else 31900,
+                account_sid=self.call.account.sid,
+                call_sid=self.call.record.sid,
+                text=f"The call has no usable media: {error}",
+            )
+            if self.call.leg.phase is LegPhase.WAITING:
+                self.call.refuse(488 if isinstance(error, SdpError) else 503, "Not Acceptable Here", CallStatus.FAILED)
+
+    def absolute(self, url: str) -> str | None:
+        """A URL of the current document as an absolute one; None, with an alert, if it cannot be."""
+        base = self.source.url if self.source is not None else None
+        try:
+            if base is None and "://" not in url:
+                # twilio.md 8: TwiML given inline has no URL that a relative one could start from.
+                self.report(15004, f"'{url}' is relative, and inline TwiML has no URL of its own")
+                return None
+            return resolve(base or url, url)
+        except InvalidUrl as error:
+            self.report(11100, f"'{url}': {error.reason}")
+            return None
+
+    def report(self, code: int, text: str) -> None:
+        """An alert about the current document."""
+        self.call.services.debugger.report(
+            code,
+            account_sid=self.call.account.sid,
+            call_sid=self.call.record.sid,
+            text=text,
+            request_url=self.source.url if self.source is not None else None,
+            request_method=self.source.method if self.source is not None else None,
+        )
+
+    def took_time(self) -> None:
+        """A verb that lasts has run, so this is no redirect loop."""
+        self._instant_documents = 0
+
+    async def _run_document(self) -> Outcome:
+        assert self.source is not None  # _load came first
+        for verb in self.source.document.verbs:
+            name = type(verb).__name__.lower()
+            self.call.note(f"twiml.{name}")
+            outcome: Outcome = await self._runners[type(verb)](verb, self)
+            if outcome is not None:
+                return outcome
+        return None
+
+    async def _follow(self, goto: GoTo, instructions: Instructions) -> bool:
+        self._instant_documents += 1
+        if self._instant_documents > DOCUMENT_LIMIT:
+            self.report(11215, f"{DOCUMENT_LIMIT} documents in a row without a verb that takes time")
+            return False
+        assert self.source is not None  # a document said where to go
+        url, method = goto.url or self.source.url, goto.method
+        if url is None:
+            return True  # the inline document once more
+        return await self._fetch(url, method, goto.parameters, instructions)
+
+    async def _load_first(self, instructions: Instructions) -> bool:
+        if instructions.url is not None:
+            if instructions.twiml is not None:
+                self.report(32019, "Both Url and Twiml are set; Url is used")
+            return await self._fetch(instructions.url, instructions.method, None, instructions)
+        document, problems = parse_twiml((instructions.twiml or "").encode())
+        return self._take(Source(None, "POST", document or Document()), problems, usable=document is not None)
+
+    async def _fetch(self, url: str, method: str, parameters: Parameters | None, instructions: Instructions) -> bool:
+        fallback = (instructions.fallback_url, instructions.fallback_method) if instructions.fallback_url else None
+        outcome = await self.call.services.fetcher.fetch_with_fallback(
+            url,
+            method,
+            fallback,
+            parameters if parameters is not None else self.parameters(),
+            self.call.account,
+            call_sid=self.call.record.sid,
+            cookies=self._cookies,
+        )
+        fetched = outcome.fetched
+        if fetched is None:
+            return False
+        content_type = fetched.media_type + (f"; charset={fetched.charset}" if fetched.charset else "")
+        document, problems = parse_twiml(fetched.body, content_type or None, url=fetched.url)
+        source = Source(fetched.url, method, document or Document())
+        return self._take(source, problems, usable=document is not None)
+
+    def _take(self, source: Source, problems: tuple[Problem, ...], *, usable: bool) -> bool:
+        self.source = source
+        for problem in problems:
+            line = f" (line {problem.line})" if problem.line is not None else ""
+            self.report(problem.code, problem.message + line)
+        return usable and not any(problem.level is Level.ERROR for problem in problems)
+
+    def parameters(self) -> Parameters:
+        """Of a request for a document of this call."""
+        return voice_parameters(call_parameters(self.call.record), self.call.sip_parameters)

@@ -1,0 +1,369 @@
+"""A leg: one SIP session and its audio, speaking the nine events of `calls.events`.
+
+Agent events come in by `take`, on the event loop; what they mean goes into `events`, which the call reads one by one.
+Commands on a leg that is over do nothing, so that a crossing BYE is no error for the caller.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.events import (
+    Answered,
+    Ended,
+    Failed,
+    Info,
+    LegEvent,
+    Progress,
+    Redirected,
+    Ringing,
+    Trying,
+    Updated,
+)
+from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
+from sidestream.sdp.error import SdpError
+from sidestream.sdp.session import SessionDescription
+from sidestream.sip.agent.events import (
+    AckReceived,
+    AgentEvent,
+    ByeReceived,
+    Cancelled,
+    EndCause,
+    InviteAccepted,
+    InviteFailed,
+    InviteProgress,
+    InviteRejected,
+    ReinviteAccepted,
+    ReinviteCancelled,
+    ReinviteReceived,
+    ReinviteRejected,
+    RequestReceived,
+    SessionEnded,
+)
+from sidestream.sip.digest import DigestCredentials
+from sidestream.sip.message import Request, Response
+from sidestream.sip.uri import Uri
+from sidestream.sip.values import NameAddr
+from sidestream.wire.driver import SipDriver
+
+log = get_logger("calls")
+
+SDP_TYPE = "application/sdp"
+OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
+
+_REQUEST_TIMEOUT = 408
+_CANCELLED = 487
+_SERVER_ERROR = 500
+_REDIRECTION = range(300, 400)
+
+
+class OfferRefused(Exception):
+    """The peer did not take our offer; the session goes on as it was. `status` is its answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"offer refused with {self.status}"
+
+
+class Leg:
+    """`call_sid` names the leg in logs. Made either around a received INVITE or for one that `invite` sends."""
+
+    def __init__(self, driver: SipDriver, media: LegMedia, *, call_sid: str) -> None:
+        self._driver = driver
+        self._session: str | None = None
+        self._call_sid = call_sid
+        self._pending_update: str | None = None  # the request id of an UPDATE that waits for its answer
+        self._offer_result: asyncio.Future[SessionDescription] | None = None
+        self._final: Failed | Redirected | None = None
+        self.media = media
+        self.phase = LegPhase.CALLING
+        self.invite_request: Request | None = None
+        self.remote_offer: SessionDescription | None = None  # of an incoming INVITE or re-INVITE that waits
+        self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
+
+    # --- an incoming INVITE
+
+    def adopt(self, session: str, request: Request) -> None:
+        """Take over a received INVITE. Raises SdpError if its body is no session description."""
+        self._session = session
+        self.phase = LegPhase.WAITING
+        self.invite_request = request
+        self.remote_offer = _description(request)
+        self._driver.attach(session, self.take)
+
+    def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
+        """Answer the INVITE provisionally."""
+        if self.phase is LegPhase.WAITING:
+            self._respond(status, reason, sdp)
+
+    def accept(self, sdp: SessionDescription) -> None:
+        """Answer the INVITE with 200."""
+        if self.phase is LegPhase.WAITING:
+            self.phase = LegPhase.ESTABLISHED
+            self._respond(200, "OK", sdp)
+
+    def reject(self, status: int, reason: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse the INVITE."""
+        if self.phase is LegPhase.WAITING:
+            self._finish(Failed(status, reason))
+            self._respond(status, reason, None, headers)
+
+    # --- an outgoing INVITE
+
+    def invite(
+        self,
+        *,
+        target: Uri,
+        from_: NameAddr,
+        to: NameAddr,
+        offer: SessionDescription,
+        headers: Sequence[tuple[str, str]] = (),
+        credentials: DigestCredentials | None = None,
+        max_forwards: int = 70,
+    ) -> None:
+        """Send the INVITE; its fate arrives as events."""
+        with self._driver.turn() as (agent, now):
+            self._session = agent.invite(
+                target=target,
+                from_=from_,
+                to=to,
+                headers=headers,
+                body=offer.to_bytes(),
+                content_type=SDP_TYPE,
+                credentials=credentials,
+                max_forwards=max_forwards,
+                now=now,
+            )
+            self._driver.attach(self._session, self.take)
+
+    # --- an established session
+
+    async def offer(self, sdp: SessionDescription) -> SessionDescription:
+        """Send a re-INVITE and return the peer's answer. Raises OfferRefused, with 491 while another one is pending."""
+        if self.phase is not LegPhase.ESTABLISHED or self._session is None or self._offer_result is not None:
+            raise OfferRefused(491)
+        result: asyncio.Future[SessionDescription] = asyncio.get_running_loop().create_future()
+        with self._driver.turn() as (agent, now):
+            if not agent.may_reinvite(self._session):
+                raise OfferRefused(491)
+            self._offer_result = result
+            agent.reinvite(self._session, body=sdp.to_bytes(), content_type=SDP_TYPE, now=now)
+        try:
+            async with asyncio.timeout(OFFER_TIMEOUT_S):
+                return await result
+        except TimeoutError:
+            raise OfferRefused(_REQUEST_TIMEOUT) from None
+        finally:
+            self._offer_result = None
+
+    def answer_offer(self, sdp: SessionDescription) -> None:
+        """Accept the peer's re-INVITE or UPDATE."""
+        self._answer_pending(200, sdp)
+
+    def refuse_offer(self, status: int) -> None:
+        """Refuse the peer's re-INVITE or UPDATE; the session stays as it was."""
+        self._answer_pending(status, None)
+
+    def tell(self, content_type: str, body: bytes) -> None:
+        """Send an INFO."""
+        if self.phase is LegPhase.ESTABLISHED and self._session is not None:
+            with self._driver.turn() as (agent, now):
+                agent.request(self._session, "INFO", body=body, content_type=content_type, now=now)
+
+    # --- the end
+
+    def hang_up(self, reason: str | None = None) -> None:
+        """End the leg whatever its phase: refuse (603), cancel or BYE. `reason`: the value of a Reason header."""
+        if self.phase is LegPhase.WAITING:
+            self.reject(603, "Decline")
+            return
+        if self.phase is LegPhase.OVER or self._session is None:
+            return
+        headers = [("Reason", reason)] if reason else []
+        established = self.phase is LegPhase.ESTABLISHED
+        self._finish(Ended(by_remote=False, reason=reason) if established else Failed(_CANCELLED, "Request Terminated"))
+        with self._driver.turn() as (agent, now):
+            if established:
+                agent.bye(self._session, headers=headers, now=now)
+            else:
+                agent.cancel(self._session, headers=headers, now=now)
+
+    # --- what the agent says
+
+    def take(self, event: AgentEvent) -> None:
+        """The sink of this leg's session."""
+        match event:
+            case InviteProgress(_, response):
+                self._progress(response)
+            case InviteAccepted(_, response):
+                self._accepted(response)
+            case InviteRejected(_, response):
+                if response.status in _REDIRECTION:
+                    contacts = tuple(str(contact.uri) for contact in response.contacts)
+                    self._final = Redirected(response.status, contacts)
+                else:
+                    self._final = Failed(response.status, response.reason)
+            case InviteFailed(_, cause):
+                self._final = Failed(_REQUEST_TIMEOUT, cause.value)
+            case Cancelled():
+                self._final = Failed(_CANCELLED, "Request Terminated")
+            case AckReceived(_, request):
+                self._acknowledged(request)
+            case ReinviteReceived(_, request):
+                self._updated(request)
+            case ReinviteCancelled():
+                self.remote_offer = None
+            case ReinviteAccepted(_, response):
+                self._offer_accepted(response)
+            case ReinviteRejected(_, maybe):
+                self._offer_done(OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT))
+            case RequestReceived(request_id, _, request):
+                self._requested(request_id, request)
+            case ByeReceived(_, request):
+                self._finish(Ended(by_remote=True, reason=request.headers.get("Reason")))
+            case SessionEnded(_, cause):
+                self._session_ended(cause)
+            case _:
+                pass  # answers to our INFO and BYE change nothing
+
+    def _progress(self, response: Response) -> None:
+        if response.status == 100:
+            self._speak(Trying())
+            return
+        sdp = _tolerated(response, self._call_sid)
+        if sdp is None:
+            self._speak(Ringing(response.status, response.reason))
+        else:
+            self._speak(Progress(response.status, response.reason, sdp))
+
+    def _accepted(self, response: Response) -> None:
+        if self.phase is LegPhase.OVER or self._session is None:
+            return
+        with self._driver.turn() as (agent, now):
+            agent.acknowledge(self._session, now=now)
+        self.phase = LegPhase.ESTABLISHED
+        try:
+            sdp = _description(response)
+        except SdpError as error:
+            # RFC 3261 §13.2.2.4: an unacceptable answer in a 2xx is acknowledged, then the session is ended.
+            log.info("! unusable answer", call=self._call_sid, problem=str(error))
+            self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
+            return
+        self._speak(Answered(sdp))
+
+    def fail(self, status: int, reason: str) -> None:
+        """End an established session that turned out useless; the leg speaks Failed instead of Ended."""
+        if self.phase is LegPhase.ESTABLISHED and self._session is not None:
+            self._finish(Failed(status, reason))
+            with self._driver.turn() as (agent, now):
+                agent.bye(self._session, now=now)
+
+    def _acknowledged(self, request: Request) -> None:
+        # RFC 3261 §13.2.2.4: when our 2xx held the offer, the answer is in the ACK.
+        sdp = _tolerated(request, self._call_sid)
+        if sdp is not None:
+            self._speak(Answered(sdp))
+
+    def _updated(self, request: Request) -> None:
+        try:
+            self.remote_offer = _description(request)
+        except SdpError as error:
+            self.refuse_offer(error.status)
+            return
+        self._speak(Updated(self.remote_offer))
+
+    def _requested(self, request_id: str, request: Request) -> None:
+        content_type = request.headers.get("Content-Type")
+        if request.method == "UPDATE" and content_type is not None:
+            self._pending_update = request_id
+            self._updated(request)
+            return
+        with self._driver.turn() as (agent, now):
+            agent.answer(request_id, 200, now=now)
+        if request.method == "INFO" and content_type is not None:
+            self._speak(Info(content_type, request.body))
+
+    def _offer_accepted(self, response: Response) -> None:
+        if self._session is not None:
+            with self._driver.turn() as (agent, now):
+                agent.acknowledge(self._session, now=now)
+        try:
+            sdp = _description(response)
+        except SdpError as error:
+            self._offer_done(OfferRefused(error.status))
+            return
+        self._offer_done(sdp if sdp is not None else OfferRefused(NOT_ACCEPTABLE))
+
+    def _offer_done(self, outcome: SessionDescription | OfferRefused) -> None:
+        if self._offer_result is None or self._offer_result.done():
+            return
+        if isinstance(outcome, OfferRefused):
+            self._offer_result.set_exception(outcome)
+        else:
+            self._offer_result.set_result(outcome)
+
+    def _session_ended(self, cause: EndCause) -> None:
+        self._offer_done(OfferRefused(_REQUEST_TIMEOUT))
+        if self.phase is LegPhase.ESTABLISHED:
+            self._finish(Ended(by_remote=cause is EndCause.REMOTE_BYE))
+        else:
+            self._finish(self._final or Failed(_SERVER_ERROR, cause.value))
+
+    def _answer_pending(self, status: int, sdp: SessionDescription | None) -> None:
+        self.remote_offer = None
+        if self.phase is LegPhase.OVER:
+            return
+        if self._pending_update is None:
+            self._respond(status, None, sdp)
+            return
+        request_id, self._pending_update = self._pending_update, None
+        with self._driver.turn() as (agent, now):
+            body, content_type = _body(sdp)
+            agent.answer(request_id, status, body=body, content_type=content_type, now=now)
+
+    def _respond(
+        self, status: int, reason: str | None, sdp: SessionDescription | None, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        if self._session is None:
+            return
+        body, content_type = _body(sdp)
+        with self._driver.turn() as (agent, now):
+            agent.respond(
+                self._session, status, reason=reason, headers=headers, body=body, content_type=content_type, now=now
+            )
+
+    def _speak(self, event: LegEvent) -> None:
+        if self.phase is not LegPhase.OVER:
+            self.events.put_nowait(event)
+
+    def _finish(self, event: Ended | Failed | Redirected) -> None:
+        self._speak(event)
+        self.phase = LegPhase.OVER
+
+
+def _body(sdp: SessionDescription | None) -> tuple[bytes, str | None]:
+    return (b"", None) if sdp is None else (sdp.to_bytes(), SDP_TYPE)
+
+
+def _description(message: Request | Response) -> SessionDescription | None:
+    """The session description of a message, None if it has none. Raises SdpError for one that cannot be read."""
+    content_type = message.content_type
+    if content_type is None or not message.body:
+        return None
+    # A body of another type was either refused by the agent (415) or concerns nobody here.
+    if (content_type.type, content_type.subtype) != ("application", "sdp"):
+        return None
+    return SessionDescription.parse(message.body)
+
+
+def _tolerated(message: Request | Response, call_sid: str) -> SessionDescription | None:
+    """Like `_description` where a bad body only loses what it would have said."""
+    try:
+        return _description(message)
+    except SdpError as error:
+        log.info("! unusable description ignored", call=call_sid, problem=str(error))
+        return None

@@ -1,0 +1,147 @@
+"""One leg's audio: what was offered and answered, and the engine's endpoint that carries it."""
+
+from sidestream.base.ids import Ids
+from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine
+from sidestream.sdp.answer import answer, usable_lines
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.error import SdpError
+from sidestream.sdp.formats import EVENTS, PCMA, PCMU, TELEPHONE_EVENT
+from sidestream.sdp.formats import Format as SdpFormat
+from sidestream.sdp.lines import Origin
+from sidestream.sdp.offer import AudioLine, offer
+from sidestream.sdp.relay import relayed
+from sidestream.sdp.remote import remote_address
+from sidestream.sdp.session import SessionDescription
+
+NOT_ACCEPTABLE = 488  # RFC 3261 §21.4.26: the description cannot be carried
+OWN_FORMATS = (PCMU, PCMA, EVENTS)  # what we can play and say, in order of preference
+
+_ORIGIN_ID_DIGITS = 9  # RFC 8866 §5.2: a number; nine digits are unique enough for a host and fit 32 bits
+
+
+class LegMedia:
+    """The audio m-line of one leg. Descriptions are kept as sent and received; the engine learns what they agree on.
+
+    `local` is the last description we sent, `remote` the last one accepted from the peer. Not for concurrent use.
+    """
+
+    def __init__(self, engine: MediaEngine, ids: Ids, *, session: str, endpoint: str, interface: str) -> None:
+        self._engine = engine
+        self._interface = interface
+        self._origin_id = ids.integer(10 ** (_ORIGIN_ID_DIGITS - 1), 10**_ORIGIN_ID_DIGITS - 1)
+        self.session = session
+        self.endpoint = endpoint
+        self.ports: LocalPorts | None = None
+        self.local: SessionDescription | None = None
+        self.remote: SessionDescription | None = None
+        self.formats: tuple[Format, ...] = ()
+        self.remote_sends = True
+        self.remote_receives = True
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether offer and answer have met, so that there is something to hear, play or record."""
+        return bool(self.formats)
+
+    async def open(self) -> LocalPorts:
+        """Allocate the endpoint if it has none yet. Raises MediaEngineError."""
+        if self.ports is None:
+            await self._engine.open_session(self.session)
+            self.ports = await self._engine.open_endpoint(self.session, self.endpoint, interface=self._interface)
+        return self.ports
+
+    async def close(self) -> None:
+        if self.ports is not None:
+            self.ports = None
+            await self._engine.close_endpoint(self.session, self.endpoint)
+
+    async def describe_relayed(
+        self, other: SessionDescription, *, answers: SessionDescription | None
+    ) -> SessionDescription:
+        """The other leg's description as ours toward this leg's peer; `answers` is that peer's offer, if it made one.
+
+        Raises SdpError (488) if `other` has no audio line that the platform can carry.
+        """
+        ports = await self.open()
+        lines = usable_lines(other)
+        if not lines:
+            raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
+        description = relayed(other, ports.host, {lines[0]: ports.rtp}, self._origin(ports.host), offered=answers)
+        return self._sent(description)
+
+    async def describe_answer(self, offered: SessionDescription, *, held: bool = False) -> SessionDescription:
+        """Our own answer to the peer's offer: one codec, the first of the offer that we can play, and DTMF.
+
+        A single codec, so that the other leg can be offered exactly what this one speaks. If the offer has none that
+        we can play, its first audio codec is taken: such a call can be bridged but not spoken to.
+        Raises SdpError (488) if nothing of the offer can be carried.
+        """
+        ports = await self.open()
+        lines = usable_lines(offered)
+        if not lines:
+            raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
+        direction = Direction.INACTIVE if held else Direction.SENDRECV
+        description = answer(
+            offered,
+            host=ports.host,
+            ports={lines[0]: ports.rtp},
+            formats=_single_codec(offered.media[lines[0]].rtpmaps()),
+            direction=direction,
+            origin=self._origin(ports.host),
+        )
+        if description is None:
+            raise SdpError("no audio codec in common", status=NOT_ACCEPTABLE)
+        return self._sent(description)
+
+    async def describe_offer(self, formats: tuple[SdpFormat, ...] = OWN_FORMATS) -> SessionDescription:
+        """An offer of our own."""
+        ports = await self.open()
+        line = AudioLine(ports.rtp, formats, Direction.SENDRECV)
+        return self._sent(offer(ports.host, [line], self._origin(ports.host)))
+
+    async def apply(self, remote: SessionDescription) -> None:
+        """Take the peer's half of an exchange into force; ours is `local`. Raises SdpError, MediaEngineError."""
+        lines = usable_lines(remote)
+        if not lines:
+            raise SdpError("the peer accepted no audio line", status=NOT_ACCEPTABLE)
+        index = lines[0]
+        address = remote_address(remote, index)
+        direction = remote.direction(index)
+        self.remote = remote
+        self.formats = tuple(
+            Format(f.payload_type, f.encoding, f.clock_rate, f.channels or 1) for f in self._common(remote, index)
+        )
+        local = self.local.direction(index) if self.local is not None else Direction.SENDRECV
+        self.remote_sends = direction.sends and local.receives
+        self.remote_receives = direction.receives and local.sends
+        await self._engine.configure_endpoint(
+            self.session,
+            self.endpoint,
+            remote=None if address is None else Address(address.host, address.rtp_port),
+            remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
+            formats=self.formats,
+            send=self.remote_receives,
+            receive=self.remote_sends,
+        )
+
+    def _common(self, remote: SessionDescription, index: int) -> tuple[SdpFormat, ...]:
+        """The formats of the peer's line that ours has too, by payload type; the peer's order (RFC 3264 §6.1)."""
+        formats = remote.media[index].rtpmaps()
+        if self.local is None or index >= len(self.local.media):
+            return formats
+        ours = {f.payload_type for f in self.local.media[index].rtpmaps()}
+        return tuple(f for f in formats if f.payload_type in ours)
+
+    def _sent(self, description: SessionDescription) -> SessionDescription:
+        self.local = description.succeeding(self.local)
+        return self.local
+
+    def _origin(self, host: str) -> Origin:
+        return Origin("-", self._origin_id, 1, host)
+
+
+def _single_codec(offered: tuple[SdpFormat, ...]) -> tuple[SdpFormat, ...]:
+    codecs = [f for f in offered if f.is_audio_codec]
+    playable = [f for f in codecs if any(f.is_same_codec(ours) for ours in OWN_FORMATS)]
+    chosen = (playable or codecs)[:1]
+    return (*chosen, *(f for f in offered if f.encoding == TELEPHONE_EVENT))

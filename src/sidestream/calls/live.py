@@ -1,0 +1,48 @@
+"""The calls that live now, by SID."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sidestream.base.metrics import Metrics
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+    from sidestream.calls.requests import Instructions
+
+
+class LiveCalls:
+    """Runs each call in a task of its own and forgets it when it is over."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._calls: dict[str, Call] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._metrics = metrics
+
+    def run(self, call: "Call", instructions: "Instructions | None") -> None:
+        """Let a new call live."""
+        sid = call.record.sid
+        self._calls[sid] = call
+        self._metrics.calls_live.inc()
+        task = asyncio.create_task(call.run(instructions), name=sid)
+        self._tasks[sid] = task
+        task.add_done_callback(lambda _: self._forget(sid))
+
+    def get(self, sid: str) -> "Call | None":
+        return self._calls.get(sid)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> "Iterator[Call]":
+        return iter(list(self._calls.values()))
+
+    async def wait_until_none(self) -> None:
+        """Return when no call lives any more."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def _forget(self, sid: str) -> None:
+        del self._calls[sid]
+        del self._tasks[sid]
+        self._metrics.calls_live.dec()

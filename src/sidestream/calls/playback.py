@@ -1,0 +1,37 @@
+"""Playing a prepared file to a call, for as long as somebody waits for it."""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidestream.media.engine import MediaEngineError, PlayerEnded
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+
+
+async def play_file(call: "Call", path: Path, *, loops: int = 1) -> None:
+    """Play `path` `loops` times (0: for ever) and return when it ends. Cancelling stops the sound."""
+    services, media = call.services, call.leg.media
+    player = services.ids.hex(12)
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    call.players[player] = ended
+    try:
+        await services.engine.play(
+            media.session, player, endpoint=media.endpoint, path=os.path.abspath(path), loops=loops
+        )
+        await ended
+    finally:
+        del call.players[player]
+        if not ended.done():
+            with suppress(MediaEngineError):
+                await services.engine.stop_player(media.session, player)
+
+
+def player_ended(call: "Call", event: PlayerEnded) -> None:
+    """The engine says that a player is done."""
+    ended = call.players.get(event.player)
+    if ended is not None and not ended.done():
+        ended.set_result(None)

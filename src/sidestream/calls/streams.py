@@ -1,0 +1,253 @@
+"""The Siprecs of one call: checks, the limit on forks, and the recording sessions that run them."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidestream.base.logs import get_logger
+from sidestream.calls.progress import call_parameters
+from sidestream.calls.record import CallStatus
+from sidestream.calls.refusal import Refusal
+from sidestream.calls.requests import StartSiprec
+from sidestream.connectors.connector import Connector
+from sidestream.recording.session import RecordedCall, RecordedParty, RecordingSession
+from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus, Track
+from sidestream.webhooks.overrides import parse as parse_overrides
+from sidestream.webhooks.parameters import siprec_parameters
+from sidestream.webhooks.ports import Callback
+from sidestream.webhooks.target_url import InvalidUrl, TargetUrl
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+
+log = get_logger("calls")
+
+_METHODS = ("GET", "POST")
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A Siprec in progress. `session` is None until the call has media to record."""
+
+    siprec: Siprec
+    connector: Connector
+    session: RecordingSession | None = None
+
+
+class Streams:
+    """Starts and stops the call's Siprecs. Nothing here delays the call or ends it (RFC 6341 REQ-005)."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._live: dict[str, _Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- start
+
+    def start(self, wanted: StartSiprec, *, started_by: str) -> Siprec:
+        """Start a Siprec and return at once; it runs as soon as the call has media. Raises Refusal."""
+        call, services = self._call, self._call.services
+        track = _track(wanted.track)
+        method = _check_callback(wanted)
+        if started_by == "rest" and call.record.status is not CallStatus.IN_PROGRESS:
+            raise Refusal(400, 21220, f"Call is not in-progress, it is {call.record.status}")
+        connector = services.connectors.find(call.account.sid, wanted.connector_name)
+        if connector is None:
+            named = f"'{wanted.connector_name}'" if wanted.connector_name else "'Default', and none was given"
+            raise Refusal(400, 31940, f"The account has no connector named {named}")
+        if wanted.name and self.find(wanted.name) is not None:
+            raise Refusal(400, 20001, f"Name: a Siprec in progress of this call already has the name '{wanted.name}'")
+        in_use = sum(stream.siprec.track.fork_count for stream in self._live.values())
+        if in_use + track.fork_count > services.settings.forks_per_call:
+            limit = services.settings.forks_per_call
+            raise Refusal(
+                400, 31960, f"The call has {in_use} forked streams; {track} would exceed the limit of {limit}"
+            )
+        now = services.clock.wall()
+        siprec = Siprec(
+            sid=services.ids.sid("SR"),
+            account_sid=call.account.sid,
+            call_sid=call.record.sid,
+            name=wanted.name or None,
+            connector_name=connector.unique_name,
+            track=track,
+            parameters=wanted.parameters,
+            status_callback=wanted.status_callback or None,
+            status_callback_method=method,
+            started_by=started_by,
+            date_created=now,
+            date_updated=now,
+        )
+        stream = _Stream(siprec, connector)
+        self._live[siprec.sid] = stream
+        services.siprecs.save(siprec)
+        services.metrics.siprecs_live.inc()
+        call.note("siprec.created", siprec=siprec.sid, connector=connector.unique_name, track=track.value)
+        self._run_if_ready(stream)
+        return siprec
+
+    def media_changed(self) -> None:
+        """The call's media or parties changed: waiting Siprecs begin, running ones update their metadata."""
+        for stream in list(self._live.values()):
+            if stream.session is None:
+                self._run_if_ready(stream)
+            else:
+                stream.session.update(self._recorded_call())
+
+    def _run_if_ready(self, stream: _Stream) -> None:
+        """Begin the recording session. siprec.md B25: with the first answered description, so nothing is lost."""
+        if not self._call.leg.media.is_agreed:
+            return
+        services = self._call.services
+        stream.session = RecordingSession(
+            stream.siprec,
+            stream.connector,
+            self._recorded_call(),
+            driver=services.driver,
+            engine=services.engine,
+            clock=services.clock,
+            ids=services.ids,
+            observer=self,
+        )
+        task = asyncio.create_task(stream.session.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _recorded_call(self) -> RecordedCall:
+        call = self._call
+        media = call.leg.media
+        joined = call.record.start_time or call.record.date_created
+        first = RecordedParty(call.party.participant_id, call.party.aor, call.party.name, joined)
+        second = None
+        outbound_sending = True
+        if call.partner is not None:
+            other = call.partner
+            joined = other.record.start_time or other.record.date_created
+            second = RecordedParty(other.party.participant_id, other.party.aor, other.party.name, joined)
+            outbound_sending = other.leg.media.remote_sends
+        return RecordedCall(
+            call_sid=call.record.sid,
+            account_sid=call.account.sid,
+            session_id=call.session_id,
+            started_at=call.record.date_created,
+            parties=(first, second),
+            formats=media.formats,
+            media_session=media.session,
+            endpoint=media.endpoint,
+            inbound_sending=media.remote_sends,
+            outbound_sending=outbound_sending and media.remote_receives,
+        )
+
+    # --- stop
+
+    def find(self, name: str) -> Siprec | None:
+        """The Siprec in progress of that name."""
+        return next((s.siprec for s in self._live.values() if s.siprec.name == name), None)
+
+    def latest(self) -> Siprec | None:
+        """The Siprec in progress that was started last."""
+        return next((s.siprec for s in reversed(self._live.values())), None)
+
+    async def stop(self, sid: str, *, by: str) -> None:
+        """Stop a Siprec: its status is `stopped` at once, the recording server hears of it in its own time."""
+        stream = self._live.pop(sid, None)
+        if stream is None:
+            return
+        if stream.session is None:
+            self._never_ran(stream, by)
+        else:
+            await stream.session.stop(by)
+
+    async def stop_all(self) -> None:
+        """The call is over: end every recording session and wait until all are, also those stopped before."""
+        for sid in list(self._live):
+            await self.stop(sid, by="call-ended")
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _never_ran(self, stream: _Stream, by: str) -> None:
+        siprec = stream.siprec
+        siprec.status = SiprecStatus.STOPPED
+        siprec.stopped_by = by
+        siprec.stopped_at = siprec.date_updated = self._call.services.clock.wall()
+        self.siprec_changed(siprec, SiprecEvent.STOPPED)
+
+    # --- what recording sessions say
+
+    def siprec_changed(self, siprec: Siprec, event: SiprecEvent | None) -> None:
+        """A Siprec has new facts, and with `event` its application hears of them. Called in order."""
+        call, services = self._call, self._call.services
+        if event is not None:
+            self._callback(siprec, event)
+            call.note(event.value, siprec=siprec.sid, error_code=siprec.error_code)
+            if event is SiprecEvent.ERROR:
+                services.debugger.report(
+                    siprec.error_code or 31900,
+                    account_sid=siprec.account_sid,
+                    resource_sid=siprec.sid,
+                    call_sid=siprec.call_sid,
+                    text=siprec.error_message or "The stream failed",
+                    details={"connector": siprec.connector_name, "srs": siprec.srs_uri or ""},
+                )
+            if event is SiprecEvent.STARTED and siprec.invite_ms is not None:
+                services.metrics.siprec_setup.observe(siprec.invite_ms / 1000)
+            if event is not SiprecEvent.STARTED:
+                self._live.pop(siprec.sid, None)
+                services.metrics.siprecs_live.dec()
+                services.metrics.siprecs_total.labels(event.value).inc()
+        services.siprecs.save(siprec)
+
+    def _callback(self, siprec: Siprec, event: SiprecEvent) -> None:
+        if siprec.status_callback is None:
+            return
+        services = self._call.services
+        at = services.clock.wall()
+        is_error = event is SiprecEvent.ERROR
+        services.outbox.enqueue(
+            Callback(
+                id=services.ids.hex(32),
+                account_sid=siprec.account_sid,
+                resource_sid=siprec.sid,
+                call_sid=siprec.call_sid,
+                kind="siprec",
+                ordering_key=siprec.sid,
+                sequence=siprec.sequence,
+                url=siprec.status_callback,
+                method=siprec.status_callback_method,
+                parameters=siprec_parameters(
+                    call_parameters(self._call.record),
+                    siprec_sid=siprec.sid,
+                    name=siprec.name,
+                    event=event.value,
+                    at=at,
+                    sequence=siprec.sequence,
+                    error=siprec.error_message if is_error else None,
+                    error_code=siprec.error_code if is_error else None,
+                ),
+                created_at=at,
+            )
+        )
+        siprec.sequence += 1
+
+
+def _track(text: str | None) -> Track:
+    if text is None or text == "":
+        return Track.BOTH
+    try:
+        return Track(text)
+    except ValueError:
+        wanted = ", ".join(Track)
+        raise Refusal(400, 31941, f"Track: '{text}' is none of {wanted}") from None
+
+
+def _check_callback(wanted: StartSiprec) -> str:
+    """The method of the status callback. Raises Refusal for a URL or method that cannot be called."""
+    if wanted.status_callback:
+        try:
+            TargetUrl.parse(parse_overrides(wanted.status_callback)[0])
+        except InvalidUrl as error:
+            raise Refusal(400, 21205, f"StatusCallback: {error.reason}") from error
+    method = (wanted.status_callback_method or "POST").upper()
+    if method not in _METHODS:
+        raise Refusal(400, 21209, f"StatusCallbackMethod: '{wanted.status_callback_method}' is neither GET nor POST")
+    return method

@@ -1,0 +1,188 @@
+"""`<Dial>`: call others and connect the first that answers."""
+
+import asyncio
+from contextlib import suppress
+
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.call import Call
+from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
+from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place
+from sidestream.calls.pairing import Pairing
+from sidestream.calls.playback import play_file
+from sidestream.calls.progress import call_parameters
+from sidestream.calls.record import CallStatus
+from sidestream.calls.refusal import Refusal
+from sidestream.media.engine import MediaEngineError
+from sidestream.sdp.error import SdpError
+from sidestream.sip.digest import DigestCredentials
+from sidestream.twiml.document import Dial, DialNumber, DialSip, DialTarget
+from sidestream.webhooks.parameters import DialOutcome, dial_parameters
+
+_NOT_DIALLED = 13201  # Dial: the call could not be placed
+
+
+async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
+    """Returns when the connection is over or nobody answered; `action` then decides what comes next."""
+    call = interpreter.call
+    interpreter.took_time()
+    if not verb.answer_on_bridge:
+        await call.ensure_answered()
+    children = await _place_all(verb, interpreter)
+    outcome = await _connect(verb, call, children)
+    if verb.action is None:
+        return None
+    url = interpreter.absolute(verb.action)
+    return None if url is None else GoTo(url, verb.method, dial_parameters(call_parameters(call.record), outcome))
+
+
+async def _place_all(verb: Dial, interpreter: Interpreter) -> list[Call]:
+    """Invite every target that can be; the others are alerts."""
+    call = interpreter.call
+    children = []
+    try:
+        for target in verb.targets:
+            try:
+                child = await _place(target, verb, interpreter)
+            except Refusal as refusal:
+                interpreter.report(refusal.code, f"<Dial>: {refusal.message}")
+            except (SdpError, MediaEngineError) as error:
+                interpreter.report(_NOT_DIALLED, f"<Dial>: no media for the dialled leg: {error}")
+            else:
+                child.pairing = Pairing(call, child, call.services.engine, alone=len(verb.targets) == 1)
+                child.partner = call
+                children.append(child)
+    except asyncio.CancelledError:
+        _release(children, call, CallStatus.CANCELED)
+        raise
+    return children
+
+
+async def _place(target: DialTarget, verb: Dial, interpreter: Interpreter) -> Call:
+    call = interpreter.call
+    callbacks = Callbacks()
+    if target.callbacks is not None:
+        url = interpreter.absolute(target.callbacks.url)
+        callbacks = Callbacks(url, target.callbacks.method, target.callbacks.events)
+    return await place(
+        call.services,
+        call.account,
+        _destination(target, call),
+        caller=verb.caller_id or call.record.from_,
+        callbacks=callbacks,
+        parent=call,
+    )
+
+
+def _destination(target: DialTarget, call: Call) -> Destination:
+    match target:
+        case DialNumber(number):
+            return number_destination(call.services, call.account, number)
+        case DialSip(secure=True):
+            raise Refusal(400, 32209, "secure=true asks for TLS and SRTP, which are not supported yet")
+        case DialSip(uri, headers, username, password):
+            credentials = None
+            if username is not None:
+                credentials = DigestCredentials(username, password.reveal() if password is not None else "")
+            return Destination(str(uri), uri, credentials, headers)
+
+
+async def _connect(verb: Dial, call: Call, children: list[Call]) -> DialOutcome:
+    """Wait for an answer, then for the end; leaves no dialled call behind, also when cancelled."""
+    ringing: asyncio.Task[None] | None = None
+    winner: Call | None = None
+    unanswered_as = CallStatus.CANCELED
+    try:
+        if children and call.leg.phase is LegPhase.ESTABLISHED:
+            ringing = asyncio.create_task(_play_ringing(call, children))
+        winner = await _first_answer(children, verb.timeout)
+        if winner is None:
+            unanswered_as = CallStatus.NO_ANSWER
+        else:
+            _release([child for child in children if child is not winner], call, CallStatus.CANCELED)
+            await _until_over(verb, call, winner)
+    finally:
+        if ringing is not None:
+            ringing.cancel()
+        _release(children, call, unanswered_as)
+        if call.pairing is not None:
+            with suppress(MediaEngineError):
+                await call.pairing.part()
+        if children:
+            await asyncio.wait([asyncio.ensure_future(child.over.wait()) for child in children])
+    return _outcome(winner, children)
+
+
+async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
+    """The call that is joined with the caller first; None if all ended or nobody answered in time."""
+    waiting = {asyncio.ensure_future(_answered_or_over(child)): child for child in children}
+    try:
+        async with asyncio.timeout(timeout_s):
+            while waiting:
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    child = waiting.pop(task)
+                    if child.answered.is_set() and not child.over.is_set():
+                        return child
+    except TimeoutError:
+        pass
+    finally:
+        for task in waiting:
+            task.cancel()
+    return None
+
+
+async def _answered_or_over(child: Call) -> None:
+    tasks = [asyncio.ensure_future(child.answered.wait()), asyncio.ensure_future(child.over.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _until_over(verb: Dial, call: Call, winner: Call) -> None:
+    """Until the dialled call ends, its time is up, or the caller presses `*`."""
+    call.star_pressed.clear()
+    tasks = [asyncio.ensure_future(winner.over.wait())]
+    if verb.hangup_on_star:
+        tasks.append(asyncio.ensure_future(call.star_pressed.wait()))
+    try:
+        await asyncio.wait(tasks, timeout=verb.time_limit, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _play_ringing(call: Call, children: list[Call]) -> None:
+    """The ringing tone, until the caller hears somebody or everybody is gone."""
+    path = await call.services.audio.ringing_tone()
+    tone = asyncio.ensure_future(play_file(call, path, loops=0))
+    heard = [asyncio.ensure_future(child.pairing.audible.wait()) for child in children if child.pairing is not None]
+    try:
+        await asyncio.wait([tone, *heard], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (tone, *heard):
+            task.cancel()
+        await asyncio.wait([tone])
+        if not tone.cancelled():
+            tone.exception()  # a tone that cannot be played is no reason to fail the call
+
+
+def _release(children: list[Call], call: Call, unanswered_as: CallStatus) -> None:
+    """End the dialled calls that still live; the reason the caller gave goes with it."""
+    for child in children:
+        if not child.over.is_set():
+            child.hang_up(unanswered_as, reason=call.end_reason)
+
+
+def _outcome(winner: Call | None, children: list[Call]) -> DialOutcome:
+    chosen = winner or (children[-1] if children else None)
+    if chosen is None:
+        return DialOutcome(CallStatus.FAILED.value)
+    return DialOutcome(
+        status=chosen.record.status.value if winner is None else CallStatus.COMPLETED.value,
+        call_sid=chosen.record.sid,
+        duration_s=chosen.record.duration if winner is not None else None,
+        bridged=winner is not None,
+        sip_response_code=chosen.record.sip_response_code,
+    )
