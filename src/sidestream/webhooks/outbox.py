@@ -137,7 +137,8 @@ class Outbox:
     async def _read_back(self) -> None:
         """Take what the store holds and memory does not, as far as there is room, oldest first."""
         spilled_before = self._spill_count
-        self._settled_during_read = settled = set()
+        settled: set[str] = set()
+        self._settled_during_read = settled
         try:
             stored = await self._store.pending(limit=self._memory_limit)
         finally:

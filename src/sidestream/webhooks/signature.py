@@ -12,8 +12,8 @@ BODY_HASH_PARAMETER = "bodySHA256"
 def sign(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> str:
     """The signature of a form POST of `parameters` to `url`, or of a GET when there are none.
 
-    `url` is the one requested, character by character: scheme, user info, host, port if written, path and query, without
-    a fragment. The parameters of a GET are in its query already and must not be given again.
+    `url` is the one requested, character by character: scheme, user info, host, port if written, path and query, but no
+    fragment. The parameters of a GET are in its query already and must not be given again.
     """
     values: dict[str, set[str]] = {}
     for name, value in parameters:
