@@ -31,7 +31,7 @@ class AccountBook:
         account = self._accounts.get(user)
         # An unknown user is compared too, so that the time taken does not tell which SIDs exist.
         expected = account.auth_token if account is not None else "\0" * len(password)
-        matches = hmac.compare_digest(expected.encode(), password.encode("utf-8", "surrogateescape"))
+        matches = hmac.compare_digest(expected.encode(), password.encode("utf-8", "surrogatepass"))
         return account if matches else None
 
     def number_for(self, to_user: str, account_sid: str | None = None) -> Number | None:

@@ -84,9 +84,8 @@ class TrunkBook:
 
     def outbound_for(self, account_sid: str, number: str) -> Route | Refusal:
         """The account's own trunk that takes calls to numbers, else one that is for every account."""
-        able = [t for t in self._trunks if t.outbound is not None and t.account_sid in (account_sid, None)]
-        own_first = sorted(able, key=lambda trunk: trunk.account_sid is None)
-        for trunk in own_first:
-            if trunk.outbound is not None:
-                return Route(replace(trunk.outbound, user=quote(number, safe="+*")), trunk)
+        for owner in (account_sid, None):
+            for trunk in self._trunks:
+                if trunk.outbound is not None and trunk.account_sid == owner:
+                    return Route(replace(trunk.outbound, user=quote(number, safe="+*")), trunk)
         return Refusal(404, 13224, f"No trunk takes calls to numbers, so {number} cannot be called")

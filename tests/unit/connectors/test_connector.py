@@ -1,0 +1,92 @@
+"""A connector that exists can be used."""
+
+import pytest
+
+from sidestream.base.secret import Secret
+from sidestream.connectors.connector import TARGET_LIMIT, Connector, ConnectorOptions, make_connector
+from sidestream.connectors.srs_uri import ConnectorError, parse_srs_uri
+
+URI = "sip:srs@127.0.0.1:5070"
+
+
+def refused(*args: object, **kwargs: object) -> int:
+    with pytest.raises(ConnectorError) as caught:
+        make_connector(*args, **kwargs)  # type: ignore[arg-type]
+    return caught.value.code
+
+
+def test_a_connector_with_all_its_parts() -> None:
+    options = ConnectorOptions(parameters_as_headers=True, answer_timeout_s=4.0)
+    connector = make_connector("srs 1", "AC1", (URI, "sip:b@b;transport=tcp"), ("X-Auth", Secret("hush")), options)
+    assert connector == Connector(
+        "srs 1",
+        "AC1",
+        (parse_srs_uri(URI), parse_srs_uri("sip:b@b;transport=tcp")),
+        ("X-Auth", Secret("hush")),
+        options,
+    )
+    assert "hush" not in repr(connector)
+
+
+def test_options_default_to_what_the_rfcs_say() -> None:
+    options = make_connector("a", None, (URI,)).options
+    assert not options.parameters_as_headers
+    assert not options.legacy_media_type
+    assert options.final_metadata_in_bye
+
+
+@pytest.mark.parametrize("uri", ["sip:a@b;secure=true", "sip:a@b;transport=tls", "sips:a@b"])
+def test_what_is_not_supported_yet_is_refused_and_never_sent_in_the_clear(uri: str) -> None:
+    with pytest.raises(ConnectorError, match="not supported yet") as caught:
+        make_connector("a", None, (URI, uri))
+    assert caught.value.code == 31942
+
+
+@pytest.mark.parametrize("name", ["", " a", "a\n"])
+def test_a_connector_has_a_name(name: str) -> None:
+    assert refused(name, None, (URI,)) == 31942
+
+
+def test_the_number_of_recording_servers_is_bounded() -> None:
+    assert refused("a", None, ()) == 31942
+    assert refused("a", None, (URI,) * (TARGET_LIMIT + 1)) == 31942
+    assert len(make_connector("a", None, (URI,) * TARGET_LIMIT).targets) == TARGET_LIMIT
+
+
+def test_a_bad_address_is_refused_with_its_own_code() -> None:
+    assert refused("a", None, ("nonsense",)) == 32110
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("X Auth", "1", 32111),
+        ("", "1", 32111),
+        ("X-Auth:", "1", 32111),
+        ("Via", "1", 32113),
+        ("contact", "1", 32113),
+        ("f", "1", 32113),
+        ("X-Auth", "1\r\nVia: x", 32112),
+        ("X-Auth", "é", 32112),
+        ("X-Auth", "1" * 1016, 32112),
+    ],
+)
+def test_headers_that_cannot_be_sent(name: str, value: str, code: int) -> None:
+    assert refused("a", None, (URI,), (name, Secret(value))) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X-Auth", "1" * 1015), ("Call-Info", "<https://x>;purpose=y"), ("X-A", "")]
+)
+def test_headers_that_can_be_sent(name: str, value: str) -> None:
+    assert make_connector("a", None, (URI,), (name, Secret(value))).header == (name, Secret(value))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 61.0, float("nan")])
+def test_the_answer_timeout_has_a_range(seconds: float) -> None:
+    assert refused("a", None, (URI,), None, ConnectorOptions(answer_timeout_s=seconds)) == 31942
+
+
+@pytest.mark.parametrize("namespace", ["", "urn:a b"])
+def test_the_namespace_is_a_uri(namespace: str) -> None:
+    assert refused("a", None, (URI,), None, ConnectorOptions(extension_namespace=namespace)) == 31942
