@@ -41,7 +41,7 @@ def _a_law_code(sample: int) -> int:
     return (sign | segment << 4 | step & 0x0F) ^ 0x55
 
 
-_LAWS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
+LAWS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "PCMU": (_mu_law_value, _mu_law_code),
     "PCMA": (_a_law_value, _a_law_code),
 }
@@ -49,13 +49,13 @@ _LAWS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
 
 @cache
 def _decoding(encoding: str) -> Samples:
-    value, _ = _LAWS[encoding]
+    value, _ = LAWS[encoding]
     return np.array([value(code) for code in range(256)], dtype=np.int16)
 
 
 @cache
 def _encoding(encoding: str) -> NDArray[np.uint8]:
-    _, code = _LAWS[encoding]
+    _, code = LAWS[encoding]
     return np.array([code(sample) for sample in range(-32768, 32768)], dtype=np.uint8)
 
 
