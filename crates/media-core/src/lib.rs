@@ -1,2 +1,42 @@
 //! The media engine's rules without sockets, clocks or threads: `now` comes in, actions go out.
+//!
+//! [`Registry`] holds one worker's sessions. It is told what arrives ([`Registry::receive_rtp`],
+//! [`Registry::receive_rtcp`], [`Registry::receive_unreachable`]) and that time has passed
+//! ([`Registry::handle_timeout`]); what it wants done goes to an [`Output`] at once rather than into a queue, because
+//! a packet is relayed from the very buffer it arrived in.
 #![forbid(unsafe_code)]
+
+mod arena;
+mod dtmf;
+mod event;
+mod fork;
+mod format;
+pub mod g711;
+mod histogram;
+mod player;
+mod ports;
+mod reception;
+mod recorder;
+mod refusal;
+//mod registry;
+mod report;
+pub mod rtcp;
+pub mod rtp;
+mod statistics;
+mod time;
+pub mod wav;
+
+pub use arena::{Arena, Key};
+pub use dtmf::{Digit, DtmfDetector};
+pub use event::Event;
+pub use fork::{Rewriter, Rewritten};
+pub use format::{Format, Formats};
+pub use histogram::Histogram;
+pub use player::{Audio, Law, Player, FRAME_NS, FRAME_SAMPLES};
+pub use ports::PortPool;
+pub use reception::{Arrived, Reception};
+pub use recorder::{Placement, Recorder};
+pub use refusal::{Refusal, RefusalCode};
+//pub use registry::{EndpointSettings, ForkRole, ForkSettings, Output, PairKey, Registry, RegistryOptions, Side};
+pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
+pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};

@@ -1,0 +1,221 @@
+//! Files as packets of 20 ms on an exact schedule.
+
+use std::sync::Arc;
+
+use crate::g711;
+use crate::time::NS_PER_MS;
+use crate::wav::{Coding, Wav};
+
+/// Samples of a packet.
+pub const FRAME_SAMPLES: usize = 160;
+/// The time that a packet covers.
+pub const FRAME_NS: u64 = 20 * NS_PER_MS;
+
+/// The two laws of G.711.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// PCMU.
+    Mu,
+    /// PCMA.
+    A,
+}
+
+impl Law {
+    /// The law of an encoding's upper-case name.
+    pub fn of(encoding: &str) -> Option<Self> {
+        match encoding {
+            "PCMU" => Some(Self::Mu),
+            "PCMA" => Some(Self::A),
+            _ => None,
+        }
+    }
+
+    fn silence(self) -> u8 {
+        match self {
+            Self::Mu => g711::MU_LAW_SILENCE,
+            Self::A => g711::A_LAW_SILENCE,
+        }
+    }
+
+    fn encode(self, sample: i16) -> u8 {
+        match self {
+            Self::Mu => g711::mu_law(sample),
+            Self::A => g711::a_law(sample),
+        }
+    }
+}
+
+/// Samples at 8 kHz that are ready to be played; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Audio {
+    /// 16-bit linear samples.
+    Linear(Arc<[i16]>),
+    /// Samples in a law, which are sent as they are if the call has the same.
+    Coded(Law, Arc<[u8]>),
+}
+
+impl From<Wav<'_>> for Audio {
+    fn from(wav: Wav<'_>) -> Self {
+        match wav.coding {
+            Coding::Linear16 => {
+                Self::Linear(wav.data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
+            }
+            Coding::ALaw => Self::Coded(Law::A, wav.data.into()),
+            Coding::MuLaw => Self::Coded(Law::Mu, wav.data.into()),
+        }
+    }
+}
+
+impl Audio {
+    /// Samples in it.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Linear(samples) => samples.len(),
+            Self::Coded(_, codes) => codes.len(),
+        }
+    }
+
+    /// True if there is nothing to play.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Codes samples from `start` on into `out`; as many as there are, and their number is given.
+    fn encode(&self, law: Law, start: usize, out: &mut [u8]) -> usize {
+        let count = out.len().min(self.len() - start);
+        let out = &mut out[..count];
+        match self {
+            Self::Linear(samples) => {
+                for (code, sample) in out.iter_mut().zip(&samples[start..]) {
+                    *code = law.encode(*sample);
+                }
+            }
+            Self::Coded(own, codes) if *own == law => out.copy_from_slice(&codes[start..start + count]),
+            Self::Coded(own, codes) => {
+                let table = match own {
+                    Law::Mu => &g711::MU_LAW_TO_LINEAR,
+                    Law::A => &g711::A_LAW_TO_LINEAR,
+                };
+                for (code, from) in out.iter_mut().zip(&codes[start..]) {
+                    *code = law.encode(table[usize::from(*from)]);
+                }
+            }
+        }
+        count
+    }
+}
+
+/// Plays audio some times over.
+#[derive(Clone, Debug)]
+pub struct Player {
+    audio: Audio,
+    law: Law,
+    /// None plays until stopped.
+    loops_left: Option<u32>,
+    position: usize,
+    started_ns: u64,
+    frames: u64,
+}
+
+impl Player {
+    /// A player whose first packet is due now; `loops` of 0 repeats for ever.
+    pub fn new(audio: Audio, law: Law, loops: u32, now_ns: u64) -> Self {
+        let loops_left = (loops != 0).then_some(loops);
+        Self { audio, law, loops_left, position: 0, started_ns: now_ns, frames: 0 }
+    }
+
+    /// When the next packet is due: a whole number of packets after the start, so nothing drifts.
+    pub fn due_ns(&self) -> u64 {
+        self.started_ns + self.frames * FRAME_NS
+    }
+
+    /// The next packet's payload, the last one filled up with silence; false if the end has been reached.
+    pub fn next_frame(&mut self, out: &mut [u8; FRAME_SAMPLES]) -> bool {
+        let mut filled = 0;
+        while filled < FRAME_SAMPLES && !self.is_over() {
+            let count = self.audio.encode(self.law, self.position, &mut out[filled..]);
+            filled += count;
+            self.position += count;
+            if self.position == self.audio.len() {
+                self.position = 0;
+                self.loops_left = self.loops_left.map(|left| left - 1);
+            }
+        }
+        if filled == 0 {
+            return false;
+        }
+        out[filled..].fill(self.law.silence());
+        self.frames += 1;
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        self.audio.is_empty() || self.loops_left == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(law: Law, count: usize) -> Audio {
+        Audio::Coded(law, (0..count).map(|n| n as u8).collect())
+    }
+
+    fn play(mut player: Player) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut frame = [0; FRAME_SAMPLES];
+        while player.next_frame(&mut frame) {
+            frames.push(frame.to_vec());
+        }
+        frames
+    }
+
+    #[test]
+    fn the_same_law_is_sent_as_it_is_and_the_last_packet_is_filled_with_silence() {
+        let frames = play(Player::new(codes(Law::Mu, 200), Law::Mu, 1, 0));
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[0], (0..160).collect::<Vec<u8>>());
+        assert_eq!(frames[1][..40], (160..200).collect::<Vec<u8>>());
+        assert_eq!(frames[1][40..], [0xff; 120]);
+    }
+
+    #[test]
+    fn loops_join_without_a_gap() {
+        let frames = play(Player::new(codes(Law::A, 100), Law::A, 3, 0));
+        assert_eq!(frames.concat()[..300], vec![(0..100).collect::<Vec<u8>>(); 3].concat());
+        assert_eq!(frames.concat()[300..], [0xd5; 20]);
+        let mut endless = Player::new(codes(Law::A, 100), Law::A, 0, 0);
+        assert!((0..1000).all(|_| endless.next_frame(&mut [0; FRAME_SAMPLES])));
+    }
+
+    #[test]
+    fn other_codings_are_converted() {
+        let linear = Audio::from(Wav { coding: Coding::Linear16, data: &[0, 0, 0xff, 0x7f] });
+        assert_eq!(play(Player::new(linear.clone(), Law::Mu, 1, 0))[0][..3], [0xff, 0x80, 0xff]);
+        assert_eq!(play(Player::new(linear, Law::A, 1, 0))[0][..3], [0xd5, 0xaa, 0xd5]);
+        let mu = Audio::from(Wav { coding: Coding::MuLaw, data: &[0x80, 0xff] });
+        assert_eq!(play(Player::new(mu, Law::A, 1, 0))[0][..2], [0xaa, 0xd5]);
+        let a = Audio::from(Wav { coding: Coding::ALaw, data: &[0xaa] });
+        assert_eq!(play(Player::new(a, Law::Mu, 1, 0))[0][0], 0x80);
+    }
+
+    #[test]
+    fn nothing_to_play_ends_at_once_even_for_ever() {
+        assert!(play(Player::new(codes(Law::Mu, 0), Law::Mu, 0, 0)).is_empty());
+    }
+
+    #[test]
+    fn packets_are_due_on_the_grid_of_the_start() {
+        let mut player = Player::new(codes(Law::Mu, 160), Law::Mu, 0, 7);
+        for n in 0..100_000 {
+            assert_eq!(player.due_ns(), 7 + n * FRAME_NS);
+            player.next_frame(&mut [0; FRAME_SAMPLES]);
+        }
+    }
+
+    #[test]
+    fn only_g711_has_a_law() {
+        assert_eq!([Law::of("PCMU"), Law::of("PCMA"), Law::of("G729")], [Some(Law::Mu), Some(Law::A), None]);
+    }
+}

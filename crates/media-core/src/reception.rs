@@ -1,0 +1,293 @@
+//! Sequence numbers, loss and jitter of one received source (RFC 3550 A.1, A.3, A.8).
+
+use crate::rtcp::ReportBlock;
+use crate::rtp::sequence_delta;
+use crate::time::samples_in;
+
+/// RFC 3550 A.1: a larger step forward is a restart rather than loss.
+const MAX_DROPOUT: i32 = 3000;
+/// RFC 3550 A.1: a larger step back is a restart rather than reordering.
+const MAX_MISORDER: i32 = 100;
+/// How far back duplicates are told from late packets; one bit each.
+const WINDOW: i32 = 128;
+
+/// How a packet stands to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// The first one, or the next after at most some that were lost.
+    InOrder,
+    /// Older than the newest, and not seen before.
+    Late,
+    /// Seen before.
+    Duplicate,
+    /// A jump too large for loss; the next packet decides whether the source restarted (RFC 3550 A.1).
+    Suspect,
+    /// The source restarted its numbering with this packet and the suspect one before it.
+    Restarted,
+}
+
+/// The reception state of one SSRC.
+///
+/// The probation of RFC 3550 A.1 is left out: sources are told apart by their address before, and a call's first
+/// packet counts.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    ssrc: u32,
+    base_sequence: u16,
+    max_sequence: u16,
+    cycles: u32,
+    suspect: Option<u16>,
+    seen: u128,
+    received: u64,
+    lost_before: u64,
+    expected_prior: u64,
+    received_prior: u64,
+    transit: Option<u32>,
+    jitter_scaled: u32,
+}
+
+impl Reception {
+    /// The state before the first packet, which has this SSRC and sequence number.
+    pub fn new(ssrc: u32, sequence: u16) -> Self {
+        Self {
+            ssrc,
+            base_sequence: sequence,
+            max_sequence: sequence.wrapping_sub(1),
+            cycles: 0,
+            suspect: None,
+            seen: 0,
+            received: 0,
+            lost_before: 0,
+            expected_prior: 0,
+            received_prior: 0,
+            transit: None,
+            jitter_scaled: 0,
+        }
+    }
+
+    /// The source.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Takes the sequence number of a packet.
+    pub fn receive(&mut self, sequence: u16) -> Arrived {
+        let delta = i32::from(sequence_delta(self.max_sequence, sequence));
+        if (1..MAX_DROPOUT).contains(&delta) {
+            self.suspect = None;
+            if sequence < self.max_sequence && self.received > 0 {
+                self.cycles = self.cycles.wrapping_add(1 << 16);
+            }
+            self.max_sequence = sequence;
+            self.seen = if delta < WINDOW { (self.seen << delta) | 1 } else { 1 };
+            self.received += 1;
+            return Arrived::InOrder;
+        }
+        if (-MAX_MISORDER..=0).contains(&delta) {
+            let bit = 1u128 << -delta;
+            if self.seen & bit != 0 {
+                return Arrived::Duplicate;
+            }
+            self.seen |= bit;
+            if self.extended_sequence().wrapping_add_signed(delta) >= u32::from(self.base_sequence) {
+                self.received += 1;
+            }
+            return Arrived::Late;
+        }
+        if self.suspect == Some(sequence) {
+            self.restart(sequence);
+            return Arrived::Restarted;
+        }
+        self.suspect = Some(sequence.wrapping_add(1));
+        Arrived::Suspect
+    }
+
+    fn restart(&mut self, sequence: u16) {
+        self.lost_before = self.lost();
+        self.base_sequence = sequence.wrapping_sub(1);
+        self.max_sequence = sequence;
+        self.cycles = u32::from(self.base_sequence > sequence) << 16;
+        self.suspect = None;
+        self.seen = 0b11;
+        self.received = 2;
+        self.expected_prior = 0;
+        self.received_prior = 0;
+    }
+
+    /// Takes the time stamp and arrival of a packet into the jitter (RFC 3550 A.8).
+    pub fn receive_timing(&mut self, timestamp: u32, arrival_ns: u64, clock_rate: u32) {
+        let transit = (samples_in(arrival_ns, clock_rate) as u32).wrapping_sub(timestamp);
+        if let Some(before) = self.transit {
+            let difference = (transit.wrapping_sub(before) as i32).unsigned_abs();
+            // a jump of the source's clock is no jitter; one second bounds what the estimate may swallow
+            let difference = difference.min(clock_rate);
+            self.jitter_scaled = self.jitter_scaled + difference - ((self.jitter_scaled + 8) >> 4);
+        }
+        self.transit = Some(transit);
+    }
+
+    /// The highest sequence number received, with its cycles in the upper half.
+    pub fn extended_sequence(&self) -> u32 {
+        self.cycles.wrapping_add(u32::from(self.max_sequence))
+    }
+
+    /// Packets lost since the source began; duplicates do not count against it (RFC 3550 A.3).
+    pub fn lost(&self) -> u64 {
+        self.lost_before + self.expected().saturating_sub(self.received)
+    }
+
+    /// Interarrival jitter in units of the time stamp.
+    pub fn jitter(&self) -> u32 {
+        self.jitter_scaled >> 4
+    }
+
+    /// A report block about the source; begins a new interval for the fraction lost (RFC 3550 A.3).
+    pub fn report(&mut self) -> ReportBlock {
+        let expected = self.expected();
+        let interval = expected - self.expected_prior.min(expected);
+        let lost = interval.saturating_sub(self.received - self.received_prior.min(self.received));
+        self.expected_prior = expected;
+        self.received_prior = self.received;
+        ReportBlock {
+            ssrc: self.ssrc,
+            fraction_lost: if interval == 0 { 0 } else { ((lost << 8) / interval).min(255) as u8 },
+            cumulative_lost: self.lost().min(0x7f_ffff) as i32,
+            extended_sequence: self.extended_sequence(),
+            jitter: self.jitter(),
+            last_sr: 0,
+            delay_since_sr: 0,
+        }
+    }
+
+    fn expected(&self) -> u64 {
+        if self.received == 0 {
+            return 0;
+        }
+        u64::from(self.extended_sequence().wrapping_sub(u32::from(self.base_sequence))) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(sequences: &[u16]) -> (Reception, Vec<Arrived>) {
+        let mut reception = Reception::new(1, sequences[0]);
+        let arrived = sequences.iter().map(|sequence| reception.receive(*sequence)).collect();
+        (reception, arrived)
+    }
+
+    #[test]
+    fn numbers_wrap_into_a_new_cycle() {
+        let (reception, arrived) = received(&[65_534, 65_535, 0, 1]);
+        assert_eq!(arrived, [Arrived::InOrder; 4]);
+        assert_eq!((reception.extended_sequence(), reception.lost()), (0x1_0001, 0));
+    }
+
+    #[test]
+    fn a_stream_that_begins_at_zero_has_no_cycle() {
+        let (reception, _) = received(&[0, 1]);
+        assert_eq!((reception.extended_sequence(), reception.lost()), (1, 0));
+    }
+
+    #[test]
+    fn a_gap_is_loss_until_the_late_packet_fills_it() {
+        let (mut reception, _) = received(&[10, 11, 14]);
+        assert_eq!(reception.lost(), 2);
+        assert_eq!(reception.receive(12), Arrived::Late);
+        assert_eq!(reception.lost(), 1);
+        assert_eq!(reception.receive(12), Arrived::Duplicate);
+        assert_eq!(reception.lost(), 1);
+    }
+
+    #[test]
+    fn a_duplicate_across_the_wrap_is_known() {
+        let (mut reception, _) = received(&[65_535, 0, 1]);
+        assert_eq!(reception.receive(65_535), Arrived::Duplicate);
+        assert_eq!(reception.receive(1), Arrived::Duplicate);
+    }
+
+    #[test]
+    fn packets_from_before_the_first_are_late_and_do_not_count() {
+        let (reception, arrived) = received(&[10, 9, 11]);
+        assert_eq!(arrived[1], Arrived::Late);
+        assert_eq!(reception.lost(), 0);
+        assert_eq!(reception.received, 2);
+    }
+
+    #[test]
+    fn one_wild_number_is_suspect_two_are_a_restart() {
+        let (mut reception, _) = received(&[10, 11, 13]);
+        assert_eq!(reception.receive(40_000), Arrived::Suspect);
+        assert_eq!(reception.receive(14), Arrived::InOrder);
+        assert_eq!(reception.receive(40_000), Arrived::Suspect);
+        assert_eq!(reception.receive(40_001), Arrived::Restarted);
+        assert_eq!(reception.receive(40_003), Arrived::InOrder);
+        assert_eq!(reception.lost(), 2);
+    }
+
+    #[test]
+    fn a_restart_across_the_wrap_expects_two() {
+        let (mut reception, _) = received(&[30_000]);
+        reception.receive(65_535);
+        assert_eq!(reception.receive(0), Arrived::Restarted);
+        assert_eq!(reception.lost(), 0);
+        assert_eq!(reception.extended_sequence(), 0x1_0000);
+    }
+
+    #[test]
+    fn the_fraction_lost_is_of_the_interval() {
+        let (mut reception, _) = received(&[0, 1, 2, 3]);
+        assert_eq!(reception.report().fraction_lost, 0);
+        reception.receive(7);
+        let report = reception.report();
+        assert_eq!((report.fraction_lost, report.cumulative_lost), (192, 3));
+        assert_eq!(reception.report().fraction_lost, 0);
+    }
+
+    #[test]
+    fn an_even_stream_has_no_jitter_and_a_swinging_one_has() {
+        let mut reception = Reception::new(1, 0);
+        for n in 0..50u32 {
+            reception.receive_timing(n.wrapping_mul(160).wrapping_sub(800), u64::from(n) * 20_000_000, 8000);
+        }
+        assert_eq!(reception.jitter(), 0);
+        for n in 50..200u32 {
+            let late = u64::from(n % 2) * 5_000_000;
+            reception.receive_timing(n.wrapping_mul(160).wrapping_sub(800), u64::from(n) * 20_000_000 + late, 8000);
+        }
+        // RFC 3550 §6.4.1: the mean deviation converges to the swing of 5 ms, 40 samples
+        assert!((36..=44).contains(&reception.jitter()), "{}", reception.jitter());
+    }
+
+    #[test]
+    fn counts_hold_over_many_cycles_with_loss_reordering_and_duplicates() {
+        let mut random = crate::rtcp::tests::Random::new(3);
+        let mut reception = Reception::new(1, 0);
+        let (mut sent, mut lost) = (0u64, 0u64);
+        let mut held: Option<u16> = None;
+        reception.receive(0);
+        for n in 1..300_000u32 {
+            sent += 1;
+            match random.below(50) {
+                0 => lost += 1,
+                1 if held.is_none() => held = Some(n as u16),
+                2 => {
+                    reception.receive(n as u16);
+                    assert_eq!(reception.receive(n as u16), Arrived::Duplicate);
+                }
+                _ => {
+                    reception.receive(n as u16);
+                }
+            }
+            if let Some(late) = held.filter(|late| sequence_delta(*late, n as u16) > 3) {
+                assert_eq!(reception.receive(late), Arrived::Late);
+                held = None;
+            }
+        }
+        reception.receive(300_000u32 as u16);
+        lost += u64::from(held.is_some());
+        assert_eq!(reception.lost(), lost);
+        assert_eq!(u64::from(reception.extended_sequence()), sent + 1);
+    }
+}

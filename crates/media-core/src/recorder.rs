@@ -1,0 +1,261 @@
+//! Where in a file the audio of a packet belongs.
+//!
+//! The file runs in real time: its first sample is the first packet's, a packet is placed by its time stamp, and where
+//! the time stamps break (a new SSRC, a jump) the arrival time joins them anew. Holes are silence.
+
+use crate::format::Format;
+use crate::g711;
+use crate::reception::{Arrived, Reception};
+use crate::rtp::{timestamp_delta, RtpPacket};
+use crate::statistics::RecorderStatistics;
+use crate::time::{samples_in, Instant, NS_PER_MS};
+
+const RATE: u32 = 8000;
+/// Further apart than this, clock and time stamp disagree and the clock is believed; less is network delay or drift.
+const DISAGREEMENT_SAMPLES: i64 = 2 * RATE as i64;
+/// For this long after an SSRC change, packets of the old SSRC are late ones; later it has come back.
+const RETIRED_NS: u64 = 500 * NS_PER_MS;
+
+/// A packet's audio and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The position of its first sample in the file.
+    pub at: u64,
+    /// Samples to leave out at its begin, since they lie before the file's.
+    pub skip: usize,
+}
+
+/// A time stamp and its place in the file.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    timestamp: u32,
+    position: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Retired {
+    ssrc: u32,
+    anchor: Anchor,
+    until_ns: u64,
+}
+
+/// Places the packets of one endpoint in a file.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    reception: Option<Reception>,
+    anchor: Option<Anchor>,
+    retired: Option<Retired>,
+    first: Option<Instant>,
+    lost_before: u64,
+    statistics: RecorderStatistics,
+}
+
+impl Recorder {
+    /// Finds the place of a packet with so many samples; None if it has none (a duplicate, or too old).
+    pub fn place(&mut self, packet: &RtpPacket<'_>, samples: usize, arrival: Instant) -> Option<Placement> {
+        let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
+        let first = *self.first.get_or_insert(arrival);
+        if let Some(old) = self.retired.filter(|old| old.ssrc == ssrc && arrival.mono_ns < old.until_ns) {
+            self.statistics.late += 1;
+            let late = timestamp_delta(old.anchor.timestamp, timestamp) < 0;
+            return if late { self.put(old.anchor, timestamp, samples) } else { None };
+        }
+        let changed = self.reception.as_ref().is_none_or(|reception| reception.ssrc() != ssrc);
+        if changed {
+            self.change_source(ssrc, packet.sequence(), arrival.mono_ns);
+        }
+        let arrived = self.reception.as_mut()?.receive(packet.sequence());
+        match arrived {
+            Arrived::Duplicate => {
+                self.statistics.duplicates += 1;
+                return None;
+            }
+            Arrived::Late => {
+                self.statistics.late += 1;
+                // a late packet that claims a later time is wrong about one of them
+                let anchor = self.anchor.filter(|anchor| timestamp_delta(anchor.timestamp, timestamp) <= 0)?;
+                return self.put(anchor, timestamp, samples);
+            }
+            Arrived::InOrder | Arrived::Suspect | Arrived::Restarted => {}
+        }
+        let by_clock = samples_in(arrival.mono_ns.saturating_sub(first.mono_ns), RATE) as i64;
+        let anchor = match self.anchor {
+            Some(anchor) => {
+                let by_timestamp = anchor.position as i64 + i64::from(timestamp_delta(anchor.timestamp, timestamp));
+                if changed || (by_timestamp - by_clock).abs() > DISAGREEMENT_SAMPLES {
+                    // what is written stays: the new audio goes behind it at the earliest
+                    Anchor { timestamp, position: (by_clock as u64).max(self.statistics.samples) }
+                } else {
+                    Anchor { timestamp, position: by_timestamp.max(0) as u64 }
+                }
+            }
+            None => Anchor { timestamp, position: 0 },
+        };
+        self.anchor = Some(anchor);
+        if anchor.position as i64 - by_clock > DISAGREEMENT_SAMPLES {
+            // audio that comes faster than real time for seconds has no place: the file stays bounded
+            return None;
+        }
+        self.put(anchor, timestamp, samples)
+    }
+
+    /// The counts so far.
+    pub fn statistics(&self) -> RecorderStatistics {
+        let lost = self.lost_before + self.reception.as_ref().map_or(0, Reception::lost);
+        RecorderStatistics { lost, first_sample_ns: self.first.map(|first| first.wall_ns), ..self.statistics }
+    }
+
+    fn change_source(&mut self, ssrc: u32, sequence: u16, now_ns: u64) {
+        if let (Some(old), Some(anchor)) = (&self.reception, self.anchor) {
+            self.lost_before += old.lost();
+            self.retired = Some(Retired { ssrc: old.ssrc(), anchor, until_ns: now_ns + RETIRED_NS });
+        }
+        self.reception = Some(Reception::new(ssrc, sequence));
+    }
+
+    fn put(&mut self, anchor: Anchor, timestamp: u32, samples: usize) -> Option<Placement> {
+        let position = anchor.position as i64 + i64::from(timestamp_delta(anchor.timestamp, timestamp));
+        let skip = usize::try_from(-position.min(0)).ok().filter(|skip| *skip < samples)?;
+        let at = position.max(0) as u64;
+        self.statistics.packets += 1;
+        self.statistics.samples = self.statistics.samples.max(at + (samples - skip) as u64);
+        Some(Placement { at, skip })
+    }
+}
+
+/// Decodes a payload to 16-bit samples at 8 kHz; false if the format cannot be recorded.
+pub(crate) fn decode(format: &Format, payload: &[u8], out: &mut Vec<i16>) -> bool {
+    out.clear();
+    if format.clock_rate != RATE || format.channels != 1 {
+        return false;
+    }
+    match &*format.encoding {
+        "PCMU" => out.extend(payload.iter().map(|code| g711::MU_LAW_TO_LINEAR[usize::from(*code)])),
+        "PCMA" => out.extend(payload.iter().map(|code| g711::A_LAW_TO_LINEAR[usize::from(*code)])),
+        // RFC 3551 §4.5.11: network byte order
+        "L16" => out.extend(payload.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]]))),
+        _ => return false,
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::{RtpHeader, HEADER_LEN};
+
+    const BEGIN: u64 = 1_764_000_000_000_000_000;
+
+    fn feed(recorder: &mut Recorder, ssrc: u32, sequence: u16, timestamp: u32, ms: u64) -> Option<u64> {
+        let mut bytes = [0; HEADER_LEN];
+        RtpHeader { marker: false, payload_type: 0, sequence, timestamp, ssrc }.write(&mut bytes);
+        let arrival = Instant { mono_ns: 5_000 + ms * NS_PER_MS, wall_ns: BEGIN + ms * NS_PER_MS };
+        recorder.place(&RtpPacket::parse(&bytes).unwrap(), 160, arrival).map(|placement| {
+            assert_eq!(placement.skip, 0);
+            placement.at
+        })
+    }
+
+    #[test]
+    fn packets_lie_by_their_time_stamps_whatever_the_jitter() {
+        let mut recorder = Recorder::default();
+        let base = u32::MAX - 200;
+        assert_eq!(feed(&mut recorder, 1, 65_535, base, 0), Some(0));
+        assert_eq!(feed(&mut recorder, 1, 0, base.wrapping_add(160), 55), Some(160));
+        assert_eq!(feed(&mut recorder, 1, 3, base.wrapping_add(640), 70), Some(640));
+        assert_eq!(feed(&mut recorder, 1, 2, base.wrapping_add(480), 80), Some(480));
+        assert_eq!(feed(&mut recorder, 1, 2, base.wrapping_add(480), 80), None);
+        assert_eq!(
+            recorder.statistics(),
+            RecorderStatistics {
+                packets: 4,
+                lost: 1,
+                duplicates: 1,
+                late: 1,
+                samples: 800,
+                first_sample_ns: Some(BEGIN)
+            }
+        );
+    }
+
+    #[test]
+    fn audio_from_before_the_file_is_cut() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 1000, 0);
+        assert_eq!(feed(&mut recorder, 1, 9, 840, 1), None);
+        let mut bytes = [0; HEADER_LEN];
+        RtpHeader { marker: false, payload_type: 0, sequence: 8, timestamp: 940, ssrc: 1 }.write(&mut bytes);
+        let placement = recorder.place(&RtpPacket::parse(&bytes).unwrap(), 160, Instant::default());
+        assert_eq!(placement, Some(Placement { at: 0, skip: 60 }));
+    }
+
+    #[test]
+    fn a_new_source_lies_by_its_arrival_behind_what_is_written() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 1000, 0);
+        feed(&mut recorder, 1, 11, 1160, 20);
+        assert_eq!(feed(&mut recorder, 2, 500, 99_000, 1000), Some(8000));
+        assert_eq!(feed(&mut recorder, 2, 501, 99_160, 1020), Some(8160));
+        // late ones of the old source: one that fits before what it had sent, one that does not
+        assert_eq!(feed(&mut recorder, 1, 12, 1320, 1030), None);
+        assert_eq!(feed(&mut recorder, 1, 10, 1000, 1030), Some(0));
+        // it came back, at a time when the file is already that long
+        assert_eq!(feed(&mut recorder, 3, 1, 0, 1030), Some(8320));
+        assert_eq!(recorder.statistics().late, 2);
+    }
+
+    #[test]
+    fn loss_is_kept_over_a_change_of_source() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 1000, 0);
+        feed(&mut recorder, 1, 13, 1480, 60);
+        feed(&mut recorder, 2, 13, 1480, 80);
+        assert_eq!(recorder.statistics().lost, 2);
+    }
+
+    #[test]
+    fn suppressed_silence_is_a_hole_and_a_stall_is_none() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 1, 0, 0);
+        assert_eq!(feed(&mut recorder, 1, 2, 80_000, 10_000), Some(80_000));
+        assert_eq!(feed(&mut recorder, 1, 3, 80_160, 11_500), Some(80_160));
+        assert_eq!(feed(&mut recorder, 1, 4, 80_320, 11_500), Some(80_320));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_or_stood_still_is_put_into_real_time() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 1, 0, 0);
+        assert_eq!(feed(&mut recorder, 1, 2, 3_000_000, 20), Some(160));
+        assert_eq!(feed(&mut recorder, 1, 3, 3_000_160, 40), Some(320));
+        assert_eq!(feed(&mut recorder, 1, 4, 3_000_320, 5000), Some(40_000));
+        assert_eq!(feed(&mut recorder, 1, 5, 3_000_480, 5020), Some(40_160));
+        assert_eq!(feed(&mut recorder, 1, 6, 7, 5040), Some(40_320));
+    }
+
+    #[test]
+    fn the_file_never_outgrows_real_time_by_more_than_the_disagreement() {
+        let mut random = crate::rtcp::tests::Random::new(6);
+        let mut recorder = Recorder::default();
+        for n in 0..50_000u64 {
+            let (ssrc, sequence) = (random.below(3) as u32, random.next() as u16);
+            let timestamp = random.next() as u32;
+            feed(&mut recorder, ssrc, sequence, timestamp, n * 20 / 8);
+            let limit = n * 20 + DISAGREEMENT_SAMPLES as u64 + 160;
+            assert!(recorder.statistics().samples <= limit);
+        }
+    }
+
+    #[test]
+    fn three_encodings_are_decoded() {
+        let mut out = Vec::new();
+        assert!(decode(&Format::new(0, "PCMU", 8000, 1), &[0x80, 0xff], &mut out));
+        assert_eq!(out, [32_124, 0]);
+        assert!(decode(&Format::new(8, "PCMA", 8000, 1), &[0xd5], &mut out));
+        assert_eq!(out, [8]);
+        assert!(decode(&Format::new(96, "L16", 8000, 1), &[0x12, 0x34, 0xff], &mut out));
+        assert_eq!(out, [0x1234]);
+        assert!(!decode(&Format::new(96, "L16", 44_100, 1), &[0, 0], &mut out));
+        assert!(!decode(&Format::new(9, "G722", 8000, 1), &[0, 0], &mut out));
+    }
+}
