@@ -1,97 +1,71 @@
-"""The configuration as values: what `sidestream serve` runs with. `app.config_load` makes one."""
+"""The configuration: a TOML file, overridden by the environment, on top of defaults that need neither."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from sidestream.accounts.account import Account, Number
-from sidestream.connectors.connector import Connector
-from sidestream.trunks.trunk_book import Trunk
+from sidestream.accounts.account import Number, VoiceSettings
+from sidestream.accounts.account_book import ANY_ADDRESS
+from sidestream.app.config_builder import build_config, bundled_connector
+from sidestream.app.config_problem import ConfigError, ConfigProblem
+from sidestream.app.config_reader import Problems, read_tables
+from sidestream.app.config_values import (
+    Config,
+    HttpConfig,
+    InterfaceConfig,
+    Limits,
+    ListenerConfig,
+    LogConfig,
+    MediaConfig,
+    SrsConfig,
+)
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ConfigProblem",
+    "HttpConfig",
+    "InterfaceConfig",
+    "Limits",
+    "ListenerConfig",
+    "LogConfig",
+    "MediaConfig",
+    "SrsConfig",
+    "bundled_connector",
+    "load",
+]
+
+# What a server without configuration does with every call: it can be heard and its recording looked at.
+WELCOME_TWIML = (
+    "<Response><Start><Siprec/></Start><Say>This call is being recorded by Sidestream. Speak, then hang up.</Say>"
+    '<Pause length="600"/></Response>'
+)
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerConfig:
-    """A SIP socket. `advertised` is the host that peers are told (Via, Contact); None: the bound one."""
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration of the file at `path` (None: the embedded defaults), overridden by `environ`.
 
-    name: str
-    transport: str  # "udp" or "tcp"
-    host: str
-    port: int  # 0: any free one
-    advertised: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InterfaceConfig:
-    """A local address for RTP, and the address that SDP names instead of it, behind NAT."""
-
-    name: str
-    address: str
-    advertised: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MediaConfig:
-    """The media engine. Ports are UDP, both bounds included; `socket` None: a path under the data directory.
-
-    `workers` 0: one a CPU core. `external`: somebody else runs the engine at `socket`.
+    Raises ConfigError with every problem there is; a file that cannot be read is one, too.
     """
-
-    port_low: int = 20000
-    port_high: int = 29999
-    interfaces: tuple[InterfaceConfig, ...] = (InterfaceConfig("default", "127.0.0.1"),)
-    workers: int = 0
-    socket: Path | None = None
-    external: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HttpConfig:
-    """REST API and console. `public_url` is what absolute URLs in answers begin with, without a slash at the end."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    public_url: str | None = None
+    problems = Problems()
+    tables = read_tables(_source(path), environ, problems)
+    if not tables:
+        raise ConfigError(problems.found, path)
+    config = build_config(tables, problems)
+    if problems.found:
+        raise ConfigError(sorted(problems.found, key=lambda p: (p.line is None, p.line or 0)), path)
+    if path is None and not config.numbers and len(config.accounts) <= 1:
+        owner = config.accounts[0].sid if config.accounts else ""
+        return replace(config, numbers=(Number(ANY_ADDRESS, owner, VoiceSettings(twiml=WELCOME_TWIML)),))
+    return config
 
 
-@dataclass(frozen=True, slots=True)
-class SrsConfig:
-    """The bundled recording server; `directory` None: `recordings` under the data directory."""
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 5070
-    directory: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogConfig:
-    level: str = "info"
-    json: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    calls: int = 1000  # at once
-    siprec_forks_per_call: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything `serve` needs to know. Numbers without an account have the empty account SID: see `with_account`."""
-
-    accounts: tuple[Account, ...] = ()
-    numbers: tuple[Number, ...] = ()
-    trunks: tuple[Trunk, ...] = ()
-    connectors: tuple[Connector, ...] = ()
-    listeners: tuple[ListenerConfig, ...] = ()
-    media: MediaConfig = field(default_factory=MediaConfig)
-    http: HttpConfig = field(default_factory=HttpConfig)
-    srs: SrsConfig = field(default_factory=SrsConfig)
-    storage_url: str = "sqlite:///sidestream-data/sidestream.db"
-    data_dir: Path = Path("sidestream-data")
-    log: LogConfig = field(default_factory=LogConfig)
-    limits: Limits = field(default_factory=Limits)
-
-    def with_account(self, account: Account) -> "Config":
-        """This configuration with an account that the server made or stored; it gets the numbers that have none."""
-        numbers = tuple(n if n.account_sid else replace(n, account_sid=account.sid) for n in self.numbers)
-        return replace(self, accounts=(*self.accounts, account), numbers=numbers)
+def _source(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError([ConfigProblem(None, "", f"Cannot be read: {error.strerror}")], path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([ConfigProblem(None, "", f"Not UTF-8 at octet {error.start}")], path) from error

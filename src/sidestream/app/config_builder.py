@@ -1,0 +1,286 @@
+"""Checked tables as the configuration's values: what concerns more than one key is judged here."""
+
+import re
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from sidestream.accounts.account import Account, Number, VoiceSettings
+from sidestream.accounts.account_book import ANY_ADDRESS, dialled_digits
+from sidestream.app.config_reader import Problems, Table, Tables
+from sidestream.app.config_values import (
+    Config,
+    HttpConfig,
+    InterfaceConfig,
+    Limits,
+    ListenerConfig,
+    LogConfig,
+    MediaConfig,
+    SrsConfig,
+)
+from sidestream.calls.requests import TWIML_INLINE_LIMIT
+from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
+from sidestream.connectors.srs_uri import ConnectorError
+from sidestream.debugger.alert import Level
+from sidestream.sip.errors import MessageError
+from sidestream.sip.uri import Uri
+from sidestream.trunks.trunk_book import Network, Trunk, TrunkCredentials
+from sidestream.twiml.parser import parse_twiml
+
+DEFAULT_LISTENERS = (
+    ListenerConfig("udp-5060", "udp", "127.0.0.1", 5060),
+    ListenerConfig("tcp-5060", "tcp", "127.0.0.1", 5060),
+)
+SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
+
+_ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
+_AUTH_TOKEN = re.compile(r"[A-Za-z0-9]{32}")  # the go client library refuses any other character
+
+
+def build_config(tables: Tables, problems: Problems) -> Config:
+    """The configuration; worthless if problems were found."""
+    top, media, http, srs, log, limits = (tables[name][0] for name in ("", "media", "http", "srs", "log", "limits"))
+    data_dir = top.file("data_dir") or Path()
+    accounts = _accounts(tables["accounts"], problems)
+    sids = tuple(account.sid for account in accounts)
+    srs_config = SrsConfig(srs.flag("enabled"), srs.word("host"), srs.integer("port"), srs.file("directory"))
+    connectors = _connectors(tables["connectors"], sids, problems)
+    named_default = any(c.unique_name == DEFAULT_CONNECTOR and c.account_sid is None for c in connectors)
+    if srs_config.enabled and srs_config.port and not named_default:
+        connectors = (*connectors, bundled_connector(srs_config.host, srs_config.port))
+    return Config(
+        accounts=accounts,
+        numbers=_numbers(tables["numbers"], sids, problems),
+        trunks=_trunks(tables["trunks"], sids, problems),
+        connectors=connectors,
+        listeners=_listeners(tables["listeners"], problems) or DEFAULT_LISTENERS,
+        media=_media(media, tables["media.interfaces"], problems),
+        http=HttpConfig(http.word("host"), http.integer("port"), _base_url(http)),
+        srs=srs_config,
+        storage_url=_storage_url(tables["storage"][0], data_dir, problems),
+        data_dir=data_dir,
+        log=LogConfig(log.word("level"), log.flag("json")),
+        limits=Limits(limits.integer("calls"), limits.integer("siprec_forks_per_call")),
+    )
+
+
+def bundled_connector(host: str, port: int) -> Connector:
+    """The connector `Default` of every account, for the bundled recording server that listens there."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return make_connector(DEFAULT_CONNECTOR, None, (str(Uri.sip("srs", reachable, port)),))
+
+
+def _accounts(tables: list[Table], problems: Problems) -> tuple[Account, ...]:
+    for table in tables:
+        if table.text("sid") and not _ACCOUNT_SID.fullmatch(table.word("sid")):
+            problems.add((*table.path, "sid"), "must be AC and 32 hexadecimal digits")
+        if table.text("auth_token") and not _AUTH_TOKEN.fullmatch(table.word("auth_token")):
+            problems.add((*table.path, "auth_token"), "must be 32 letters and digits")
+    _refuse_twins(tables, "sid", problems)
+    return tuple(Account(t.word("sid"), t.word("auth_token"), t.word("name")) for t in tables)
+
+
+def _numbers(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> tuple[Number, ...]:
+    numbers: list[Number] = []
+    seen: set[tuple[str, str]] = set()
+    for table in tables:
+        address, account = table.word("number"), table.text("account")
+        if account is None and len(sids) > 1:
+            problems.add((*table.path, "account"), "is missing, and there is more than one account")
+        _check_account(table, sids, problems)
+        owner = account or (sids[0] if len(sids) == 1 else "")
+        # A star takes what is left over of one account's calls; any other number has one owner.
+        twin = (owner if address == ANY_ADDRESS else "", dialled_digits(address) or address)
+        if address and twin in seen:
+            problems.add((*table.path, "number"), f"{address} is there already")
+        seen.add(twin)
+        _check_voice(table, problems)
+        numbers.append(Number(address, owner, _voice(table)))
+    return tuple(numbers)
+
+
+def _voice(table: Table) -> VoiceSettings:
+    return VoiceSettings(
+        url=table.text("voice_url"),
+        method=table.word("voice_method"),
+        fallback_url=table.text("fallback_url"),
+        fallback_method=table.word("fallback_method"),
+        twiml=table.text("twiml"),
+        status_callback=table.text("status_callback"),
+        status_callback_method=table.word("status_callback_method"),
+        status_callback_events=table.texts("status_callback_events"),
+    )
+
+
+def _check_voice(table: Table, problems: Problems) -> None:
+    if not table.given & {"voice_url", "twiml"}:
+        problems.add(table.path, "needs voice_url or twiml")
+    if table.given >= {"voice_url", "twiml"}:
+        problems.add((*table.path, "twiml"), "clashes with voice_url: give one of the two")
+    twiml = table.text("twiml")
+    if twiml is None:
+        return
+    if len(twiml) > TWIML_INLINE_LIMIT:
+        problems.add((*table.path, "twiml"), f"is longer than {TWIML_INLINE_LIMIT} characters (32018)")
+    for problem in parse_twiml(twiml.encode())[1]:
+        if problem.level is Level.ERROR:
+            problems.add((*table.path, "twiml"), f"{problem.message} ({problem.code})")
+
+
+def _trunks(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> tuple[Trunk, ...]:
+    _refuse_twins(tables, "name", problems)
+    trunks: list[Trunk] = []
+    for table in tables:
+        _check_account(table, sids, problems)
+        username, password = table.text("username"), table.secret("password")
+        if (username is None) != (password is None):
+            problems.add((*table.path, "username"), "username and password belong together")
+        credentials = TrunkCredentials(username, password) if username is not None and password is not None else None
+        sources, outbound = _sources(table, problems), _outbound(table, problems)
+        trunks.append(Trunk(table.word("name"), table.text("account"), sources, outbound, credentials))
+    return tuple(trunks)
+
+
+def _sources(table: Table, problems: Problems) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for text in table.texts("sources"):
+        try:
+            networks.append(ip_network(text, strict=False))
+        except ValueError:
+            problems.add((*table.path, "sources"), f"{text!r} is neither an IP address nor a network")
+    return tuple(networks)
+
+
+def _outbound(table: Table, problems: Problems) -> Uri | None:
+    text = table.text("outbound")
+    if text is None:
+        return None
+    try:
+        uri = Uri.parse(text)
+    except MessageError:
+        uri = Uri("")
+    if not uri.is_sip:
+        problems.add((*table.path, "outbound"), f"{text!r} is not a SIP URI (32110)")
+    elif uri.scheme == "sips" or (uri.param("transport") or "").lower() == "tls" or uri.param("secure") == "true":
+        problems.add((*table.path, "outbound"), "TLS and SRTP are not supported yet (32209)")
+    elif uri.user is not None or uri.headers:
+        problems.add((*table.path, "outbound"), "must have neither user nor headers: the number becomes its user")
+    return uri
+
+
+def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> tuple[Connector, ...]:
+    connectors: list[Connector] = []
+    seen: set[tuple[str, str | None]] = set()
+    for table in tables:
+        _check_account(table, sids, problems)
+        name, account = table.word("name"), table.text("account")
+        if name and (name, account) in seen:
+            problems.add((*table.path, "name"), f"{name!r} is there already")
+        seen.add((name, account))
+        header_name, header_value = table.text("header_name"), table.secret("header_value")
+        if (header_name is None) != (header_value is None):
+            problems.add((*table.path, "header_name"), "header_name and header_value belong together")
+        header = (header_name, header_value) if header_name is not None and header_value is not None else None
+        options = ConnectorOptions(
+            parameters_as_headers=table.flag("parameters_as_headers"),
+            extension_namespace=table.word("extension_namespace"),
+            answer_timeout_s=table.number("answer_timeout"),
+            legacy_media_type=table.flag("legacy_media_type"),
+            final_metadata_in_bye=table.flag("final_metadata_in_bye"),
+        )
+        if not name or ("srs" in table.given and not table.texts("srs")) or "srs" not in table.given:
+            continue  # said already, or by the reader
+        try:
+            connector = make_connector(name, account, table.texts("srs"), header, options)
+        except ConnectorError as error:
+            problems.add((*table.path, _key_of(error)), f"{error.message} ({error.code})")
+            continue
+        connectors.append(connector)
+        for target in connector.targets:
+            for code, message in target.warnings:
+                problems.add((*table.path, "srs"), f"{message} ({code})")
+    return tuple(connectors)
+
+
+def _key_of(error: ConnectorError) -> str:
+    """The key that a connector's error most likely comes from."""
+    return "header_name" if error.code in (32111, 32112, 32113) else "srs"
+
+
+def _listeners(tables: list[Table], problems: Problems) -> tuple[ListenerConfig, ...]:
+    listeners: list[ListenerConfig] = []
+    for table in tables:
+        transport, host, port = table.word("transport"), table.word("host"), table.integer("port")
+        if transport == "tls":
+            problems.add((*table.path, "transport"), "TLS is not supported yet")
+        advertised = table.text("advertised")
+        _check_wildcard(table, "host", problems)
+        name = table.text("name") or f"{transport}-{port}"
+        if any(listener.name == name for listener in listeners):
+            problems.add((*table.path, "name"), f"two listeners have the name {name!r}")
+        if port and any((x.transport, x.host, x.port) == (transport, host, port) for x in listeners):
+            problems.add((*table.path, "port"), f"two listeners share {transport} {host}:{port}")
+        listeners.append(ListenerConfig(name, transport, host, port, advertised))
+    return tuple(listeners)
+
+
+def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaConfig:
+    low, high, socket = table.integer("port_low"), table.integer("port_high"), table.file("socket")
+    if low >= high:
+        problems.add((*table.path, "port_high"), "must be above port_low")
+    if table.flag("external") and socket is None:
+        problems.add((*table.path, "external"), "needs socket: where the engine listens")
+    if socket is not None and len(bytes(socket)) > SOCKET_PATH_LIMIT:
+        problems.add((*table.path, "socket"), f"is longer than {SOCKET_PATH_LIMIT} octets")
+    _refuse_twins(interfaces, "name", problems)
+    for interface in interfaces:
+        _check_wildcard(interface, "address", problems)
+    listed = tuple(InterfaceConfig(i.word("name"), i.word("address"), i.text("advertised")) for i in interfaces)
+    return MediaConfig(
+        port_low=low,
+        port_high=high,
+        interfaces=listed or MediaConfig().interfaces,
+        workers=table.integer("workers"),
+        socket=socket,
+        external=table.flag("external"),
+    )
+
+
+def _base_url(table: Table) -> str | None:
+    url = table.text("public_url")
+    return None if url is None else url.rstrip("/")
+
+
+def _storage_url(table: Table, data_dir: Path, problems: Problems) -> str:
+    url = table.text("url")
+    if url is None:
+        return f"sqlite:///{data_dir / 'sidestream.db'}"
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        problems.add(
+            (*table.path, "url"), "must be sqlite:/// and the path of a file; no other database is supported yet"
+        )
+    return url
+
+
+def _check_account(table: Table, sids: tuple[str, ...], problems: Problems) -> None:
+    account = table.text("account")
+    if account is not None and account not in sids:
+        problems.add((*table.path, "account"), f"there is no account {account}")
+
+
+def _check_wildcard(table: Table, key: str, problems: Problems) -> None:
+    """A socket bound to every address needs an address that peers can be told."""
+    try:
+        is_wildcard = ip_address(table.word(key)).is_unspecified
+    except ValueError:
+        return
+    if is_wildcard and table.text("advertised") is None:
+        problems.add((*table.path, "advertised"), f"is needed, since peers cannot be told {table.word(key)}")
+
+
+def _refuse_twins(tables: list[Table], key: str, problems: Problems) -> None:
+    seen: set[str] = set()
+    for table in tables:
+        value = table.text(key)
+        if value is not None and value in seen:
+            problems.add((*table.path, key), f"{value!r} is there already")
+        seen.add(value or "")

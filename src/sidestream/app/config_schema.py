@@ -1,0 +1,246 @@
+"""The configuration file as one table: sections, keys, types, defaults and ranges."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, ConnectorOptions
+
+ENVIRONMENT_PREFIX = "SIDESTREAM_"
+
+
+class Kind(StrEnum):
+    """What a value looks like."""
+
+    TEXT = "text"
+    SECRET = "secret text"
+    HOST = "host name or IP address"
+    ADDRESS = "IP address"
+    URL = "http or https URL"
+    PATH = "path"
+    INTEGER = "whole number"
+    NUMBER = "number"
+    BOOLEAN = "true or false"
+    CHOICE = "one of"
+    TEXTS = "list of texts, or one text"
+    CHOICES = "list"
+
+
+Default = str | int | float | bool | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `low` and `high` bound numbers, both included."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: Default = None
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the file, `[name]`, or `[[name]]` if it is repeated; the empty name is the top of the file."""
+
+    name: str
+    meaning: str
+    keys: tuple[Key, ...]
+    repeated: bool = False
+
+
+def _port(default: int) -> Key:
+    return Key("port", Kind.INTEGER, "port; 0 takes any free one", default, low=0, high=65535)
+
+
+def _method(name: str, what: str) -> Key:
+    return Key(name, Kind.CHOICE, f"HTTP method for {what}", "POST", choices=("GET", "POST"))
+
+
+_ACCOUNT = Key("account", Kind.TEXT, "SID of the account it belongs to; without it every account can use it")
+_OPTIONS = ConnectorOptions()
+
+_SECTIONS = (
+    Section(
+        "",
+        "The top of the file.",
+        (Key("data_dir", Kind.PATH, "directory for database, recordings and sockets", "sidestream-data"),),
+    ),
+    Section(
+        "accounts",
+        "Who may use the API. Without any, `serve` makes one at its first start and shows its token once.",
+        (
+            Key("sid", Kind.TEXT, "AC and 32 hexadecimal digits", required=True),
+            Key("auth_token", Kind.SECRET, "32 letters and digits", required=True),
+            Key("name", Kind.TEXT, "name for people", ""),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "numbers",
+        "What happens to incoming calls. Either `voice_url` or `twiml` is needed.",
+        (
+            Key("number", Kind.TEXT, "phone number or SIP user that is called; `*` takes every other", required=True),
+            Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
+            Key("voice_url", Kind.URL, "URL asked for TwiML"),
+            _method("voice_method", "`voice_url`"),
+            Key("fallback_url", Kind.URL, "URL asked when `voice_url` fails"),
+            _method("fallback_method", "`fallback_url`"),
+            Key("twiml", Kind.TEXT, "the TwiML itself, at most 4000 characters"),
+            Key("status_callback", Kind.URL, "URL told of the call's progress"),
+            _method("status_callback_method", "`status_callback`"),
+            Key(
+                "status_callback_events",
+                Kind.CHOICES,
+                "which progress is told",
+                ("completed",),
+                choices=("initiated", "ringing", "answered", "completed"),
+            ),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "trunks",
+        "Carriers, PBXs and SBCs. While none has `sources`, only this machine itself may call in.",
+        (
+            Key("name", Kind.TEXT, "its name in logs and alerts", required=True),
+            _ACCOUNT,
+            Key("sources", Kind.TEXTS, "IP addresses and networks (CIDR) that it calls from", ()),
+            Key("outbound", Kind.TEXT, "SIP URI whose host takes calls to phone numbers, such as sip:10.0.0.5"),
+            Key("username", Kind.TEXT, "user name, if it asks for credentials"),
+            Key("password", Kind.SECRET, "its password"),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "connectors",
+        "Recording services. A Siprec without connector name uses the one called `Default`; unless there is one, the "
+        "bundled recording server has that name.",
+        (
+            Key("name", Kind.TEXT, "unique name, case-sensitive: the value of connectorName", required=True),
+            _ACCOUNT,
+            Key("srs", Kind.TEXTS, "SIP URI of the recording server; several are tried in order", required=True),
+            Key("header_name", Kind.TEXT, "name of the SIP header that carries the credential"),
+            Key("header_value", Kind.SECRET, "the credential"),
+            Key(
+                "parameters_as_headers",
+                Kind.BOOLEAN,
+                "send custom parameters as X- headers too",
+                _OPTIONS.parameters_as_headers,
+            ),
+            Key(
+                "extension_namespace",
+                Kind.TEXT,
+                "XML namespace of custom parameters in the metadata",
+                _OPTIONS.extension_namespace,
+            ),
+            Key(
+                "answer_timeout",
+                Kind.NUMBER,
+                "seconds until a recording server that does not answer has failed",
+                _OPTIONS.answer_timeout_s,
+                low=ANSWER_TIMEOUT_RANGE[0],
+                high=ANSWER_TIMEOUT_RANGE[1],
+            ),
+            Key(
+                "legacy_media_type",
+                Kind.BOOLEAN,
+                "label the metadata application/rs-metadata, as old servers expect",
+                _OPTIONS.legacy_media_type,
+            ),
+            Key(
+                "final_metadata_in_bye",
+                Kind.BOOLEAN,
+                "send the end of the call as metadata in BYE",
+                _OPTIONS.final_metadata_in_bye,
+            ),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "listeners",
+        "SIP sockets. Without any: UDP and TCP at 127.0.0.1:5060.",
+        (
+            Key("name", Kind.TEXT, "its name in logs; without it the transport and the port, such as udp-5060"),
+            Key("transport", Kind.CHOICE, "transport protocol", required=True, choices=("udp", "tcp", "tls")),
+            Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
+            _port(5060),
+            Key("advertised", Kind.HOST, "host that peers are told; needed with 0.0.0.0 and behind NAT"),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "media",
+        "The media engine.",
+        (
+            Key("port_low", Kind.INTEGER, "first UDP port for media", 20000, low=1024, high=65534),
+            Key("port_high", Kind.INTEGER, "last UDP port for media", 29999, low=1025, high=65535),
+            Key("workers", Kind.INTEGER, "threads that move packets", 1, low=1, high=64),
+            Key("socket", Kind.PATH, "the engine's Unix socket; without it media.sock in `data_dir`"),
+            Key("external", Kind.BOOLEAN, "somebody else runs the engine; needs `socket`", False),
+        ),
+    ),
+    Section(
+        "media.interfaces",
+        "Addresses for media; the first is used. Without any: 127.0.0.1.",
+        (
+            Key("name", Kind.TEXT, "its name", required=True),
+            Key("address", Kind.ADDRESS, "address to bind", required=True),
+            Key("advertised", Kind.ADDRESS, "address that SDP names; needed with 0.0.0.0 and behind NAT"),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "http",
+        "REST API and console.",
+        (
+            Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
+            _port(8080),
+            Key("public_url", Kind.URL, "what absolute URLs in answers begin with"),
+        ),
+    ),
+    Section(
+        "srs",
+        "The bundled recording server.",
+        (
+            Key("enabled", Kind.BOOLEAN, "run it inside `serve`", True),
+            Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
+            _port(5070),
+            Key("directory", Kind.PATH, "where recordings are kept; without it recordings in `data_dir`"),
+        ),
+    ),
+    Section(
+        "storage",
+        "The database.",
+        (Key("url", Kind.TEXT, "sqlite:///PATH; without it sidestream.db in `data_dir`"),),
+    ),
+    Section(
+        "log",
+        "The log, on standard error.",
+        (
+            Key(
+                "level",
+                Kind.CHOICE,
+                "how much is logged",
+                "info",
+                choices=("debug", "info", "warning", "error"),
+            ),
+            Key("json", Kind.BOOLEAN, "one JSON object a line", False),
+        ),
+    ),
+    Section(
+        "limits",
+        "What the platform takes on.",
+        (
+            Key("calls", Kind.INTEGER, "calls at one time", 1000, low=1, high=100000),
+            Key("siprec_forks_per_call", Kind.INTEGER, "forked streams of one call", 4, low=1, high=64),
+        ),
+    ),
+)
+
+SECTIONS: Mapping[str, Section] = MappingProxyType({section.name: section for section in _SECTIONS})

@@ -1,0 +1,110 @@
+"""The configuration as values: what `sidestream serve` runs with."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sidestream.accounts.account import Account, Number
+from sidestream.connectors.connector import Connector
+from sidestream.trunks.trunk_book import Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """A SIP socket. `advertised` is the host that peers are told (Via, Contact); None: the bound one."""
+
+    name: str
+    transport: str  # "udp" or "tcp"
+    host: str
+    port: int  # 0: any free one
+    advertised: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceConfig:
+    """A local address for RTP, and the address that SDP names instead of it, behind NAT."""
+
+    name: str
+    address: str
+    advertised: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """The media engine. Ports are UDP, both bounds included.
+
+    `external`: somebody else runs the engine, which listens at `socket`.
+    """
+
+    port_low: int = 20000
+    port_high: int = 29999
+    interfaces: tuple[InterfaceConfig, ...] = (InterfaceConfig("default", "127.0.0.1"),)
+    workers: int = 1
+    socket: Path | None = None
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """REST API and console. `public_url` is what absolute URLs in answers begin with, without a slash at the end."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SrsConfig:
+    """The bundled recording server, UDP and TCP."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 5070
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    level: str = "info"
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    calls: int = 1000  # at once
+    siprec_forks_per_call: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything `serve` needs to know.
+
+    A number without an account has the empty account SID: `with_account` gives it the account that the server made.
+    """
+
+    accounts: tuple[Account, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
+    connectors: tuple[Connector, ...] = ()
+    listeners: tuple[ListenerConfig, ...] = ()
+    media: MediaConfig = field(default_factory=MediaConfig)
+    http: HttpConfig = field(default_factory=HttpConfig)
+    srs: SrsConfig = field(default_factory=SrsConfig)
+    storage_url: str = "sqlite:///sidestream-data/sidestream.db"
+    data_dir: Path = Path("sidestream-data")
+    log: LogConfig = field(default_factory=LogConfig)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def media_socket(self) -> Path:
+        """Where the media engine listens."""
+        return self.media.socket or self.data_dir / "media.sock"
+
+    @property
+    def srs_directory(self) -> Path:
+        """Where the bundled recording server keeps its recordings."""
+        return self.srs.directory or self.data_dir / "recordings"
+
+    def with_account(self, account: Account) -> "Config":
+        """This configuration with an account that the server made or stored; it gets the numbers that have none."""
+        numbers = tuple(n if n.account_sid else replace(n, account_sid=account.sid) for n in self.numbers)
+        return replace(self, accounts=(*self.accounts, account), numbers=numbers)
