@@ -1,0 +1,288 @@
+import asyncio
+
+import pytest
+
+from sidestream.media import client as module
+from sidestream.media.client import EngineClient
+from sidestream.media.connection import LOST
+from sidestream.media.engine import (
+    Address,
+    Dtmf,
+    EndpointStatistics,
+    EngineLost,
+    EngineStatistics,
+    ForkStatistics,
+    Format,
+    LocalPorts,
+    MediaEngineError,
+    RecorderStatistics,
+    SessionStatistics,
+    Side,
+)
+
+PCMU = Format(0, "PCMU", 8000)
+PORTS = {"host": "127.0.0.1", "rtp": 40000, "rtcp": 40001}
+FORK = {
+    "packets_sent": 5, "octets_sent": 800, "send_errors": 0, "first_packet_ns": None, "packets_filtered": 2,
+    "reported_lost": None, "reported_jitter_ms": None,
+}  # fmt: skip
+RECORDER = {
+    "path": "/r.wav", "packets": 3, "lost": 1, "duplicates": 0, "late": 0, "samples": 640,
+    "first_sample_ns": 12, "dropped_samples": 0,
+}  # fmt: skip
+ENDPOINT = {
+    "packets_received": 1, "octets_received": 160, "packets_sent": 2, "octets_sent": 320, "lost": 0,
+    "jitter_ms": 0.5, "strays": 3, "invalid": 4,
+}  # fmt: skip
+SESSION = {"endpoints": {"a": ENDPOINT}, "forks": {"SR1/inbound": FORK}, "recorders": {"r": RECORDER}}
+ENGINE = {
+    "sessions": 1, "packets_relayed": 100, "packets_forked": 50, "latency_p50_us": 26, "latency_p99_us": 90.5,
+    "resident_bytes": 9000000, "cpu_ns": 5,
+}  # fmt: skip
+
+FORK_STATISTICS = ForkStatistics(5, 800, 0, None)
+RECORDER_STATISTICS = RecorderStatistics("/r.wav", 3, 1, 0, 0, 640, 12)
+SESSION_STATISTICS = SessionStatistics(
+    {"a": EndpointStatistics(1, 160, 2, 320, 0, 0.5, 3)},
+    {"SR1/inbound": FORK_STATISTICS},
+    {"r": RECORDER_STATISTICS},
+)
+
+# call, the request's fields beside id, the engine's answer, what the call returns
+COMMANDS = [
+    (lambda c: c.open_session("s"), {"op": "open_session", "session": "s"}, {}, None),
+    (lambda c: c.close_session("s"), {"op": "close_session", "session": "s"}, SESSION, SESSION_STATISTICS),
+    (
+        lambda c: c.open_endpoint("s", "a"),
+        {"op": "open_endpoint", "session": "s", "endpoint": "a", "interface": "default"},
+        PORTS,
+        LocalPorts("127.0.0.1", 40000, 40001),
+    ),
+    (
+        lambda c: c.configure_endpoint("s", "a", remote=Address("h", 1), formats=(PCMU,), latch=False, send=False),
+        {
+            "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": {"host": "h", "port": 1},
+            "remote_rtcp": None, "latch": False, "send": False, "receive": True,
+            "formats": [{"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000, "channels": 1}],
+        },
+        {},
+        None,
+    ),
+    (lambda c: c.close_endpoint("s", "a"), {"op": "close_endpoint", "session": "s", "endpoint": "a"}, {}, None),
+    (
+        lambda c: c.set_route("s", "a", None),
+        {"op": "set_route", "session": "s", "source": "a", "sink": None},
+        {},
+        None,
+    ),
+    (
+        lambda c: c.open_fork("s", "f", endpoint="a", side=Side.OUTBOUND, cname="x@y"),
+        {
+            "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "outbound", "cname": "x@y",
+            "interface": "default",
+        },
+        PORTS,
+        LocalPorts("127.0.0.1", 40000, 40001),
+    ),
+    (
+        lambda c: c.configure_fork("s", "f", remote=None, remote_rtcp=Address("h", 9), active=False),
+        {
+            "op": "configure_fork", "session": "s", "fork": "f", "remote": None,
+            "remote_rtcp": {"host": "h", "port": 9}, "active": False, "formats": [],
+        },
+        {},
+        None,
+    ),
+    (lambda c: c.close_fork("s", "f"), {"op": "close_fork", "session": "s", "fork": "f"}, FORK, FORK_STATISTICS),
+    (
+        lambda c: c.play("s", "p", endpoint="a", path="/w", loops=0),
+        {"op": "play", "session": "s", "player": "p", "endpoint": "a", "path": "/w", "loops": 0},
+        {},
+        None,
+    ),
+    (lambda c: c.stop_player("s", "p"), {"op": "stop_player", "session": "s", "player": "p"}, {}, None),
+    (
+        lambda c: c.open_recorder("s", "r", endpoint="a", path="/r.wav"),
+        {"op": "open_recorder", "session": "s", "recorder": "r", "endpoint": "a", "path": "/r.wav"},
+        {},
+        None,
+    ),
+    (
+        lambda c: c.close_recorder("s", "r"),
+        {"op": "close_recorder", "session": "s", "recorder": "r"},
+        RECORDER,
+        RECORDER_STATISTICS,
+    ),
+    (
+        lambda c: c.session_statistics("s"),
+        {"op": "session_statistics", "session": "s"},
+        SESSION,
+        SESSION_STATISTICS,
+    ),
+    (
+        lambda c: c.engine_statistics(),
+        {"op": "engine_statistics"},
+        ENGINE,
+        EngineStatistics(1, 100, 50, 26.0, 90.5, 9000000),
+    ),
+    (lambda c: c.list_sessions(), {"op": "list_sessions"}, {"sessions": ["s"]}, ["s"]),
+]  # fmt: skip
+
+
+@pytest.fixture
+async def client(engine):
+    made = EngineClient(engine.path)
+    await made.connect()
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(("call", "request_", "reply", "result"), COMMANDS, ids=lambda value: str(value)[:40])
+async def test_each_command_says_and_returns_what_the_protocol_has(
+    engine, client, call, request_, reply, result
+) -> None:
+    engine.replies[request_["op"]] = reply
+    assert await call(client) == result
+    sent = engine.requests[-1]
+    sent.pop("id")
+    assert sent == request_
+
+
+async def test_a_refusal_carries_the_engines_code(engine, client) -> None:
+    engine.replies["open_endpoint"] = lambda request: {
+        "id": request["id"],
+        "error": {"code": "no-ports", "message": "all are in use"},
+    }
+    with pytest.raises(MediaEngineError) as refused:
+        await client.open_endpoint("s", "a")
+    assert (refused.value.code, refused.value.message) == ("no-ports", "all are in use")
+
+
+async def test_events_reach_the_sink_of_their_session_only(engine, client) -> None:
+    heard, told = [], asyncio.Event()
+    client.subscribe("s1", lambda event: (heard.append(event), told.set()))
+    other = []
+    client.subscribe("s2", other.append)
+    engine.tell(
+        {"event": "dtmf", "session": "nobody", "endpoint": "a", "digit": "0", "duration_ms": 80},
+        {"event": "dtmf", "session": "s1", "endpoint": "a", "digit": "1", "duration_ms": 80},
+        dropped=7,
+    )
+    await told.wait()
+    assert heard == [Dtmf("s1", "a", "1", 80)]
+    assert other == []
+
+
+async def test_a_failing_sink_does_not_keep_events_from_others(engine, client) -> None:
+    told = asyncio.Event()
+    client.subscribe("s1", lambda event: 1 / 0)
+    client.subscribe("s2", lambda event: told.set())
+    engine.tell(
+        {"event": "unreachable", "session": "s1", "name": "a"}, {"event": "unreachable", "session": "s2", "name": "a"}
+    )
+    await told.wait()
+
+
+async def test_closing_a_session_ends_its_subscription(engine, client) -> None:
+    engine.replies["close_session"] = {"endpoints": {}, "forks": {}, "recorders": {}}
+    heard, told = [], asyncio.Event()
+    client.subscribe("s1", heard.append)
+    client.subscribe("s2", lambda event: told.set())
+    await client.close_session("s1")
+    engine.tell(
+        {"event": "unreachable", "session": "s1", "name": "a"}, {"event": "unreachable", "session": "s2", "name": "a"}
+    )
+    await told.wait()
+    assert heard == []
+
+
+async def test_loss_ends_every_session_and_new_commands_work_after_a_restart(engine, client, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.0)
+    engine.replies["open_endpoint"] = lambda request: None
+    pending = asyncio.create_task(client.open_endpoint("s1", "a"))
+    await engine.until("open_endpoint")
+    heard, told = [], asyncio.Event()
+    client.subscribe("s1", lambda event: (heard.append(event), told.set()))
+
+    await engine.stop()
+    with pytest.raises(MediaEngineError) as refused:
+        await pending
+    assert refused.value.code == LOST
+    await told.wait()
+    assert [(type(event), event.session) for event in heard] == [(EngineLost, "s1")]
+    assert not client.connected
+    with pytest.raises(MediaEngineError, match=LOST):
+        await client.open_session("s2")
+
+    engine.requests.clear()
+    engine.replies["list_sessions"] = {"sessions": []}
+    await engine.start()
+    await client.connect()
+    await client.open_session("s2")
+    assert engine.operations() == ["hello", "list_sessions", "open_session"]
+    assert len(heard) == 1
+
+
+async def test_sessions_given_up_are_closed_when_the_engine_lived_on(engine, client, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.0)
+    told = asyncio.Event()
+    client.subscribe("mine", lambda event: told.set())
+    engine.replies["list_sessions"] = {"sessions": ["mine", "of another"]}
+    engine.replies["close_session"] = {"endpoints": {}, "forks": {}, "recorders": {}}
+    await engine.stop()
+    await told.wait()
+    await engine.start()
+    await client.connect()
+    assert [one["session"] for one in engine.requests if one["op"] == "close_session"] == ["mine"]
+
+
+async def test_closing_tells_nobody_and_stays_closed(engine, client) -> None:
+    heard = []
+    client.subscribe("s", heard.append)
+    await client.close()
+    await client.close()
+    with pytest.raises(MediaEngineError, match=LOST):
+        await client.list_sessions()
+    assert heard == []
+
+
+async def test_closing_ends_the_search_for_a_lost_engine(engine, client) -> None:
+    told = asyncio.Event()
+    client.subscribe("s", lambda event: told.set())
+    await engine.stop()
+    await told.wait()
+    await client.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_connecting_twice_greets_once(engine, client) -> None:
+    assert await client.connect() == client.hello
+    assert engine.operations() == ["hello"]
+
+
+async def test_connecting_waits_for_an_engine_that_is_starting(engine, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.0)
+    await engine.stop()
+    client = EngineClient(engine.path)
+    connecting = asyncio.create_task(client.connect())
+    await asyncio.sleep(0)
+    await engine.start()
+    assert (await connecting).engine == "9.9.9"
+    await client.close()
+
+
+async def test_connecting_gives_up_with_the_reason(tmp_path) -> None:
+    client = EngineClient(tmp_path / "nothing.sock")
+    with pytest.raises(MediaEngineError, match=r"engine-lost: no media engine at .*No such file"):
+        await client.connect(timeout=0.01)
+
+
+async def test_another_protocol_version_is_not_tried_again(engine) -> None:
+    engine.replies["hello"] = lambda request: {
+        "id": request["id"],
+        "error": {"code": "bad-version", "message": "this engine speaks 2"},
+    }
+    client = EngineClient(engine.path)
+    with pytest.raises(MediaEngineError, match="bad-version"):
+        await client.connect()
+    assert engine.operations() == ["hello"]
