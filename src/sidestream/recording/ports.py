@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from sidestream.recording.siprec import Siprec
+from sidestream.recording.siprec import Siprec, SiprecEvent
 
 
 class SiprecStore(Protocol):
@@ -28,3 +28,11 @@ class SiprecStore(Protocol):
         ...
 
     async def flush(self) -> None: ...
+
+
+class RecordingObserver(Protocol):
+    """What a running recording tells its call. Called in order, on the event loop; it must not block or raise."""
+
+    def siprec_changed(self, siprec: Siprec, event: SiprecEvent | None) -> None:
+        """The resource has changed: store it. With an event also send its status callback."""
+        ...

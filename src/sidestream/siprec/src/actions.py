@@ -40,7 +40,7 @@ class SendReinvite:
 
 @dataclass(frozen=True, slots=True)
 class SendCancel:
-    """Give up the unanswered INVITE; a 2xx that crosses is ended by the agent."""
+    """Give up the unanswered INVITE; a 2xx that crosses is acknowledged and ended by BYE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,13 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """Answer another request of the peer inside the session."""
+    """Answer another request of the peer inside the session; its Contact is that of the session (C1)."""
 
     request_id: str
     status: int
     headers: HeaderList = ()
     content_type: str | None = None
     body: bytes = b""
-    contact_params: Params = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,8 +288,8 @@ class SrcSession:
             self._local = self._offer()
             self._actions.append(Respond(200, (), *_sdp(self._local), contact_params=CONTACT_PARAMS))
             return
-        status, headers, description = self._offered(body.sdp)
-        self._actions.append(Respond(status, headers, *_sdp(description), contact_params=CONTACT_PARAMS))
+        status, description = self._offered(body.sdp)
+        self._actions.append(Respond(status, (), *_sdp(description), contact_params=CONTACT_PARAMS))
         self._flush()
 
     def _acknowledged(self, request: Request) -> None:
@@ -314,30 +314,30 @@ class SrcSession:
                 return AnswerRequest(request_id, 491)
             if self._awaits_ack:
                 return AnswerRequest(request_id, 500, (("Retry-After", str(self._ids.integer(0, 10))),))
-            status, headers, description = self._offered(body.sdp)
-            return AnswerRequest(request_id, status, headers, *_sdp(description), contact_params=CONTACT_PARAMS)
+            status, description = self._offered(body.sdp)
+            return AnswerRequest(request_id, status, (), *_sdp(description))
         if body.metadata is not None:
             # B12, C21, RFC 7866 §9.2: a full snapshot in a transaction of its own; the 200 has no body.
             if read(body.metadata, body.charset).snapshot_reason is None:
                 return AnswerRequest(request_id, 400)
             self._told = None
-            return AnswerRequest(request_id, 200, contact_params=CONTACT_PARAMS)
+            return AnswerRequest(request_id, 200)
         if body.others or body.problems:
-            return AnswerRequest(request_id, 415, ACCEPT)
-        return AnswerRequest(request_id, 200, contact_params=CONTACT_PARAMS)
+            return AnswerRequest(request_id, 415)
+        return AnswerRequest(request_id, 200)
 
-    def _offered(self, sdp: bytes | None) -> tuple[int, HeaderList, SessionDescription | None]:
-        """Take the server's offer; status, headers and description of our answer."""
+    def _offered(self, sdp: bytes | None) -> tuple[int, SessionDescription | None]:
+        """Take the server's offer; status and description of our answer."""
         if sdp is None:
-            return 415, ACCEPT, None
+            return 415, None
         try:
             offered = SessionDescription.parse(sdp)
             answer, lines = answer_of(self._forks, offered, self._settings.media_host, self._origin())
         except SdpError as error:
-            return error.status, (), None
+            return error.status, None
         self._local = answer.succeeding(self._local)
         self._apply(lines)
-        return 200, (), self._local
+        return 200, self._local
 
     # What is sent
 
