@@ -55,7 +55,7 @@ class CallCookies:
             return
         if self._jar is None:
             # `unsafe` lets hosts without a name set cookies too, as an application on a private address does.
-            self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+            self._jar = aiohttp.CookieJar(unsafe=True)
         self._jar.update_cookies(response.cookies, target.request)
 
 
@@ -279,7 +279,7 @@ class HttpClient:
                 url=target.text,
                 status=response.status,
                 media_type=media_type,
-                charset=response.charset,
+                charset=response.charset.lower() if response.charset else None,
                 headers=tuple(_title_case(response.headers).items()),
                 body=body,
                 is_cut=is_cut,

@@ -118,8 +118,9 @@ def classify(error: BaseException) -> Failure:
     """What an exception out of aiohttp means; the operating system's own error inside it speaks first."""
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
     for candidate in (inner, error):
-        if isinstance(candidate, ssl.SSLCertVerificationError) and candidate.verify_code in _BY_VERIFY_CODE:
-            return _BY_VERIFY_CODE[candidate.verify_code]
+        found = _BY_VERIFY_CODE.get(getattr(candidate, "verify_code", 0))
+        if found is not None:
+            return found
     for candidate in (inner, error):
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(candidate, OSError):
             found = _BY_ERRNO.get(candidate.errno or 0)
