@@ -106,6 +106,7 @@ class RecordingSession:
             # The shell's catch-all: a defect of the recording must not reach the call (C51).
             log.exception("! recording failed", call=self._call.call_sid, siprec=self.siprec.sid)
             self._break_off(f"The recording failed: {type(error).__name__}")
+            await self._forks.close()
         finally:
             self._done.set()
 
@@ -282,7 +283,7 @@ class RecordingSession:
             self._changed(SiprecEvent.STOPPED)
 
     def _break_off(self, message: str) -> None:
-        """End without waiting for anything: the forks go with the call's media session."""
+        """End without waiting for anything."""
         if self.siprec.status is SiprecStatus.STOPPED:
             return
         if self._attempt is not None:
