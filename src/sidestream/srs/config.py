@@ -6,7 +6,7 @@ from pathlib import Path
 from sidestream.sip.transport import Transport
 from sidestream.wire.driver import Listener
 
-DEFAULT_PORT = 5080  # beside the platform's own 5060, so that both run on one machine
+DEFAULT_PORT = 5070  # beside the platform's own 5060, so that both run on one machine
 FREE_FLOOR = 256 * 1024 * 1024  # octets; a call writes 16 kB a second and stream, so this is hours of warning
 STORED_LIMIT = 100_000  # recordings in one archive; a folder of more is slow to list
 LIVE_LIMIT = 500  # recording sessions at one time

@@ -63,6 +63,11 @@ class SrsServer:
         await self.driver.close()
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that clients call; known once started."""
+        return next(iter(self.driver.addresses.values()))
+
+    @property
     def live(self) -> int:
         """Recording sessions under way."""
         return len(self._sessions)

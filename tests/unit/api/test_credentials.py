@@ -4,31 +4,12 @@ import pytest
 
 from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook
-from sidestream.api.credentials import authenticated, basic_credentials
+from sidestream.api.credentials import authenticated
 from sidestream.calls.refusal import Refusal
 
 
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        (f"Basic {encoded('AC1:secret')}", ("AC1", "secret")),
-        (f"basic   {encoded('AC1:secret')} ", ("AC1", "secret")),
-        (f"Basic {encoded('AC1:se:cret')}", ("AC1", "se:cret")),
-        (f"Basic {encoded(':')}", ("", "")),
-        (f"Basic {encoded('no colon')}", None),
-        ("Basic", None),
-        ("Basic not-base64!", None),
-        (f"Basic {base64.b64encode(bytes([255, 254])).decode()}", None),
-        (f"Bearer {encoded('AC1:secret')}", None),
-        ("", None),
-    ],
-)
-def test_authorization_header(header: str, expected: tuple[str, str] | None) -> None:
-    assert basic_credentials(header) == expected
 
 
 def test_right_credentials_give_the_account(account: Account) -> None:
