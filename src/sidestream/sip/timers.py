@@ -28,19 +28,15 @@ class Timers:
     t1: float = 0.5  # estimated round-trip time
     t2: float = 4.0  # longest interval between retransmissions of non-INVITE requests and INVITE responses
     t4: float = 5.0  # longest time a message stays in the network
+    # RFC 3261 §17.1.1.2: at least 32 seconds, for the peer's T1 (and so its timer H) is not known to us.
+    d: float = 32.0  # timer D over unreliable transports
 
     @property
     def patience(self) -> float:
         """64*T1: timers B, F, H, J, L and M, and the wait for the ACK of a 2xx."""
         return 64 * self.t1
 
-    @property
-    def d(self) -> float:
-        """Timer D for unreliable transports."""
-        # RFC 3261 §17.1.1.2: at least 32 seconds, which is 64*T1 of the default T1 (= timer H of the peer)
-        return 64 * self.t1
-
     @classmethod
     def fast(cls) -> "Timers":
         """A hundredth of every value, for tests that run on real sockets."""
-        return cls(t1=0.005, t2=0.04, t4=0.05)
+        return cls(t1=0.005, t2=0.04, t4=0.05, d=0.32)

@@ -11,43 +11,93 @@ such as `(("+sip.src", None),)`; None keeps those of the session's previous mess
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
 from sidestream.base.ids import Ids
+from sidestream.sip.agent.callee import Callee
+from sidestream.sip.agent.caller import Caller
+from sidestream.sip.agent.compose import TARGET_METHODS
 from sidestream.sip.agent.config import AgentConfig
-from sidestream.sip.agent.events import AgentEvent
-from sidestream.sip.digest import DigestCredentials
-from sidestream.sip.transport import Peer, Transmit
+from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.dispatch import Dispatch
+from sidestream.sip.agent.ending import Ending
+from sidestream.sip.agent.errors import WrongState
+from sidestream.sip.agent.events import AgentEvent, EndCause
+from sidestream.sip.agent.exchange import ACK_PREFIX, Exchanges
+from sidestream.sip.agent.requests import Requests
+from sidestream.sip.agent.routing import next_uri
+from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
+from sidestream.sip.dialog.dialog import Dialog
+from sidestream.sip.digest import DigestClient, DigestCredentials
+from sidestream.sip.errors import LocalError, MessageError
+from sidestream.sip.grammar import Params
+from sidestream.sip.message import Response, parse_message
+from sidestream.sip.transport import Peer, Transmit, Transport
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 
 HeaderList = Sequence[tuple[str, str]]
-Params = tuple[tuple[str, str | None], ...]
+FIRST_SEQ = 1  # RFC 3261 §8.1.1.5 leaves the start free below 2**31
 
 
 class Agent:
+    """`malformed` counts messages that could not be read; see the module for the rest."""
+
     def __init__(self, config: AgentConfig, ids: Ids) -> None:
-        raise NotImplementedError
+        self.malformed = 0
+        self._core = Core(config, ids)
+        self._exchanges = Exchanges(self._core)
+        self._ending = Ending(self._core, self._exchanges)
+        self._caller = Caller(self._core, self._exchanges, self._ending)
+        self._callee = Callee(self._core, self._ending)
+        self._requests = Requests(self._core, self._exchanges, self._ending)
+        self._dispatch = Dispatch(self._core, self._exchanges, self._ending, self._caller, self._callee, self._requests)
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """One message: a datagram, or what `framing.StreamFramer` cut from a stream."""
-        raise NotImplementedError
+        try:
+            message = parse_message(data)
+            if isinstance(message, Response):
+                message.check()
+        except MessageError as error:
+            self.malformed += 1
+            if error.answer is not None:
+                self._core.layer.send_stateless(error.answer.to_bytes(), peer, peer.listener)
+            return
+        if isinstance(message, Response):
+            self._core.layer.receive_response(message, now)
+        else:
+            self._core.layer.receive_request(message, peer, now)
+        self._dispatch.drain(now)
 
     def transport_failed(self, transmit_id: str, now: float) -> None:
         """The transmit with this id could not be put on the wire."""
-        raise NotImplementedError
+        if transmit_id.startswith(ACK_PREFIX):
+            self._exchanges.ack_failed(transmit_id.removeprefix(ACK_PREFIX))
+        else:
+            self._core.layer.transport_failed(transmit_id, now)
+        self._dispatch.drain(now)
 
     def poll_transmit(self) -> Transmit | None:
-        raise NotImplementedError
+        return self._core.layer.poll_transmit()
 
     def poll_event(self) -> AgentEvent | None:
-        raise NotImplementedError
+        return self._core.events.popleft() if self._core.events else None
 
     def poll_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, or None."""
-        raise NotImplementedError
+        layer, sessions = self._core.layer.poll_timeout(), self._core.timers.next()
+        if layer is None or sessions is None:
+            return sessions if layer is None else layer
+        return min(layer, sessions)
 
     def handle_timeout(self, now: float) -> None:
-        raise NotImplementedError
+        self._core.layer.handle_timeout(now)
+        self._dispatch.drain(now)
+        while (due := self._core.timers.pop_due(now)) is not None:
+            name, timer = due
+            self._dispatch.session_timeout(self._core.sessions[name], timer, now)
 
     def invite(
         self,
@@ -69,7 +119,39 @@ class Agent:
 
         `credentials` answer a 401 or 407 once, here and for every later request of the session.
         """
-        raise NotImplementedError
+        core, hop = self._core, self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
+        listener = hop.listener if hop is not None else core.config.listeners[0]
+        session = Session(
+            id=core.token(),
+            phase=Phase.CALLING,
+            listener=listener.name,
+            transport=listener.transport,
+            contact_user=core.config.contact_user or from_.uri.user,
+            contact_params=contact_params,
+            owns_call_id=True,
+            digest=DigestClient(credentials) if credentials is not None else None,
+        )
+        request = core.compose.request(
+            "INVITE",
+            target.as_target(),
+            route,
+            from_=from_.with_tag(core.token()),
+            to=to,
+            call_id=call_id or core.token(),
+            seq=FIRST_SEQ,
+            contact=core.contact(session),
+            headers=headers,
+            body=body,
+            content_type=content_type,
+            max_forwards=max_forwards,
+        )
+        core.add(session)
+        numbers = count(FIRST_SEQ + 1)
+        exchange = Exchange(
+            request, [hop] if hop is not None else [], self._caller, session, session.digest, lambda: next(numbers)
+        )
+        self._caller.call(session, exchange, now)
+        return session.id
 
     def respond(
         self,
@@ -88,18 +170,38 @@ class Agent:
         A 2xx is repeated until its ACK arrives; if none does, BYE is sent and the session ends with NO_ACK. A status
         above 299 to the first INVITE ends the session with REJECTED.
         """
-        raise NotImplementedError
+        usage = self._core.session(session)
+        if usage.phase is not Phase.ENDED:
+            self._callee.respond(
+                usage,
+                status,
+                now,
+                reason=reason,
+                headers=headers,
+                body=body,
+                content_type=content_type,
+                contact_params=contact_params,
+            )
 
     def acknowledge(self, session: str, *, now: float, body: bytes = b"", content_type: str | None = None) -> None:
         """Send the ACK of the 2xx that was reported last; the agent repeats it whenever the 2xx is repeated."""
-        raise NotImplementedError
+        usage = self._core.session(session)
+        if usage.phase is Phase.ENDED:
+            return
+        if usage.accepted is None:
+            raise WrongState(session, "acknowledge", usage.phase.value)
+        self._ending.acknowledge(usage, usage.accepted, body, content_type)
 
     def cancel(self, session: str, *, now: float, headers: HeaderList = ()) -> None:
         """Give up our unanswered INVITE. Waits for the first provisional response; a crossing 2xx is ended by BYE.
 
         `InviteRejected` (usually 487) may still come, and `SessionEnded(CANCELLED)` always does.
         """
-        raise NotImplementedError
+        usage = self._core.session(session)
+        if usage.phase is Phase.CALLING:
+            self._caller.cancel(usage, headers, now)
+        elif usage.phase is not Phase.ENDED:
+            raise WrongState(session, "cancel", usage.phase.value)
 
     def bye(
         self,
@@ -116,7 +218,15 @@ class Agent:
         is not acknowledged yet holds the BYE back until its ACK arrives (RFC 3261 §15). `SessionEnded(LOCAL_BYE)` comes
         when the BYE is sent; digest challenges to it are still answered.
         """
-        raise NotImplementedError
+        usage = self._core.session(session)
+        if usage.phase is Phase.CALLING:
+            self._caller.cancel(usage, headers, now)
+        elif usage.phase is Phase.RINGING:
+            self._callee.refuse(usage, 480, EndCause.LOCAL_BYE, now)
+        elif usage.phase is Phase.ESTABLISHED and not self._callee.hold_bye(
+            usage, HeldBye(tuple(headers), body, content_type)
+        ):
+            self._ending.hang_up(usage, EndCause.LOCAL_BYE, now, headers=headers, body=body, content_type=content_type)
 
     def reinvite(
         self,
@@ -129,11 +239,33 @@ class Agent:
         contact_params: Params | None = None,
     ) -> None:
         """Send an INVITE inside the session; only while `may_reinvite`, else `WrongState`."""
-        raise NotImplementedError
+        usage = self._core.session(session)
+        if usage.phase is Phase.ENDED:
+            return
+        dialog = usage.dialog
+        if dialog is None or not self.may_reinvite(session):
+            raise WrongState(session, "reinvite", f"{usage.phase.value}, or an INVITE is under way")
+        request = self._core.compose.in_dialog(
+            "INVITE",
+            dialog,
+            dialog.next_seq(),
+            contact=self._core.contact(usage, contact_params),
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        self._caller.reinvite(usage, request, now)
 
     def may_reinvite(self, session: str) -> bool:
         """True if the session is established and no INVITE waits in either direction (RFC 3261 §14.1)."""
-        raise NotImplementedError
+        usage = self._core.session(session)
+        return (
+            usage.phase is Phase.ESTABLISHED
+            and usage.invite is None
+            and usage.accepted is None
+            and usage.incoming is None
+            and usage.unacked is None
+        )
 
     def request(
         self,
@@ -155,7 +287,10 @@ class Agent:
 
         Outside a session (`session` None) `target` and `from_` are needed; `to` defaults to the target.
         """
-        raise NotImplementedError
+        extra = _Content(method, headers, body, content_type)
+        if session is None:
+            return self._request_alone(extra, target, from_, to, route, credentials, now)
+        return self._request_inside(self._core.session(session), extra, contact_params, now)
 
     def answer(
         self,
@@ -169,4 +304,79 @@ class Agent:
         content_type: str | None = None,
     ) -> None:
         """Give the final answer to a `RequestReceived`, within 64*T1; later is too late and raises `UnknownRequest`."""
-        raise NotImplementedError
+        self._requests.answer(
+            request_id, status, now, reason=reason, headers=headers, body=body, content_type=content_type
+        )
+
+    def dialog(self, session: str) -> Dialog | None:
+        """A copy of the session's dialog, to be read or written down; of an unanswered one the latest early dialog."""
+        dialog = self._core.session(session).current_dialog
+        return replace(dialog) if dialog is not None else None
+
+    @property
+    def dropped(self) -> int:
+        """How many messages matched nothing."""
+        return self._core.layer.dropped
+
+    @property
+    def live(self) -> tuple[int, int]:
+        """How many sessions and transactions there are, the ended ones that only wait for late messages included."""
+        return len(self._core.sessions), self._core.layer.live
+
+    def _request_alone(
+        self,
+        extra: "_Content",
+        target: Uri | None,
+        from_: NameAddr | None,
+        to: NameAddr | None,
+        route: Sequence[NameAddr],
+        credentials: DigestCredentials | None,
+        now: float,
+    ) -> str:
+        if target is None or from_ is None:
+            raise LocalError("a request outside a session needs target and from_")
+        core, hop = self._core, self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
+        request = core.compose.request(
+            extra.method,
+            target.as_target(),
+            route,
+            from_=from_.with_tag(core.token()),
+            to=to or NameAddr(None, target),
+            call_id=core.token(),
+            seq=FIRST_SEQ,
+            headers=extra.headers,
+            body=extra.body,
+            content_type=extra.content_type,
+        )
+        digest = DigestClient(credentials) if credentials is not None else None
+        numbers = count(FIRST_SEQ + 1)
+        hops = [hop] if hop is not None else []
+        return self._requests.send(Exchange(request, hops, self._requests, None, digest, lambda: next(numbers)), now)
+
+    def _request_inside(self, usage: Session, extra: "_Content", contact_params: Params | None, now: float) -> str:
+        core, dialog = self._core, usage.current_dialog
+        if usage.phase is Phase.ENDED or dialog is None:
+            raise WrongState(usage.id, extra.method, usage.phase.value)
+        contact = core.contact(usage, contact_params) if extra.method in TARGET_METHODS else None
+        request = core.compose.in_dialog(
+            extra.method,
+            dialog,
+            dialog.next_seq(),
+            contact=contact,
+            headers=extra.headers,
+            body=extra.body,
+            content_type=extra.content_type,
+        )
+        hops = core.hops(usage, dialog)
+        exchange = Exchange(request, hops, self._requests, usage, usage.digest, dialog.next_seq)
+        return self._requests.send(exchange, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the application puts into a request."""
+
+    method: str
+    headers: HeaderList
+    body: bytes
+    content_type: str | None

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from sidestream.sip.errors import LocalError
 
-class AgentError(Exception):
+
+class AgentError(LocalError):
     """The application misused the agent; a defect on our side."""
 
 

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sidestream.sip.message import Request, Response
+from sidestream.sip.transaction.machine import Failure as Failure
 from sidestream.sip.transport import Peer
-
-
-class Failure(Enum):
-    """Why a request got no final response."""
-
-    TIMEOUT = "no response in time"  # RFC 3261 §8.1.3.1: to be treated as a 408
-    TRANSPORT = "could not be sent"  # RFC 3261 §8.1.3.1: to be treated as a 503
 
 
 class EndCause(Enum):

@@ -1,0 +1,238 @@
+"""The side that takes INVITEs: answering, repeating 2xx until their ACK, CANCEL, glare (RFC 3261 §13.3, §14.2)."""
+
+from collections.abc import Sequence
+
+from sidestream.sip.agent.compose import trying
+from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.ending import Ending
+from sidestream.sip.agent.errors import WrongState
+from sidestream.sip.agent.events import (
+    AckReceived,
+    Cancelled,
+    EndCause,
+    InviteReceived,
+    ReinviteCancelled,
+    ReinviteReceived,
+)
+from sidestream.sip.agent.routing import next_uri
+from sidestream.sip.agent.session import HeldBye, Incoming, Phase, Session, SessionTimer, UnackedOk
+from sidestream.sip.dialog.dialog import Dialog, uas_dialog
+from sidestream.sip.errors import LocalError, MessageError
+from sidestream.sip.grammar import Params
+from sidestream.sip.message import Request, Response
+from sidestream.sip.transport import Peer, Transport
+
+PROGRESS_INTERVAL = 60.0  # seconds; RFC 3261 §13.3.1.1: proxies cancel an INVITE that is silent for three minutes
+MAX_RETRY_AFTER = 10  # seconds; RFC 3261 §14.2
+
+
+class Callee:
+    """Takes INVITEs, their CANCELs and ACKs, and sends our responses."""
+
+    def __init__(self, core: Core, ending: Ending) -> None:
+        self._core = core
+        self._ending = ending
+
+    def receive_first(self, key: str, request: Request, peer: Peer, now: float) -> None:
+        """An INVITE outside any dialog: a session is born."""
+        core = self._core
+        try:
+            dialog = uas_dialog(request, core.token())
+        except MessageError as error:
+            core.layer.respond(key, core.compose.response(request, error.status, tag="0", reason=error.reason), now)
+            return
+        session = Session(
+            id=core.token(),
+            phase=Phase.RINGING,
+            listener=peer.listener,
+            transport=peer.transport,
+            contact_user=core.config.contact_user or request.uri.user,
+            contact_params=(),
+            owns_call_id=False,
+            dialog=dialog,
+        )
+        if peer.transport is Transport.TCP and self._is_direct(request, dialog, peer):
+            session.connection = peer
+        core.add(session)
+        core.bind(session, dialog)
+        core.open(session, Incoming(key, request))
+        core.layer.respond(key, trying(request), now)
+        if request.expires is not None:
+            core.timers.set((session.id, SessionTimer.EXPIRES), now + request.expires)
+        core.emit(InviteReceived(session.id, request, peer))
+
+    def receive_again(
+        self, session: Session, dialog: Dialog, key: str, request: Request, peer: Peer, now: float
+    ) -> None:
+        """An INVITE inside the dialog (RFC 3261 §14.2), in order."""
+        core, unacked = self._core, session.unacked
+        if session.phase is Phase.ENDED:
+            core.refuse(key, request, 481, now)
+        elif session.incoming is not None:
+            # RFC 3261 §14.2: the one before is not answered yet.
+            wait = core.ids.integer(0, MAX_RETRY_AFTER)
+            core.refuse(key, request, 500, now, [("Retry-After", str(wait))])
+        elif session.invite is not None or session.accepted is not None or (unacked is not None and unacked.offerless):
+            # RFC 3261 §14.2: ours is under way. Just as little can a new offer be taken while the ACK is still to bring
+            # the answer to ours.
+            core.refuse(key, request, 491, now)
+        else:
+            if unacked is not None:
+                self._stop_repeating(session)  # whoever sends a re-INVITE has the 2xx; only the ACK is lost or late
+            dialog.refresh(request)
+            core.open(session, Incoming(key, request))
+            core.layer.respond(key, trying(request), now)
+            core.emit(ReinviteReceived(session.id, request, peer))
+
+    def respond(
+        self,
+        session: Session,
+        status: int,
+        now: float,
+        *,
+        reason: str | None,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+        contact_params: Params | None,
+    ) -> None:
+        """Send a response of the application to the waiting INVITE or re-INVITE."""
+        if session.incoming is None or session.dialog is None:
+            raise WrongState(session.id, "respond", session.phase.value)
+        if not 100 < status < 700:
+            raise LocalError(f"no response to send: {status}")
+        response = self._core.compose.response(
+            session.incoming.request,
+            status,
+            tag=session.dialog.local.tag or "",
+            reason=reason,
+            contact=self._core.contact(session, contact_params) if status < 300 else None,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        if status < 200:
+            self._progress(session, session.incoming, response, now)
+        elif status < 300:
+            self._accept(session, session.incoming, session.dialog, response, now)
+        else:
+            self.reject(session, session.incoming, response, EndCause.REJECTED, now)
+
+    def reject(self, session: Session, incoming: Incoming, response: Response, cause: EndCause, now: float) -> None:
+        """Send a response above 299; it ends the session if it is to the first INVITE."""
+        self._core.layer.respond(incoming.key, response, now)
+        self._answered(session)
+        if session.phase is Phase.RINGING:
+            self._core.end(session, cause, now)
+
+    def refuse(self, session: Session, status: int, cause: EndCause, now: float) -> None:
+        """Reject the waiting INVITE with nothing but a status."""
+        incoming, dialog = session.incoming, session.dialog
+        assert incoming is not None
+        assert dialog is not None
+        response = self._core.compose.response(incoming.request, status, tag=dialog.local.tag or "")
+        self.reject(session, incoming, response, cause, now)
+
+    def receive_cancel(self, key: str, cancel: Request, now: float) -> None:
+        """RFC 3261 §9.2: always answered, of effect only while the INVITE is not."""
+        core = self._core
+        invite_key = core.layer.cancelled_by(cancel)
+        if invite_key is None:
+            core.refuse(key, cancel, 481, now)
+            return
+        session = core.waiting(invite_key)
+        dialog = session.dialog if session is not None else None
+        tag = dialog.local.tag or "" if dialog is not None else core.token()
+        core.layer.respond(key, core.compose.response(cancel, 200, tag=tag), now)
+        if session is None:
+            return
+        if session.phase is Phase.RINGING:
+            core.emit(Cancelled(session.id, cancel))
+        else:
+            core.emit(ReinviteCancelled(session.id, cancel))
+        self.refuse(session, 487, EndCause.CANCELLED, now)
+
+    def receive_ack(self, session: Session, request: Request, now: float) -> None:
+        """The ACK of a 2xx; copies and those that nothing waits for are dropped."""
+        unacked = session.unacked
+        if unacked is None or request.cseq.number != unacked.seq:
+            return
+        self._stop_repeating(session)
+        self._core.emit(AckReceived(session.id, request))
+        held = session.held_bye
+        if held is not None:
+            self._ending.hang_up(
+                session,
+                EndCause.LOCAL_BYE,
+                now,
+                headers=held.headers,
+                body=held.body,
+                content_type=held.content_type,
+            )
+
+    def hold_bye(self, session: Session, bye: HeldBye) -> bool:
+        """Keep `bye` until the first 2xx is acknowledged; False if it may be sent at once."""
+        # RFC 3261 §15: the callee must not send BYE before its ACK has come or will not come any more.
+        if session.unacked is None or not session.unacked.first:
+            return False
+        session.held_bye = session.held_bye or bye
+        return True
+
+    def handle_timeout(self, session: Session, timer: SessionTimer, now: float) -> None:
+        """The callee's timers."""
+        unacked, incoming = session.unacked, session.incoming
+        if timer is SessionTimer.REPEAT_OK and unacked is not None:
+            # RFC 3261 §13.3.1.4: T1, doubling up to T2, whatever the transport.
+            self._core.layer.respond_again(unacked.key, unacked.status, unacked.data, now)
+            unacked.interval = min(2 * unacked.interval, self._core.config.timers.t2)
+            self._core.timers.set((session.id, timer), now + unacked.interval)
+        elif timer is SessionTimer.MISSED_ACK:
+            cause = EndCause.NO_ACK if session.held_bye is None else EndCause.LOCAL_BYE
+            self._ending.hang_up(session, cause, now)
+        elif timer is SessionTimer.REPEAT_PROGRESS and incoming is not None and incoming.progress is not None:
+            status, data = incoming.progress
+            self._core.layer.respond_again(incoming.key, status, data, now)
+            self._core.timers.set((session.id, timer), now + PROGRESS_INTERVAL)
+        elif timer is SessionTimer.EXPIRES:
+            # RFC 3261 §13.3.1 item 1: as if it had been cancelled.
+            self.refuse(session, 487, EndCause.EXPIRED, now)
+
+    def _progress(self, session: Session, incoming: Incoming, response: Response, now: float) -> None:
+        data = self._core.layer.respond(incoming.key, response, now)
+        incoming.progress = (response.status, data)
+        self._core.timers.set((session.id, SessionTimer.REPEAT_PROGRESS), now + PROGRESS_INTERVAL)
+
+    def _accept(self, session: Session, incoming: Incoming, dialog: Dialog, response: Response, now: float) -> None:
+        core, timers = self._core, self._core.config.timers
+        data = core.layer.respond(incoming.key, response, now)
+        self._answered(session)
+        session.unacked = UnackedOk(
+            incoming.key,
+            incoming.request.cseq.number,
+            response.status,
+            data,
+            interval=timers.t1,
+            offerless=not incoming.request.body,
+            first=session.phase is Phase.RINGING,
+        )
+        session.phase, dialog.confirmed = Phase.ESTABLISHED, True
+        core.timers.set((session.id, SessionTimer.REPEAT_OK), now + timers.t1)
+        core.timers.set((session.id, SessionTimer.MISSED_ACK), now + timers.patience)
+
+    def _answered(self, session: Session) -> None:
+        self._core.settle(session)
+        self._core.timers.stop((session.id, SessionTimer.EXPIRES))
+        self._core.timers.stop((session.id, SessionTimer.REPEAT_PROGRESS))
+
+    def _stop_repeating(self, session: Session) -> None:
+        session.unacked = None
+        self._core.timers.stop((session.id, SessionTimer.REPEAT_OK))
+        self._core.timers.stop((session.id, SessionTimer.MISSED_ACK))
+
+    def _is_direct(self, request: Request, dialog: Dialog, peer: Peer) -> bool:
+        """Whether later requests may go back by the stream that this INVITE came by.
+
+        They may if nobody stands between (one Via; the Contact behind a NAT then leads nowhere else) or if the next
+        hop is where the stream comes from.
+        """
+        return len(request.vias) == 1 or next_uri(*dialog.addressing()).address == peer.host

@@ -1,0 +1,120 @@
+"""The agent's common ground: its settings, its layer, its sessions and the way out for events."""
+
+from collections import deque
+
+from sidestream.base.ids import Ids
+from sidestream.base.timer_table import TimerTable
+from sidestream.sip.agent.compose import Composer, Fields, contact_value
+from sidestream.sip.agent.config import AgentConfig
+from sidestream.sip.agent.errors import UnknownSession
+from sidestream.sip.agent.events import AgentEvent, EndCause, ReinviteRejected, RequestAnswered, SessionEnded
+from sidestream.sip.agent.routing import Hop, Routing, next_uri
+from sidestream.sip.agent.session import Incoming, Phase, Session, SessionTimer
+from sidestream.sip.dialog.dialog import Dialog, DialogId
+from sidestream.sip.grammar import Params
+from sidestream.sip.message import Request
+from sidestream.sip.transaction.layer import TransactionLayer
+from sidestream.sip.transport import Transport
+
+TOKEN_OCTETS = 12  # 96 bits; RFC 3261 §19.3 asks for 32 bits of chance in a tag
+
+
+class Core:
+    """Shared by the parts of one agent; none of them keeps state of its own about a session."""
+
+    def __init__(self, config: AgentConfig, ids: Ids) -> None:
+        self.config = config
+        self.ids = ids
+        self.compose = Composer(config)
+        self.routing = Routing(config.listeners)
+        self.layer = TransactionLayer(config.timers)
+        self.timers: TimerTable[tuple[str, SessionTimer]] = TimerTable()
+        self.sessions: dict[str, Session] = {}
+        self.events: deque[AgentEvent] = deque()
+        self._waiting: dict[str, Session] = {}  # by the key of the INVITE transaction
+        self._by_dialog: dict[DialogId, tuple[Session, Dialog]] = {}
+
+    def token(self) -> str:
+        """A fresh unguessable word, for tags, branches, Call-IDs and sessions."""
+        return self.ids.octets(TOKEN_OCTETS).hex()
+
+    def session(self, name: str) -> Session:
+        session = self.sessions.get(name)
+        if session is None:
+            raise UnknownSession(name)
+        return session
+
+    def add(self, session: Session) -> None:
+        self.sessions[session.id] = session
+
+    def bind(self, session: Session, dialog: Dialog) -> None:
+        """Let requests inside `dialog` find `session`."""
+        self._by_dialog[dialog.id] = (session, dialog)
+
+    def unbind(self, dialog: Dialog) -> None:
+        self._by_dialog.pop(dialog.id, None)
+
+    def find(self, request: Request) -> tuple[Session, Dialog] | None:
+        """The session and dialog that a peer's request names."""
+        return self._by_dialog.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
+
+    def open(self, session: Session, incoming: Incoming) -> None:
+        """Note that `session` has an INVITE of the peer to answer."""
+        session.incoming = incoming
+        self._waiting[incoming.key] = session
+
+    def settle(self, session: Session) -> None:
+        """Note that it has none any more."""
+        if session.incoming is not None:
+            del self._waiting[session.incoming.key]
+            session.incoming = None
+
+    def waiting(self, invite_key: str) -> Session | None:
+        """The session whose unanswered INVITE is that transaction."""
+        return self._waiting.get(invite_key)
+
+    def emit(self, event: AgentEvent) -> None:
+        self.events.append(event)
+
+    def refuse(self, key: str, request: Request, status: int, now: float, headers: Fields = ()) -> None:
+        """Answer a request that goes no further."""
+        self.layer.respond(key, self.compose.response(request, status, tag=self.token(), headers=headers), now)
+
+    def contact(self, session: Session, params: Params | None = None) -> str:
+        """The session's Contact; `params` other than None become those of the session."""
+        if params is not None:
+            session.contact_params = params
+        listener = self.routing.listener(session.transport, session.listener)
+        assert listener is not None  # a session is only made where there is one
+        return contact_value(listener, session.contact_user, session.contact_params)
+
+    def hops(self, session: Session, dialog: Dialog) -> list[Hop]:
+        """The ways to the peer of `dialog`, best first; empty if its URI asks for something we do not speak."""
+        hop = self.routing.hop(next_uri(*dialog.addressing()), usual=session.transport, preferred=session.listener)
+        if hop is None:
+            return []
+        if session.connection is not None and hop.target.transport is Transport.TCP:
+            return [Hop(session.connection, hop.listener), hop]
+        return [hop]
+
+    def end(self, session: Session, cause: EndCause, now: float) -> None:
+        """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""
+        session.phase = Phase.ENDED
+        for timer in SessionTimer:
+            self.timers.stop((session.id, timer))
+        for name, exchange in session.requests.items():
+            exchange.owner = None
+            self.emit(RequestAnswered(name, session.id, None))
+        session.requests.clear()
+        if session.invite is not None and session.dialog is not None:
+            self.emit(ReinviteRejected(session.id, None))
+        self.settle(session)
+        session.unacked = session.held_bye = None
+        self.timers.set((session.id, SessionTimer.FORGET), now + self.config.timers.patience)
+        self.emit(SessionEnded(session.id, cause))
+
+    def forget(self, session: Session) -> None:
+        """Drop the last trace of an ended session."""
+        del self.sessions[session.id]
+        for dialog in (*session.early.values(), *((session.dialog,) if session.dialog is not None else ())):
+            self.unbind(dialog)

@@ -1,0 +1,97 @@
+"""Which part of the agent takes what the transactions and timers bring."""
+
+from sidestream.sip.agent.callee import Callee
+from sidestream.sip.agent.caller import Caller
+from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.ending import Ending
+from sidestream.sip.agent.exchange import Exchanges
+from sidestream.sip.agent.requests import Requests
+from sidestream.sip.agent.screening import Refusal, Screening
+from sidestream.sip.agent.session import Session, SessionTimer
+from sidestream.sip.transaction.layer import AckArrived, RequestArrived, RequestFailed, ResponseArrived
+
+# Methods that make no sense outside a dialog.
+DIALOG_METHODS = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+
+
+class Dispatch:
+    """Screens requests, finds their sessions, and hands each thing to the part that knows what to do."""
+
+    def __init__(
+        self,
+        core: Core,
+        exchanges: Exchanges,
+        ending: Ending,
+        caller: Caller,
+        callee: Callee,
+        requests: Requests,
+    ) -> None:
+        self._core = core
+        self._screening = Screening(core.config)
+        self._exchanges = exchanges
+        self._ending = ending
+        self._caller = caller
+        self._callee = callee
+        self._requests = requests
+
+    def drain(self, now: float) -> None:
+        """Act on what the transactions report."""
+        layer = self._core.layer
+        while (event := layer.poll_event()) is not None:
+            match event:
+                case RequestArrived():
+                    self._request_arrived(event, now)
+                case AckArrived():
+                    found = self._core.find(event.request)
+                    if found is not None:
+                        self._callee.receive_ack(found[0], event.request, now)
+                case ResponseArrived():
+                    self._exchanges.receive_response(event.context, event.response, now)
+                case RequestFailed():
+                    self._exchanges.receive_failure(event.context, event.cause, now)
+
+    def _request_arrived(self, event: RequestArrived, now: float) -> None:
+        key, request = event.key, event.request
+        if request.method == "CANCEL":
+            self._callee.receive_cancel(key, request, now)
+            return
+        refusal = Refusal(482) if event.merged else self._screening.inspect(request)
+        if refusal is not None:
+            tag = self._core.token()
+            response = self._core.compose.response(
+                request, refusal.status, tag=tag, reason=refusal.reason, headers=refusal.headers
+            )
+            self._core.layer.respond(key, response, now)
+        elif request.to.tag is not None:
+            self._in_dialog(event, now)
+        elif request.method == "INVITE":
+            self._callee.receive_first(key, request, event.peer, now)
+        elif request.method in DIALOG_METHODS:
+            self._core.refuse(key, request, 481, now)
+        else:
+            self._requests.receive(None, None, key, request, event.peer, now)
+
+    def _in_dialog(self, event: RequestArrived, now: float) -> None:
+        key, request = event.key, event.request
+        found = self._core.find(request)
+        if found is None:
+            # RFC 3261 §12.2.2: nobody here has that dialog.
+            self._core.refuse(key, request, 481, now)
+            return
+        session, dialog = found
+        if not dialog.accept_seq(request.cseq.number):
+            self._core.refuse(key, request, 500, now)
+        elif request.method == "BYE":
+            self._ending.receive_bye(session, key, request, now)
+        elif request.method == "INVITE":
+            self._callee.receive_again(session, dialog, key, request, event.peer, now)
+        else:
+            self._requests.receive(session, dialog, key, request, event.peer, now)
+
+    def session_timeout(self, session: Session, timer: SessionTimer, now: float) -> None:
+        if timer is SessionTimer.FORGET:
+            self._core.forget(session)
+        elif timer is SessionTimer.CANCEL:
+            self._caller.cancel_timed_out(session, now)
+        else:
+            self._callee.handle_timeout(session, timer, now)

@@ -1,0 +1,153 @@
+"""What the agent remembers of an INVITE usage and of the requests it has under way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from sidestream.sip.agent.routing import Hop
+from sidestream.sip.dialog.dialog import Dialog
+from sidestream.sip.digest import DigestClient
+from sidestream.sip.grammar import Params
+from sidestream.sip.message import Request, Response
+from sidestream.sip.transaction.machine import Failure
+from sidestream.sip.transport import Peer, Transport
+
+
+class Phase(Enum):
+    CALLING = "our INVITE is unanswered"
+    RINGING = "the peer's INVITE is unanswered"
+    ESTABLISHED = "the INVITE was answered with a 2xx"
+    ENDED = "over; kept for late messages only"
+
+
+class SessionTimer(Enum):
+    """A session's deadlines besides those of its transactions."""
+
+    REPEAT_OK = "repeat our 2xx, for its ACK has not come (RFC 3261 §13.3.1.4)"
+    MISSED_ACK = "the ACK of our 2xx will not come any more"
+    REPEAT_PROGRESS = "repeat our provisional response, or proxies cancel the INVITE (§13.3.1.1)"
+    EXPIRES = "the Expires of the peer's INVITE has passed (§13.3.1)"
+    CANCEL = "no final response after our CANCEL (§9.1)"
+    FORGET = "no late message will come for the ended session any more"
+
+
+class Cancel(Enum):
+    """How far our CANCEL is."""
+
+    NONE = "not wanted"
+    WAITING = "wanted, but no provisional response has come yet"
+    SENT = "sent"
+
+
+class Owner(Protocol):
+    """Who is told how an exchange went."""
+
+    def answered(self, exchange: "Exchange", response: Response, now: float) -> None:
+        """A response, provisional or final; to an INVITE several 2xx may come."""
+        ...
+
+    def failed(self, exchange: "Exchange", cause: Failure, now: float) -> None:
+        """There will be no final response."""
+        ...
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request of ours until its final response, over digest challenges and changes of transport.
+
+    `request` is what was sent last; `key` its transaction. `name` is the id given by `Agent.request`.
+    """
+
+    request: Request
+    hops: list[Hop]  # ways not tried yet
+    owner: Owner | None
+    session: "Session | None"
+    digest: DigestClient | None
+    next_seq: Callable[[], int]
+    name: str = ""
+    key: str = ""
+    hop: Hop | None = None
+    provisional: bool = False  # a provisional response has come
+    challenges: int = 0
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A 2xx of the peer that the application has not acknowledged yet."""
+
+    dialog: Dialog
+    seq: int
+    authorization: tuple[tuple[str, str], ...]  # RFC 3261 §13.2.2.4: the ACK repeats the INVITE's credentials
+
+
+@dataclass(slots=True)
+class SentAck:
+    """An ACK to send again for each copy of its 2xx."""
+
+    request: Request
+    dialog: Dialog
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The peer's INVITE or re-INVITE that waits for our final response; `progress`: our last 101–199 on the wire."""
+
+    key: str
+    request: Request
+    progress: tuple[int, bytes] | None = None
+
+
+@dataclass(slots=True)
+class UnackedOk:
+    """Our 2xx that waits for its ACK. `offerless`: the ACK will hold the answer to the offer in our 2xx."""
+
+    key: str
+    seq: int
+    status: int
+    data: bytes
+    interval: float
+    offerless: bool
+    first: bool  # the INVITE that began the session, not a re-INVITE
+
+
+@dataclass(slots=True)
+class HeldBye:
+    """A BYE that waits for the ACK of our 2xx (RFC 3261 §15)."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    content_type: str | None
+
+
+@dataclass(slots=True)
+class Session:
+    """One INVITE usage. `dialog` is None only while our INVITE is unanswered; `early` then holds the early ones."""
+
+    id: str
+    phase: Phase
+    listener: str
+    transport: Transport  # for hosts whose URI names none
+    contact_user: str | None
+    contact_params: Params
+    owns_call_id: bool  # we sent the first INVITE
+    digest: DigestClient | None = None
+    connection: Peer | None = None  # the stream that the peer's INVITE came by, as long as it stands
+    dialog: Dialog | None = None
+    early: dict[str, Dialog] = field(default_factory=dict)  # by remote tag, oldest first
+    invite: Exchange | None = None
+    cancel: Cancel = Cancel.NONE
+    cancel_headers: tuple[tuple[str, str], ...] = ()
+    accepted: Accepted | None = None
+    acks: dict[tuple[int, str], SentAck] = field(default_factory=dict)  # by CSeq number and remote tag
+    incoming: Incoming | None = None
+    unacked: UnackedOk | None = None
+    held_bye: HeldBye | None = None
+    requests: dict[str, Exchange] = field(default_factory=dict)
+
+    @property
+    def current_dialog(self) -> Dialog | None:
+        """The dialog, or the latest early one, or None."""
+        if self.dialog is not None or not self.early:
+            return self.dialog
+        return next(reversed(self.early.values()))

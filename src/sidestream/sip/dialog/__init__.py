@@ -1,0 +1,1 @@
+"""Dialogs (RFC 3261 §12): plain data, and the rules that make and change it."""
