@@ -21,6 +21,8 @@ def find_lines(source: str) -> dict[KeyPath, int]:
     table: KeyPath = ()
     inside: str | None = None  # the delimiter of the multi-line string that the line is inside of
     for number, line in enumerate(source.splitlines(), 1):
+        if inside is None and line.lstrip().startswith("#"):
+            continue
         if inside is None:
             header = _HEADER.fullmatch(line)
             key = _KEY.match(line)

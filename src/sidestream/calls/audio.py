@@ -41,7 +41,7 @@ class AudioLibrary:
     """A directory of prepared files. Safe to call concurrently: files appear by rename, whole or not at all."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._directory = directory.absolute()  # the engine is another process
 
     async def prepared(self, data: bytes) -> Path:
         """The prepared file for an encoded one (WAV, MP3, FLAC, Ogg …). Raises AudioError."""

@@ -73,6 +73,8 @@ class Call:
 
     async def run(self, instructions: Instructions | None) -> None:
         """Live through the call; `instructions` start at once (incoming) or when it is answered (outgoing)."""
+        if self.owns_media_session:
+            self.services.engine.subscribe(self.leg.media.session, self.take_media_event)
         if instructions is not None and self.record.direction is Direction.INBOUND:
             self.instruct(instructions)
         event: LegEvent = Failed(500, "Server Error")
@@ -153,7 +155,10 @@ class Call:
         self.streams.media_changed()
 
     def take_media_event(self, event: MediaEvent) -> None:
-        """The sink of the engine session that this call owns."""
+        """The sink of the engine session that this call owns; the call it dialled lives there too."""
+        self.streams.take_media_event(event)
+        if self.partner is not None and not self.partner.owns_media_session:
+            self.partner.streams.take_media_event(event)
         match event:
             case PlayerEnded():
                 player_ended(self, event)

@@ -1,5 +1,7 @@
 """The door to calls: what SIP, the API and the console ask for enters here, and nowhere else."""
 
+from dataclasses import replace
+
 from sidestream.accounts.account import Account, Number, VoiceSettings
 from sidestream.base.logs import get_logger
 from sidestream.calls.call import Call
@@ -223,7 +225,7 @@ class CallFront:
         siprec = await self.fetch_siprec(account, call_sid, sid_or_name)
         call = self._live(account, call_sid)
         if call is not None:
-            await call.streams.stop(siprec.sid, by="rest")
+            call.streams.stop(siprec.sid, by="rest")
             siprec = await self.fetch_siprec(account, call_sid, siprec.sid)
         return siprec
 
@@ -275,7 +277,7 @@ def _api_address(uri: Uri) -> str:
     """A URI as the API shows it: E.164 with + for a phone number, else the SIP URI without its parameters."""
     if uri.user is not None and uri.user.startswith("+") and uri.user[1:].isdigit():
         return uri.user
-    return str(uri.with_params())
+    return str(replace(uri, params=(), headers=()))
 
 
 def _application_headers(request: Request) -> tuple[tuple[str, str], ...]:

@@ -52,7 +52,7 @@ class Source:
     document: Document
 
 
-# One runner a verb: it does the verb and says what comes next. Each takes its own verb's type, which a mapping cannot say.
+# One runner a verb: it does the verb and says what comes next. Each takes its own verb's type: Any in a mapping.
 Runners = Mapping[type, Callable[[Any, "Interpreter"], Awaitable[Outcome]]]
 
 

@@ -1,7 +1,6 @@
 """Playing a prepared file to a call, for as long as somebody waits for it."""
 
 import asyncio
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,7 @@ async def play_file(call: "Call", path: Path, *, loops: int = 1) -> None:
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     call.players[player] = ended
     try:
-        await services.engine.play(
-            media.session, player, endpoint=media.endpoint, path=os.path.abspath(path), loops=loops
-        )
+        await services.engine.play(media.session, player, endpoint=media.endpoint, path=str(path), loops=loops)
         await ended
     finally:
         del call.players[player]

@@ -10,7 +10,9 @@ from sidestream.calls.record import CallStatus
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import StartSiprec
 from sidestream.connectors.connector import Connector
-from sidestream.recording.session import RecordedCall, RecordedParty, RecordingSession
+from sidestream.media.engine import MediaEvent
+from sidestream.recording.call import RecordedCall, RecordedParty
+from sidestream.recording.session import RecordingSession
 from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus, Track
 from sidestream.webhooks.overrides import parse as parse_overrides
 from sidestream.webhooks.parameters import siprec_parameters
@@ -40,7 +42,8 @@ class Streams:
     def __init__(self, call: "Call") -> None:
         self._call = call
         self._live: dict[str, _Stream] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions: dict[RecordingSession, asyncio.Task[None]] = {}  # also those that are stopping
+        self._stopping: set[asyncio.Task[None]] = set()
 
     # --- start
 
@@ -94,6 +97,11 @@ class Streams:
             else:
                 stream.session.update(self._recorded_call())
 
+    def take_media_event(self, event: MediaEvent) -> None:
+        """The engine says something about the call's media session; recording sessions know their forks."""
+        for session in list(self._sessions):
+            session.receive_media(event)
+
     def _run_if_ready(self, stream: _Stream) -> None:
         """Begin the recording session. siprec.md B25: with the first answered description, so nothing is lost."""
         if not self._call.leg.media.is_agreed:
@@ -109,9 +117,10 @@ class Streams:
             ids=services.ids,
             observer=self,
         )
-        task = asyncio.create_task(stream.session.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        session = stream.session
+        task = asyncio.create_task(session.run())
+        self._sessions[session] = task
+        task.add_done_callback(lambda _: self._sessions.pop(session))
 
     def _recorded_call(self) -> RecordedCall:
         call = self._call
@@ -148,29 +157,30 @@ class Streams:
         """The Siprec in progress that was started last."""
         return next((s.siprec for s in reversed(self._live.values())), None)
 
-    async def stop(self, sid: str, *, by: str) -> None:
+    def stop(self, sid: str, *, by: str) -> None:
         """Stop a Siprec: its status is `stopped` at once, the recording server hears of it in its own time."""
         stream = self._live.pop(sid, None)
         if stream is None:
             return
+        siprec = stream.siprec
+        siprec.status = SiprecStatus.STOPPED
+        siprec.stopped_by = by
+        siprec.date_updated = self._call.services.clock.wall()
         if stream.session is None:
-            self._never_ran(stream, by)
-        else:
-            await stream.session.stop(by)
+            siprec.stopped_at = siprec.date_updated
+            self.siprec_changed(siprec, SiprecEvent.STOPPED)
+            return
+        self._call.services.siprecs.save(siprec)
+        stopping = asyncio.create_task(stream.session.stop(by))
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
     async def stop_all(self) -> None:
         """The call is over: end every recording session and wait until all are, also those stopped before."""
         for sid in list(self._live):
-            await self.stop(sid, by="call-ended")
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _never_ran(self, stream: _Stream, by: str) -> None:
-        siprec = stream.siprec
-        siprec.status = SiprecStatus.STOPPED
-        siprec.stopped_by = by
-        siprec.stopped_at = siprec.date_updated = self._call.services.clock.wall()
-        self.siprec_changed(siprec, SiprecEvent.STOPPED)
+            self.stop(sid, by="call-ended")
+        if self._sessions:
+            await asyncio.wait(list(self._sessions.values()))
 
     # --- what recording sessions say
 

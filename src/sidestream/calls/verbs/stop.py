@@ -13,5 +13,5 @@ async def run(verb: Stop, interpreter: Interpreter) -> Outcome:
             which = f"named '{noun.name}'" if noun.name else "in progress"
             interpreter.report(12200, f"<Stop>: the call has no Siprec {which}")
             continue
-        await streams.stop(siprec.sid, by="twiml")
+        streams.stop(siprec.sid, by="twiml")
     return None

@@ -1,0 +1,221 @@
+"""The composition root: builds every room from a Config, starts them in order and stops them in reverse."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidestream.accounts.account import Account
+from sidestream.accounts.account_book import AccountBook, make_account
+from sidestream.app.config import Config, ListenerConfig
+from sidestream.app.http import HttpServer, create_http_app
+from sidestream.base.clock import Clock, SystemClock
+from sidestream.base.ids import Ids
+from sidestream.base.logs import get_logger
+from sidestream.base.metrics import Metrics
+from sidestream.calls.audio import AudioLibrary
+from sidestream.calls.front import CallFront
+from sidestream.calls.live import LiveCalls
+from sidestream.calls.script import run_script
+from sidestream.calls.services import CallSettings, Services
+from sidestream.calls.speech import Speech
+from sidestream.connectors.connector_book import ConnectorBook
+from sidestream.debugger.debugger import Debugger
+from sidestream.media.client import EngineClient
+from sidestream.media.options import SOCKET_PATH_LIMIT, EngineOptions, MediaInterface
+from sidestream.media.supervisor import EngineSupervisor
+from sidestream.sip.agent.config import AgentConfig
+from sidestream.sip.transport import Transport
+from sidestream.srs.config import SrsConfig
+from sidestream.srs.server import SrsServer
+from sidestream.storage.sqlite import open_database
+from sidestream.storage.stores import Stores
+from sidestream.trunks.trunk_book import TrunkBook
+from sidestream.webhooks.client import HttpClient
+from sidestream.webhooks.fetch import DocumentFetcher
+from sidestream.webhooks.outbox import Outbox
+from sidestream.wire.driver import Listener, SipDriver
+
+log = get_logger("app")
+
+OUTBOX_DRAIN_S = 10.0  # how long a stop waits for callbacks; the rest is sent after the next start
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the platform can be reached. Hosts are bound ones; `api` has no slash at its end."""
+
+    sip: tuple[tuple[str, str, int], ...]  # transport, host, port
+    api: str
+    console: str
+    srs: tuple[str, int] | None
+
+
+class Platform:
+    """Everything that `sidestream serve` runs. Start it once; `stop` ends calls first, then what they stand on.
+
+    `made_account` is the account that this start made because there was none; its token is shown once.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.ids = ids or Ids()
+        self.metrics = Metrics()
+        self.made_account: Account | None = None
+        self._stack = AsyncExitStack()
+        self.services: Services
+        self.front: CallFront
+        self.stores: Stores
+        self.accounts: AccountBook
+        self.engine: EngineClient
+        self.addresses: Addresses
+
+    async def start(self) -> None:
+        """Bind, connect and recover. Raises OSError, EngineStartError, StorageError; then nothing is left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """End live calls, send what can be sent, close everything. Idempotent."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        config = self.config
+        data_dir = config.data_dir.absolute()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.stores = await open_database(config.storage_url)
+        self._stack.push_async_callback(self.stores.close)
+        config = self.config = await self._with_account(config)
+        self.accounts = AccountBook(config.accounts, config.numbers)
+        self.engine = await self._start_engine(config, data_dir)
+        await self._recover()
+        srs_server = await self._start_srs(config, data_dir)
+
+        debugger = Debugger(self.stores.alerts, self.ids, self.clock)
+        http_client = HttpClient(clock=self.clock, metrics=self.metrics)
+        self._stack.push_async_callback(http_client.close)
+        outbox = Outbox(self.stores.outbox, http_client, self.accounts, self.clock, debugger)
+        driver = SipDriver(
+            listeners=[_listener(listener) for listener in config.listeners],
+            config=AgentConfig(name="Sidestream"),
+            ids=self.ids,
+            clock=self.clock,
+        )
+        library = AudioLibrary(data_dir / "audio")
+        self.services = Services(
+            driver=driver,
+            engine=self.engine,
+            clock=self.clock,
+            ids=self.ids,
+            metrics=self.metrics,
+            accounts=self.accounts,
+            trunks=TrunkBook(config.trunks),
+            connectors=ConnectorBook(config.connectors),
+            debugger=debugger,
+            fetcher=DocumentFetcher(http_client, self.ids, debugger),
+            outbox=outbox,
+            live=LiveCalls(self.metrics),
+            calls=self.stores.calls,
+            siprecs=self.stores.siprecs,
+            audio=library,
+            speech=Speech(library, data_dir / "speech"),
+            script=run_script,
+            settings=CallSettings(
+                sip_host=_sip_host(config),
+                calls=config.limits.calls,
+                forks_per_call=config.limits.siprec_forks_per_call,
+            ),
+        )
+        self.front = CallFront(self.services)
+        outbox.start()
+        self._stack.push_async_callback(outbox.close)
+        driver.default_sink = self.front.take_sip_event
+        await driver.start()
+        self._stack.push_async_callback(driver.close)
+        http = HttpServer(create_http_app(self, srs_server), config.http.host, config.http.port)
+        await http.start()
+        self._stack.push_async_callback(http.stop)
+        self._stack.push_async_callback(self._drain, outbox)
+        self.addresses = self._addresses(driver, http, srs_server)
+
+    async def _drain(self, outbox: Outbox) -> None:
+        await self.front.drain()
+        if not await outbox.drain(OUTBOX_DRAIN_S):
+            log.warning("! callbacks are left for the next start")
+
+    async def _with_account(self, config: Config) -> Config:
+        """Accounts of the store join those of the file; if there are none at all, one is made and kept."""
+        stored = await self.stores.accounts.all()
+        if not stored and not config.accounts:
+            self.made_account = make_account(self.ids)
+            await self.stores.accounts.add(self.made_account)
+            stored = [self.made_account]
+        for account in stored:
+            config = config.with_account(account)
+        return config
+
+    async def _start_engine(self, config: Config, data_dir: Path) -> EngineClient:
+        media = config.media
+        if media.external and media.socket is not None:
+            socket = media.socket
+        else:
+            directory = media.socket.parent if media.socket is not None else data_dir / "media"
+            fits = len(str(directory.absolute() / "media.sock").encode()) <= SOCKET_PATH_LIMIT
+            supervisor = EngineSupervisor(
+                EngineOptions(
+                    interfaces=tuple(
+                        MediaInterface(i.name, i.address, i.advertised or i.address) for i in media.interfaces
+                    ),
+                    ports=(media.port_low, media.port_high),
+                    workers=media.workers,
+                    exit_when_orphaned=True,
+                ),
+                directory=directory if fits else None,
+            )
+            await supervisor.start()
+            self._stack.push_async_callback(supervisor.stop)
+            socket = supervisor.socket
+        engine = EngineClient(socket)
+        await engine.connect()
+        self._stack.push_async_callback(engine.close)
+        return engine
+
+    async def _start_srs(self, config: Config, data_dir: Path) -> SrsServer | None:
+        if not config.srs.enabled:
+            return None
+        host, port = config.srs.host, config.srs.port
+        listeners = (Listener("srs-udp", Transport.UDP, host, port), Listener("srs-tcp", Transport.TCP, host, port))
+        server = SrsServer(
+            SrsConfig(config.srs.directory or data_dir / "recordings", listeners), self.engine, self.clock, self.ids
+        )
+        await server.start()
+        self._stack.push_async_callback(server.close)
+        return server
+
+    async def _recover(self) -> None:
+        """Write down the end of what a crash left unfinished; live calls cannot be taken up again yet."""
+        for session in await self.engine.list_sessions():
+            await self.engine.close_session(session)
+        now = self.clock.wall()
+        calls = await self.stores.calls.end_unfinished(now)
+        siprecs = await self.stores.siprecs.stop_unfinished(now)
+        if calls or siprecs:
+            log.warning("! the last run did not end in order", calls=calls, siprecs=siprecs)
+
+    def _addresses(self, driver: SipDriver, http: HttpServer, srs: SrsServer | None) -> Addresses:
+        base = self.config.http.public_url or f"http://{self.config.http.host}:{http.port}"
+        sip = tuple((listener.transport, *driver.addresses[listener.name]) for listener in self.config.listeners)
+        bundled = srs.driver.addresses["srs-udp"] if srs is not None else None
+        return Addresses(sip=sip, api=base, console=f"{base}/console", srs=bundled)
+
+
+def _listener(config: ListenerConfig) -> Listener:
+    return Listener(config.name, Transport(config.transport.upper()), config.host, config.port, config.advertised)
+
+
+def _sip_host(config: Config) -> str:
+    first = config.listeners[0]
+    return first.advertised or first.host

@@ -1,0 +1,78 @@
+"""Running the platform in the foreground: start, wait for a signal, stop."""
+
+import asyncio
+import signal
+
+import uvloop
+
+from sidestream.app.config import Config
+from sidestream.app.platform import Platform
+from sidestream.base.logs import get_logger
+from sidestream.media.supervisor import EngineStartError
+from sidestream.storage.errors import StorageError
+
+log = get_logger("app")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StartFailed(Exception):
+    """The platform could not be started. `cause` is what a port, the media engine or the database said."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return str(self.cause)
+
+
+def run_platform(config: Config, *, announce: "Announce") -> None:
+    """Run until SIGINT or SIGTERM; a second one ends the process at once. `announce` is told when all is up.
+
+    Raises StartFailed.
+    """
+    uvloop.run(_run(config, announce))
+
+
+class Announce:
+    """Says on standard output where the platform is; the token of a new account is shown here and never again."""
+
+    def __call__(self, platform: Platform) -> None:
+        addresses = platform.addresses
+        lines = ["Sidestream is running.", ""]
+        lines += [f"  SIP            sip:{host}:{port};transport={name.lower()}" for name, host, port in addresses.sip]
+        lines += [f"  API            {addresses.api}/2010-04-01", f"  Console        {addresses.console}"]
+        if addresses.srs is not None:
+            lines += [f"  Bundled SRS    sip:srs@{addresses.srs[0]}:{addresses.srs[1]} (connector Default)"]
+        if platform.made_account is not None:
+            account = platform.made_account
+            lines += ["", "A new account was made. Its auth token is shown only now:"]
+            lines += [f"  Account SID    {account.sid}", f"  Auth token     {account.auth_token}"]
+        else:
+            lines += [f"  Account SID    {account.sid}" for account in platform.accounts.accounts]
+        print("\n".join([*lines, "", "Point a phone or trunk at the SIP address; Ctrl-C ends the server."]), flush=True)
+
+
+async def _run(config: Config, announce: Announce) -> None:
+    platform = Platform(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, _stop, stopping, number)
+    try:
+        await platform.start()
+    except (OSError, EngineStartError, StorageError) as error:
+        raise StartFailed(error) from error
+    try:
+        announce(platform)
+        await stopping.wait()
+        log.info("= stopping")
+    finally:
+        await platform.stop()
+
+
+def _stop(stopping: asyncio.Event, number: signal.Signals) -> None:
+    if stopping.is_set():
+        raise SystemExit(128 + number)
+    stopping.set()
