@@ -22,8 +22,9 @@ class MessageError(SipError):
     """The peer sent something wrong.
 
     `status` and `reason` are what the wire answer says (reason holds our own words only, never the peer's).
-    `answer` is the complete answer to send back to where the request came from; None for a response, for an ACK and
-    for a request that lacks a field which an answer has to repeat: drop those.
+    `answer` is the complete answer to send back to where the request came from; None for a response, for an ACK, for
+    a request without Via or CSeq (drop those), and when a field of an accepted message turns out malformed later
+    (make the answer with `Request.response`).
     """
 
     def __init__(self, status: int, reason: str, answer: Response | None = None) -> None:

@@ -197,9 +197,10 @@ def _parse_max_forwards(value: str) -> int:
 
 
 def _parse_expires(value: str) -> int:
-    if value.isascii() and value.isdecimal():
-        return int(value[-20:]) if len(value) <= 20 and int(value) <= MAX_EXPIRES else MAX_EXPIRES
-    raise malformed("Expires")
+    if not (value.isascii() and value.isdecimal()):
+        raise malformed("Expires")
+    digits = value.lstrip("0")[:11] or "0"
+    return min(int(digits), MAX_EXPIRES)
 
 
 def _parse_session_expires(value: str) -> tuple[int, str | None]:

@@ -13,7 +13,7 @@ MAX_HEAD_SIZE = 32768
 _END_OF_HEAD = b"\r\n\r\n"
 # At a line's start; the value may be folded onto the next line (RFC 3261 §7.3.1).
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:(?:[ \t]|\r\n(?=[ \t]))*+([^\r\n]*+)", re.IGNORECASE)
-_DECIMAL = re.compile(rb"0*+([0-9]{1,6})[ \t]*+")
+_DECIMAL = re.compile(rb"(?=[0-9])0*+([0-9]{0,6})[ \t]*+")
 
 
 class KeepAlive(Enum):
@@ -88,7 +88,7 @@ def _body_length(head: bytes) -> int:
     match = _DECIMAL.fullmatch(values.pop())
     if match is None:
         raise answer_unparsed(head, malformed("Content-Length"))
-    length = int(match[1])
+    length = int(match[1] or 0)
     if length > MAX_MESSAGE_SIZE - len(head) - len(_END_OF_HEAD):
         raise answer_unparsed(head, MessageError(513, "Message Too Large"))
     return length

@@ -16,13 +16,14 @@ QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++)"  # underscore: not a host name by the RFC, but common in test beds
 
 _TOKEN = re.compile(TOKEN)
+# Values are any run without a separator: more than the grammar has, but products send unquoted boundaries with `=`.
 # The last group catches what is no parameter, so that one findall both splits and checks.
-_PARAM = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t;,\"<>=]++)[ \t]*+)?+|(.)", re.DOTALL)
+_PARAM = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t;,\"<>]++)[ \t]*+)?+|(.)", re.DOTALL)
 # An opening quote or bracket without its mate takes the rest of the text along; the element's own parser refuses it.
 _ELEMENT = re.compile(rf'(?:[^,"<]++|{QUOTED}|<[^<>]*+>|["<].*+)++', re.DOTALL)
 _ESCAPED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_BACKSLASH = re.compile(r'(["\\])')
-_DECIMAL = re.compile(r"0*+([0-9]{1,10})")
+_DECIMAL = re.compile(r"(?=[0-9])0*+([0-9]{0,10})")
 
 
 def is_token(text: str) -> bool:
@@ -107,7 +108,7 @@ def quote(text: str) -> str:
 def parse_decimal(text: str, limit: int, what: str) -> int:
     """A decimal number from 0 to `limit`, leading zeros allowed. Raises MessageError naming `what`."""
     match = _DECIMAL.fullmatch(text)
-    number = int(match[1]) if match else limit + 1
+    number = int(match[1] or 0) if match else limit + 1
     if number > limit:
         raise malformed(what)
     return number

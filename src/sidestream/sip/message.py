@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from sidestream.sip import grammar
 from sidestream.sip.errors import LocalError, MessageError, malformed
 from sidestream.sip.fields import TypedFields
-from sidestream.sip.headers import Headers, parse_fields
+from sidestream.sip.headers import MAX_FIELD_LENGTH, Headers, parse_fields
 from sidestream.sip.reasons import reason_phrase
 from sidestream.sip.uri import Uri
+from sidestream.sip.values import NameAddr
 
 # One UDP datagram carries no more, and no SIPREC INVITE comes near it; TCP peers are held to the same.
 MAX_MESSAGE_SIZE = 65535
@@ -17,7 +18,7 @@ MAX_MESSAGE_SIZE = 65535
 _REQUEST_LINE = re.compile(rf"({grammar.TOKEN}) ([^ \t]++) SIP/2\.0", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*+))?+", re.IGNORECASE | re.DOTALL)
 _OTHER_VERSION = re.compile(r".* SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
-_HAS_TAG = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
+_LOOKS_TAGGED = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 # RFC 3261 §8.2.6.2: what every response repeats from its request.
 _REPEATED = ("Via", "From", "To", "Call-ID", "CSeq")
@@ -51,7 +52,7 @@ class Request(TypedFields):
     def to_bytes(self) -> bytes:
         """The message on the wire. Raises LocalError when method or URI cannot stand in a request line."""
         uri = str(self.uri)
-        if _UNSENDABLE.search(uri) or not uri or not grammar.is_token(self.method):
+        if _UNSENDABLE.search(uri) or not self.uri.scheme or not grammar.is_token(self.method):
             raise LocalError(f"no request line can hold {self.method!r} {uri!r}")
         return _to_bytes(f"{self.method} {uri} SIP/2.0\r\n", self.headers, self.body)
 
@@ -62,7 +63,7 @@ class Request(TypedFields):
         the source in the topmost one first (`Via.with_source`).
         """
         headers = _repeated(self.headers)
-        if to_tag is not None and not _HAS_TAG.search(_behind_uri(headers.get("To") or "")):
+        if to_tag is not None and self.to.tag is None:
             headers.replace("To", str(self.to.with_tag(to_tag)))
         return Response(status, reason_phrase(status) if reason is None else reason, headers)
 
@@ -114,6 +115,8 @@ def answer_unparsed(head: bytes, error: MessageError) -> MessageError:
 
 
 def _request(start_line: str, headers: Headers, body: bytes) -> Request:
+    if len(start_line) > MAX_FIELD_LENGTH:
+        raise MessageError(414, reason_phrase(414))
     match = _REQUEST_LINE.fullmatch(start_line)
     if match is None:
         if _OTHER_VERSION.fullmatch(start_line) and not start_line.upper().endswith(" SIP/2.0"):
@@ -168,12 +171,12 @@ def content_length(headers: Headers) -> int | None:
 
 
 def _answer(start_line: str, headers: Headers, error: MessageError) -> Response | None:
-    # RFC 3261 §17: an ACK is never answered.
-    if start_line.startswith("ACK ") or any(name not in headers for name in _REPEATED):
+    # RFC 3261 §17: an ACK is never answered. Via and CSeq are what a client matches an answer by.
+    if start_line.startswith("ACK ") or "Via" not in headers or "CSeq" not in headers:
         return None
     answer = Response(error.status, error.reason, _repeated(headers))
-    to = headers.get("To") or ""
-    if not _HAS_TAG.search(_behind_uri(to)):
+    to = headers.get("To")
+    if to is not None and not _is_tagged(to):
         # RFC 3261 §8.2.7: a stateless answer needs the same tag for each copy of the request.
         seed = "\0".join([headers.get(name) or "" for name in ("Call-ID", "CSeq", "Via")])
         tag = hashlib.sha256(seed.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -181,9 +184,11 @@ def _answer(start_line: str, headers: Headers, error: MessageError) -> Response 
     return answer
 
 
-def _behind_uri(address: str) -> str:
-    """The parameters of an address that need not be well-formed: what may hold its tag."""
-    return address.rpartition(">")[2]
+def _is_tagged(to: str) -> bool:
+    try:
+        return NameAddr.parse(to).tag is not None
+    except MessageError:
+        return _LOOKS_TAGGED.search(to) is not None
 
 
 def _repeated(headers: Headers) -> Headers:

@@ -53,7 +53,7 @@ def parse_multipart(content_type: ContentType, body: bytes) -> tuple[Part, ...]:
         raise malformed("multipart type")
     delimiter = _delimiter(content_type, body)
     parts: list[Part] = []
-    start: int | None = None
+    start: int | None = None  # of the part that the last delimiter opened
     position = body.find(delimiter)
     while position >= 0:
         behind = _BEHIND_DELIMITER.match(body, position + len(delimiter))
@@ -62,13 +62,13 @@ def parse_multipart(content_type: ContentType, body: bytes) -> tuple[Part, ...]:
             continue
         if start is not None:
             parts.append(_part(body[start : _before_line_break(body, start, position)]))
-        start = None if behind[1] else behind.end()
-        if start is None or len(parts) >= MAX_PARTS:
+        start = behind.end()
+        if behind[1]:
+            start = len(body)  # what follows the final delimiter is no part
             break
-        # The line break that ended this delimiter may be the one in front of the next.
+        if len(parts) == MAX_PARTS:
+            raise malformed("multipart body")
         position = body.find(delimiter, start)
-    if len(parts) >= MAX_PARTS:
-        raise malformed("multipart body")
     if start is not None and start < len(body):
         parts.append(_part(body[start:]))
     if not parts:

@@ -7,7 +7,7 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from sidestream.sip import grammar
-from sidestream.sip.errors import LocalError, MessageError, malformed
+from sidestream.sip.errors import LocalError, malformed
 from sidestream.sip.grammar import Params
 
 DEFAULT_PORT = 5060
@@ -245,11 +245,3 @@ def _header_key(uri: Uri) -> list[tuple[str | None, str | None]]:
 def _tel_key(uri: Uri) -> tuple[object, ...]:
     number = (uri.user or "").translate(_VISUAL_SEPARATORS).lower()
     return number, frozenset((_folded(name), _folded(value)) for name, value in uri.params)
-
-
-def parse_uri_or_none(text: str) -> Uri | None:
-    """`Uri.parse` for places where a bad URI is no reason to refuse."""
-    try:
-        return Uri.parse(text)
-    except MessageError:
-        return None
