@@ -106,7 +106,8 @@ def _best_start(recorded: Samples, sent: Samples, haystack: bytes, earliest: int
 
 def _probe_length(recorded: Samples) -> int:
     """`PROBE_SAMPLES`, or fewer when a gap begins before that."""
-    sounding = np.flatnonzero(recorded[: PROBE_SAMPLES + GAP_SAMPLES])
+    window = recorded[: PROBE_SAMPLES + GAP_SAMPLES + 1]
+    sounding = np.append(np.flatnonzero(window), window.size)
     pauses = np.flatnonzero(np.diff(sounding) > GAP_SAMPLES)
     return min(PROBE_SAMPLES, int(sounding[pauses[0]]) + 1) if pauses.size else PROBE_SAMPLES
 

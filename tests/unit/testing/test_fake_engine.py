@@ -1,0 +1,145 @@
+import asyncio
+
+import pytest
+
+from sidestream.media.engine import (
+    Address,
+    Dtmf,
+    EngineLost,
+    ForkStatistics,
+    Format,
+    MediaEngine,
+    MediaEngineError,
+    PlayerEnded,
+    RecorderStatistics,
+    Side,
+)
+from sidestream.testing.fake_engine import ALWAYS, FakeEngine, names
+
+PCMU = Format(0, "PCMU", 8000)
+
+
+@pytest.fixture
+async def engine() -> FakeEngine:
+    made = FakeEngine()
+    await made.open_session("s")
+    await made.open_endpoint("s", "a")
+    return made
+
+
+def test_it_is_a_media_engine() -> None:
+    engine: MediaEngine = FakeEngine()
+    assert engine
+
+
+async def test_what_it_was_told_stands_as_plain_data(engine) -> None:
+    ports = await engine.open_endpoint("s", "b")
+    await engine.configure_endpoint("s", "a", remote=Address("h", 1), formats=(PCMU,), send=False)
+    await engine.set_route("s", "a", "b")
+    fork_ports = await engine.open_fork("s", "SR1/inbound", endpoint="a", side=Side.INBOUND, cname="c")
+    await engine.configure_fork("s", "SR1/inbound", remote=Address("srs", 9), active=True, formats=(PCMU,))
+    await engine.configure_fork("s", "SR1/inbound", remote=Address("srs", 9), active=False, formats=(PCMU,))
+    await engine.play("s", "p", endpoint="a", path="/say.wav", loops=0)
+    await engine.open_recorder("s", "r", endpoint="b", path="/r.wav")
+    session = engine.sessions["s"]
+    a, fork = session.endpoints["a"], session.forks["SR1/inbound"]
+    assert (a.remote, a.formats, a.send, a.receive, a.configured) == (Address("h", 1), (PCMU,), False, True, 1)
+    assert ports.rtcp == ports.rtp + 1
+    assert len({a.ports.rtp, ports.rtp, fork_ports.rtp}) == 3
+    assert session.routes == {"a": "b"}
+    assert (fork.endpoint, fork.side, fork.remote, fork.active) == ("a", Side.INBOUND, Address("srs", 9), False)
+    assert fork.history == [True, False]
+    assert session.players["p"].loops == 0
+    assert session.recorders["r"].path == "/r.wav"
+    assert list(names(engine.commands, "s"))[:3] == ["open_session", "open_endpoint", "open_endpoint"]
+    assert (await engine.session_statistics("s")).recorders["r"].path == "/r.wav"
+    assert (await engine.engine_statistics()).sessions == 1
+    assert await engine.list_sessions() == ["s"]
+
+
+async def test_events_go_to_the_subscriber_until_the_session_is_closed(engine) -> None:
+    heard = []
+    engine.subscribe("s", heard.append)
+    engine.emit(Dtmf("s", "a", "5", 100))
+    engine.emit(Dtmf("other", "a", "5", 100))
+    await engine.play("s", "p", endpoint="a", path="/w")
+    await engine.close_session("s")
+    engine.emit(Dtmf("s", "a", "6", 100))
+    assert heard == [Dtmf("s", "a", "5", 100), PlayerEnded("s", "p", False)]
+    assert "s" not in engine.sessions
+    assert "a" in engine.closed["s"].endpoints
+
+
+async def test_players_end_once(engine) -> None:
+    heard = []
+    engine.subscribe("s", heard.append)
+    await engine.play("s", "one", endpoint="a", path="/w")
+    await engine.play("s", "two", endpoint="a", path="/w")
+    engine.finish_player("s", "two")
+    await engine.stop_player("s", "two")
+    await engine.play("s", "three", endpoint="a", path="/w")
+    await engine.stop_player("s", "three")
+    assert heard == [PlayerEnded("s", "one", False), PlayerEnded("s", "two", True), PlayerEnded("s", "three", False)]
+
+
+async def test_a_command_fails_as_often_as_it_is_told(engine) -> None:
+    engine.fail("open_fork", "no-ports", times=2)
+    for _ in range(2):
+        with pytest.raises(MediaEngineError, match="no-ports"):
+            await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c")
+    await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c")
+    engine.fail("list_sessions", times=ALWAYS)
+    for _ in range(3):
+        with pytest.raises(MediaEngineError, match="internal"):
+            await engine.list_sessions()
+
+
+async def test_a_held_command_waits_for_the_test(engine) -> None:
+    gate = engine.hold("open_endpoint")
+    opening = asyncio.create_task(engine.open_endpoint("s", "late"))
+    await engine.list_sessions()
+    assert "late" not in engine.sessions["s"].endpoints
+    gate.set()
+    await opening
+    assert "late" in engine.sessions["s"].endpoints
+
+
+async def test_losing_it_tells_every_subscriber_once(engine) -> None:
+    heard = []
+    engine.subscribe("s", heard.append)
+    engine.lose("killed")
+    engine.lose("killed")
+    assert heard == [EngineLost("s", "killed")]
+    assert await engine.list_sessions() == []
+    assert "s" in engine.closed
+
+
+async def test_closing_an_endpoint_takes_what_hangs_on_it(engine) -> None:
+    heard = []
+    engine.subscribe("s", heard.append)
+    await engine.open_endpoint("s", "b")
+    await engine.set_route("s", "a", "b")
+    await engine.set_route("s", "b", "a")
+    await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c")
+    await engine.open_recorder("s", "r", endpoint="a", path="/r.wav")
+    await engine.play("s", "p", endpoint="a", path="/w")
+    await engine.close_endpoint("s", "a")
+    session = engine.sessions["s"]
+    assert (session.routes, session.forks, session.recorders, session.players) == ({}, {}, {}, {})
+    assert heard == [PlayerEnded("s", "p", False)]
+
+
+async def test_closing_what_is_not_open_raises_nothing(engine) -> None:
+    for session in ("s", "gone"):
+        await engine.close_endpoint(session, "x")
+        assert await engine.close_fork(session, "x") == ForkStatistics(0, 0, 0, None)
+        assert await engine.close_recorder(session, "x") == RecorderStatistics("", 0, 0, 0, 0, 0, None)
+        await engine.stop_player(session, "x")
+    assert (await engine.close_session("gone")).endpoints == {}
+
+
+async def test_cutting_a_route(engine) -> None:
+    await engine.set_route("s", "a", "a")
+    await engine.set_route("s", "a", None)
+    await engine.set_route("s", "a", None)
+    assert engine.sessions["s"].routes == {}
