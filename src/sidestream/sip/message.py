@@ -90,7 +90,7 @@ def parse_message(data: bytes) -> Message:
     head, separator, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     if not separator and head.endswith(b"\r\n"):
         head = head[:-2]
-    # Octets that are not UTF-8 survive as lone surrogates and go out again as they came.
+    # Octets that are not UTF-8 survive as the surrogates U+DC80 to U+DCFF and go out again as they came.
     start_line, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     headers, problem = parse_fields(rest)
     if start_line[:4].upper() == "SIP/":
@@ -203,4 +203,7 @@ def _repeated(headers: Headers) -> Headers:
 def _to_bytes(start_line: str, headers: Headers, body: bytes) -> bytes:
     lines = [f"{name}: {value}\r\n" for name, value in headers if name != "Content-Length"]
     text = f"{start_line}{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
-    return text.encode("utf-8", "surrogateescape") + body
+    try:
+        return text.encode("utf-8", "surrogateescape") + body
+    except UnicodeEncodeError:
+        raise LocalError("a header field holds half a surrogate pair") from None

@@ -249,6 +249,7 @@ def test_any_message_survives_the_wire(method, body, text, number):
         Request("INVITE", Uri("", opaque="")),
         Response(200, "OK\r\nX: y"),
         Response(200, "OK\n"),
+        Response(200, "OK", Headers([("Subject", "\ud800")])),
     ],
 )
 def test_what_no_start_line_can_hold_is_refused(message):
