@@ -34,6 +34,13 @@ SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its fina
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 _AUTH_TOKEN = re.compile(r"[A-Za-z0-9]{32}")  # the go client library refuses any other character
+_CONNECTOR_KEYS = {
+    "name": "name",
+    "targets": "srs",
+    "header": "header_name",
+    "extension_namespace": "extension_namespace",
+    "answer_timeout_s": "answer_timeout",
+}  # by the part that a ConnectorError names
 
 
 def build_config(tables: Tables, problems: Problems) -> Config:
@@ -187,23 +194,18 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
             legacy_media_type=table.flag("legacy_media_type"),
             final_metadata_in_bye=table.flag("final_metadata_in_bye"),
         )
-        if not name or ("srs" in table.given and not table.texts("srs")) or "srs" not in table.given:
-            continue  # said already, or by the reader
+        if not name or not table.texts("srs"):
+            continue  # the reader has said so
         try:
             connector = make_connector(name, account, table.texts("srs"), header, options)
         except ConnectorError as error:
-            problems.add((*table.path, _key_of(error)), f"{error.message} ({error.code})")
+            problems.add((*table.path, _CONNECTOR_KEYS[error.part]), f"{error.message} ({error.code})")
             continue
         connectors.append(connector)
         for target in connector.targets:
             for code, message in target.warnings:
                 problems.add((*table.path, "srs"), f"{message} ({code})")
     return tuple(connectors)
-
-
-def _key_of(error: ConnectorError) -> str:
-    """The key that a connector's error most likely comes from."""
-    return "header_name" if error.code in (32111, 32112, 32113) else "srs"
 
 
 def _listeners(tables: list[Table], problems: Problems) -> tuple[ListenerConfig, ...]:

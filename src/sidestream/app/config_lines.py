@@ -28,6 +28,7 @@ def find_lines(source: str) -> dict[KeyPath, int]:
             key = _KEY.match(line)
             if header is not None:
                 table = _path(header[2])
+                lines.setdefault(table, number)
                 if header[1] == "[[":
                     counts[table] += 1
                     table = (*table, counts[table] - 1)
@@ -35,10 +36,8 @@ def find_lines(source: str) -> dict[KeyPath, int]:
             elif key is not None:
                 lines.setdefault((*table, *_path(key[1])), number)
         for delimiter in _DELIMITER.findall(line):
-            if inside is None:
-                inside = delimiter
-            elif inside == delimiter:
-                inside = None
+            if inside in (None, delimiter):
+                inside = delimiter if inside is None else None
     return lines
 
 

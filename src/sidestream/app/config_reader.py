@@ -172,7 +172,7 @@ def _override(name: str, text: str, raw: dict[str, list[dict[str, object]]], pro
     for section in sections:
         prefix = section.name.replace(".", "_") + "_" if section.name else ""
         if not rest.startswith(prefix):
-            continue
+            continue  # the last section has no prefix, so one is always found
         keys = {key.name: key for key in section.keys}
         key_name, index = rest.removeprefix(prefix), 0
         if section.repeated:

@@ -68,7 +68,7 @@ _OPTIONS = ConnectorOptions()
 _SECTIONS = (
     Section(
         "",
-        "The top of the file.",
+        "Written above every section.",
         (Key("data_dir", Kind.PATH, "directory for database, recordings and sockets", "sidestream-data"),),
     ),
     Section(

@@ -39,6 +39,8 @@ def read_value(key: Key, raw: object) -> Value:
             items = [raw] if isinstance(raw, str) else raw
             if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
                 raise BadValue("must be a list of texts")
+            if key.required and not items:
+                raise BadValue("must not be empty")
             if key.kind is Kind.CHOICES:
                 items = [_choice(item, key.choices) for item in items]
             return tuple(items)

@@ -53,7 +53,7 @@ class Connector:
 
     def __post_init__(self) -> None:
         if not self.unique_name or self.unique_name != self.unique_name.strip():
-            raise ConnectorError(31942, "A connector needs a name without white space around it")
+            raise ConnectorError(31942, "A connector needs a name without white space around it", "name")
         if not 1 <= len(self.targets) <= TARGET_LIMIT:
             raise ConnectorError(31942, f"A connector needs 1 to {TARGET_LIMIT} recording servers")
         for target in self.targets:
@@ -63,9 +63,9 @@ class Connector:
             check_header(self.header[0], self.header[1].reveal())
         low, high = ANSWER_TIMEOUT_RANGE
         if not low <= self.options.answer_timeout_s <= high:
-            raise ConnectorError(31942, f"The answer time-out must be {low:g} to {high:g} seconds")
+            raise ConnectorError(31942, f"The answer time-out must be {low:g} to {high:g} seconds", "answer_timeout_s")
         if not self.options.extension_namespace or any(c.isspace() for c in self.options.extension_namespace):
-            raise ConnectorError(31942, "The namespace of the parameters must be a URI")
+            raise ConnectorError(31942, "The namespace of the parameters must be a URI", "extension_namespace")
 
 
 def make_connector(
@@ -83,10 +83,12 @@ def make_connector(
 def check_header(name: str, value: str) -> None:
     """Raise ConnectorError unless `name: value` may be added to the INVITE of a recording session."""
     if not _TOKEN.fullmatch(name):
-        raise ConnectorError(32111, f"{name!r} cannot be the name of a SIP header")
+        raise ConnectorError(32111, f"{name!r} cannot be the name of a SIP header", "header")
     if name.lower() in _OWN_HEADERS:
-        raise ConnectorError(32113, f"The header {name} is written by the platform itself")
+        raise ConnectorError(32113, f"The header {name} is written by the platform itself", "header")
     if not _HEADER_VALUE.fullmatch(value):
-        raise ConnectorError(32112, f"The value of the header {name} holds characters other than printable ASCII")
+        raise ConnectorError(
+            32112, f"The value of the header {name} holds characters other than printable ASCII", "header"
+        )
     if len(name) + 2 + len(value) > HEADER_LIMIT:
-        raise ConnectorError(32112, f"The header {name} is longer than {HEADER_LIMIT} characters")
+        raise ConnectorError(32112, f"The header {name} is longer than {HEADER_LIMIT} characters", "header")

@@ -14,12 +14,16 @@ _PLATFORM_PARAMETERS = ("secure", "edge", "region")
 
 
 class ConnectorError(Exception):
-    """A connector that cannot be used. `code` is of the catalogue, `message` for whoever configured it."""
+    """A connector that cannot be used. `code` is of the catalogue, `message` for whoever configured it.
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(code, message)
+    `part` is what of the connector is wrong: `targets`, `header`, `name` or the name of an option.
+    """
+
+    def __init__(self, code: int, message: str, part: str = "targets") -> None:
+        super().__init__(code, message, part)
         self.code = code
         self.message = message
+        self.part = part
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

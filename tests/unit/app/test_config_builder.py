@@ -1,0 +1,200 @@
+"""What concerns more than one key."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from sidestream.app.config import Config, ConfigError, bundled_connector, load
+
+SID, SID2 = "AC" + "1" * 32, "AC" + "2" * 32
+TOKEN = "t" * 32
+ACCOUNTS = (
+    f'[[accounts]]\nsid = "{SID}"\nauth_token = "{TOKEN}"\n[[accounts]]\nsid = "{SID2}"\nauth_token = "{TOKEN}"\n'
+)
+URL = 'voice_url = "https://a.example/v"'
+SRS = 'srs = "sip:a@b"'
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> "Loader":
+    return Loader(tmp_path / "c.toml")
+
+
+class Loader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def config(self, text: str) -> Config:
+        self._path.write_text(textwrap.dedent(text))
+        return load(self._path, {})
+
+    def problems(self, text: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            self.config(text)
+        return [f"{p.line} {p.key}: {p.message}" for p in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            f'[[accounts]]\nsid = "AC1"\nauth_token = "{TOKEN}"',
+            "2 accounts[0].sid: must be AC and 32 hexadecimal digits",
+        ),
+        (f'[[accounts]]\nsid = "{SID}"\nauth_token = "x"', "3 accounts[0].auth_token: must be 32 letters and digits"),
+        (f'[[accounts]]\nsid = "{SID}"', "1 accounts[0].auth_token: is missing"),
+        (
+            f'[[accounts]]\nsid = "{SID}"\nauth_token = "{TOKEN}"\n[[accounts]]\nsid = "{SID}"\nauth_token = "{TOKEN}"',
+            f"5 accounts[1].sid: '{SID}' is there already",
+        ),
+        (f'[[numbers]]\nnumber = "1"\naccount = "{SID}"\n{URL}', f"3 numbers[0].account: there is no account {SID}"),
+        (
+            f'{ACCOUNTS}[[numbers]]\nnumber = "1"\n{URL}',
+            "7 numbers[0].account: is missing, and there is more than one account",
+        ),
+        ('[[numbers]]\nnumber = "1"', "1 numbers[0]: needs voice_url or twiml"),
+        (
+            f'[[numbers]]\nnumber = "1"\n{URL}\ntwiml = "<Response/>"',
+            "4 numbers[0].twiml: clashes with voice_url: give one of the two",
+        ),
+        (
+            '[[numbers]]\nnumber = "1"\ntwiml = "<Dial/>"',
+            "3 numbers[0].twiml: The root element is 'Dial' instead of <Response> (12102)",
+        ),
+        (
+            f'[[numbers]]\nnumber = "1"\ntwiml = "<Response><!--{"x" * 4000}--></Response>"',
+            "3 numbers[0].twiml: is longer than 4000 characters (32018)",
+        ),
+        (
+            f'[[numbers]]\nnumber = "+1 00"\n{URL}\n[[numbers]]\nnumber = "100"\n{URL}',
+            "5 numbers[1].number: 100 is there already",
+        ),
+        (
+            f'[[numbers]]\nnumber = "*"\n{URL}\n[[numbers]]\nnumber = "*"\n{URL}',
+            "5 numbers[1].number: * is there already",
+        ),
+        (f'[[numbers]]\nnumber = ""\n{URL}', "2 numbers[0].number: must not be empty"),
+        ('[[trunks]]\nname = "t"\n[[trunks]]\nname = "t"', "4 trunks[1].name: 't' is there already"),
+        (
+            '[[trunks]]\nname = "t"\nsources = ["10.0.0.0/99"]',
+            "3 trunks[0].sources: '10.0.0.0/99' is neither an IP address nor a network",
+        ),
+        ('[[trunks]]\nname = "t"\noutbound = "carrier"', "3 trunks[0].outbound: 'carrier' is not a SIP URI (32110)"),
+        (
+            '[[trunks]]\nname = "t"\noutbound = "sip:a;transport=tls"',
+            "3 trunks[0].outbound: TLS and SRTP are not supported yet (32209)",
+        ),
+        (
+            '[[trunks]]\nname = "t"\noutbound = "sip:a@b"',
+            "3 trunks[0].outbound: must have neither user nor headers: the number becomes its user",
+        ),
+        ('[[trunks]]\nname = "t"\nusername = "u"', "3 trunks[0].username: username and password belong together"),
+        ('[[connectors]]\nname = "c"\nsrs = "b"', "3 connectors[0].srs: Not a SIP URI: 'b' (32110)"),
+        (
+            '[[connectors]]\nname = "c"\nsrs = "sip:a@b;secure=true"',
+            "3 connectors[0].srs: TLS and SRTP are not supported yet: sip:a@b;secure=true (31942)",
+        ),
+        (
+            '[[connectors]]\nname = "c"\nsrs = "sip:a@b;secure=maybe"',
+            "3 connectors[0].srs: secure=maybe counts as false: it is true or false (32114)",
+        ),
+        ('[[connectors]]\nname = "c"\nsrs = []', "3 connectors[0].srs: must not be empty"),
+        ('[[connectors]]\nname = "c"\nsrs = 5', "3 connectors[0].srs: must be a list of texts"),
+        ('[[connectors]]\nname = "c"', "1 connectors[0].srs: is missing"),
+        (
+            f'[[connectors]]\nname = "c"\n{SRS}\n[[connectors]]\nname = "c"\n{SRS}',
+            "5 connectors[1].name: 'c' is there already",
+        ),
+        (
+            f'[[connectors]]\nname = "c"\n{SRS}\nheader_name = "X-A"',
+            "4 connectors[0].header_name: header_name and header_value belong together",
+        ),
+        (
+            f'[[connectors]]\nname = "c"\n{SRS}\nheader_name = "Via"\nheader_value = "x"',
+            "4 connectors[0].header_name: The header Via is written by the platform itself (32113)",
+        ),
+        (
+            f'[[connectors]]\nname = "c"\n{SRS}\nextension_namespace = "a b"',
+            "4 connectors[0].extension_namespace: The namespace of the parameters must be a URI (31942)",
+        ),
+        ('[[listeners]]\ntransport = "tls"', "2 listeners[0].transport: TLS is not supported yet"),
+        (
+            '[[listeners]]\ntransport = "udp"\nhost = "0.0.0.0"',
+            "1 listeners[0].advertised: is needed, since peers cannot be told 0.0.0.0",
+        ),
+        (
+            '[[listeners]]\nname = "a"\ntransport = "udp"\n[[listeners]]\nname = "b"\ntransport = "udp"',
+            "4 listeners[1].port: two listeners share udp 127.0.0.1:5060",
+        ),
+        (
+            '[[listeners]]\ntransport = "udp"\n[[listeners]]\ntransport = "udp"\nhost = "127.0.0.2"',
+            "3 listeners[1].name: two listeners have the name 'udp-5060'",
+        ),
+        ("[media]\nport_low = 30000", "1 media.port_high: must be above port_low"),
+        ("[media]\nexternal = true", "2 media.external: needs socket: where the engine listens"),
+        (f'[media]\nsocket = "/{"x" * 107}"', "2 media.socket: is longer than 107 octets"),
+        (
+            '[[media.interfaces]]\nname = "a"\naddress = "::"',
+            "1 media.interfaces[0].advertised: is needed, since peers cannot be told ::",
+        ),
+        (
+            '[storage]\nurl = "mysql://x"',
+            "2 storage.url: must be sqlite:/// and the path of a file; no other database is supported yet",
+        ),
+    ],
+)
+def test_problems_between_keys(loaded: Loader, text: str, problem: str) -> None:
+    assert loaded.problems(text) == [problem]
+
+
+def test_stars_of_several_accounts_go_together(loaded: Loader) -> None:
+    star = '[[numbers]]\nnumber = "*"\naccount = "{}"\n' + URL + "\n"
+    config = loaded.config(ACCOUNTS + star.format(SID) + star.format(SID2))
+    assert [n.account_sid for n in config.numbers] == [SID, SID2]
+
+
+def test_a_number_gets_the_only_account_or_waits_for_one(loaded: Loader) -> None:
+    number = f'[[numbers]]\nnumber = "1"\n{URL}\n'
+    assert loaded.config(number).numbers[0].account_sid == ""
+    one = f'[[accounts]]\nsid = "{SID}"\nauth_token = "{TOKEN}"\n'
+    assert loaded.config(number + one).numbers[0].account_sid == SID
+
+
+def test_the_bundled_server_is_default_unless_it_is_off_or_the_name_is_taken(loaded: Loader) -> None:
+    assert [c.unique_name for c in loaded.config("[srs]\nport = 5555").connectors] == ["Default"]
+    assert loaded.config("[srs]\nenabled = false").connectors == ()
+    assert loaded.config("[srs]\nport = 0").connectors == ()
+    own = loaded.config(f'[[connectors]]\nname = "Default"\n{SRS}').connectors
+    assert [str(c.targets[0].uri) for c in own] == ["sip:a@b"]
+    account = f'[[accounts]]\nsid = "{SID}"\nauth_token = "{TOKEN}"\n'
+    both = loaded.config(f'{account}[[connectors]]\nname = "Default"\naccount = "{SID}"\n{SRS}').connectors
+    assert [c.account_sid for c in both] == [SID, None]
+
+
+@pytest.mark.parametrize(
+    ("host", "uri"),
+    [("0.0.0.0", "sip:srs@127.0.0.1:9"), ("::", "sip:srs@[::1]:9"), ("10.0.0.1", "sip:srs@10.0.0.1:9")],
+)
+def test_a_server_on_every_address_is_reached_on_this_machine(host: str, uri: str) -> None:
+    assert str(bundled_connector(host, 9).targets[0].uri) == uri
+
+
+def test_listeners_are_named_after_what_they_are(loaded: Loader) -> None:
+    config = loaded.config(
+        '[[listeners]]\ntransport = "tcp"\nport = 0\n[[listeners]]\ntransport = "udp"\nport = 5062\n'
+    )
+    assert [listener.name for listener in config.listeners] == ["tcp-0", "udp-5062"]
+
+
+def test_a_host_name_needs_no_advertised_address(loaded: Loader) -> None:
+    config = loaded.config('[[listeners]]\ntransport = "tcp"\nhost = "sip.example.com"\n')
+    assert config.listeners[0].advertised is None
+
+
+def test_the_public_url_ends_without_a_slash(loaded: Loader) -> None:
+    assert loaded.config('[http]\npublic_url = "https://x.example/"\n').http.public_url == "https://x.example"
+
+
+def test_a_database_elsewhere(loaded: Loader) -> None:
+    assert loaded.config('[storage]\nurl = "sqlite:////srv/a.db"\n').storage_url == "sqlite:////srv/a.db"
