@@ -1,41 +1,29 @@
 """The asyncio shell around the SIP agent: sockets in, sockets out, one timer, events to sinks."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import replace
+from types import TracebackType
 
 from sidestream.base.clock import Clock
 from sidestream.base.ids import Ids
+from sidestream.base.logs import get_logger
 from sidestream.sip.agent.agent import Agent
 from sidestream.sip.agent.config import AgentConfig
-from sidestream.sip.agent.events import AgentEvent
-from sidestream.sip.transport import Transport
+from sidestream.sip.agent.events import AgentEvent, SessionEnded
+from sidestream.sip.transport import Peer, Transmit, Transport
+from sidestream.wire.listener import Listener as Listener
+from sidestream.wire.resolver import Resolver
+from sidestream.wire.tcp import TcpPool
+from sidestream.wire.trace import TraceLine as TraceLine
+from sidestream.wire.udp import UdpSocket
 
 Sink = Callable[[AgentEvent], None]
 
+SHORTEST_WAIT_S = 0.001  # uvloop's timers tick in milliseconds; a shorter wait would only spin
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A socket to bind. Port 0 takes any free one; `advertised_host` goes into Via and Contact instead of `host`."""
-
-    name: str
-    transport: Transport
-    host: str
-    port: int
-    advertised_host: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TraceLine:
-    """One message that passed a socket. `at`: monotonic seconds; `incoming`: direction seen from here."""
-
-    at: float
-    incoming: bool
-    transport: Transport
-    local: str  # name of our listener
-    host: str
-    port: int
-    data: bytes
+log = get_logger("wire")
 
 
 class SipDriver:
@@ -57,29 +45,218 @@ class SipDriver:
         clock: Clock,
         trace: Callable[[TraceLine], None] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.default_sink = _log_unheard
+        self._listeners = tuple(listeners)
+        self._config = config
+        self._ids = ids
+        self._clock = clock
+        self._trace = trace
+        self._resolver = Resolver(clock)
+        self._agent: Agent | None = None
+        self._udp: dict[str, UdpSocket] = {}
+        self._tcp: TcpPool | None = None
+        self._addresses: dict[str, tuple[str, int]] = {}
+        self._sinks: dict[str, Sink] = {}
+        self._depth = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = 0.0
+        self._resolving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Bind every listener. Raises OSError (and leaves nothing bound) if one of them cannot be."""
-        raise NotImplementedError
+        self._loop = asyncio.get_running_loop()
+        self._tcp = TcpPool(self, self._resolver)
+        try:
+            for listener in self._listeners:
+                if listener.transport is Transport.UDP:
+                    udp = self._udp[listener.name] = UdpSocket(listener, self.received)
+                    self._addresses[listener.name] = udp.address
+                else:
+                    self._addresses[listener.name] = await self._tcp.listen(listener)
+        except OSError:
+            await self.close()
+            raise
+        bound = tuple(listener.advertised(self._addresses[listener.name][1]) for listener in self._listeners)
+        self._agent = Agent(replace(self._config, listeners=bound), self._ids)
 
     async def close(self) -> None:
         """Close all sockets at once; sessions are not ended, so end them first. Idempotent."""
-        raise NotImplementedError
+        self._agent = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for udp in self._udp.values():
+            udp.close()
+        self._udp.clear()
+        for task in list(self._resolving):
+            task.cancel()
+        await asyncio.gather(*self._resolving, return_exceptions=True)
+        if self._tcp is not None:
+            await self._tcp.close()
+            self._tcp = None
 
     @property
     def addresses(self) -> Mapping[str, tuple[str, int]]:
         """Listener name → bound host and port; known once started."""
-        raise NotImplementedError
+        return self._addresses
 
     def turn(self) -> AbstractContextManager[tuple[Agent, float]]:
-        """`with driver.turn() as (agent, now): agent.bye(session, now=now)`: transmits and events drain at its exit."""
-        raise NotImplementedError
+        """`with driver.turn() as (agent, now): agent.bye(session, now=now)`: transmits and events drain at its exit.
+
+        Raises RuntimeError before `start` and after `close`.
+        """
+        if self._agent is None:
+            raise RuntimeError("the SIP driver is not running")
+        return _Turn(self, self._agent, self._clock.monotonic())
 
     def attach(self, session: str, sink: Sink) -> None:
         """Send the events of `session` to `sink` until `SessionEnded` or `detach`."""
-        raise NotImplementedError
+        self._sinks[session] = sink
 
     def detach(self, session: str) -> None:
         """Send the events of `session` to `default_sink` again; no harm if none was attached."""
-        raise NotImplementedError
+        self._sinks.pop(session, None)
+
+    def received(self, data: bytes, peer: Peer) -> None:
+        """Take in one message; called by the sockets."""
+        if self._agent is None:
+            return
+        now = self._clock.monotonic()
+        if self._trace is not None:
+            self._trace(TraceLine(now, True, peer.transport, peer.listener, peer.host, peer.port, data))
+        with _Turn(self, self._agent, now):
+            self._agent.receive(data, peer, now)
+
+    def sent(self, data: bytes, peer: Peer) -> None:
+        """Note one message that left; called by the sockets."""
+        if self._trace is not None:
+            now = self._clock.monotonic()
+            self._trace(TraceLine(now, False, peer.transport, peer.listener, peer.host, peer.port, data))
+
+    def failed(self, transmit_ids: list[str]) -> None:
+        """Tell the agent what did not leave; called by the sockets."""
+        if self._agent is None:
+            return
+        now = self._clock.monotonic()
+        with _Turn(self, self._agent, now):
+            for transmit_id in transmit_ids:
+                self._agent.transport_failed(transmit_id, now)
+
+    def enter(self) -> None:
+        """Begin a turn; they nest."""
+        self._depth += 1
+
+    def leave(self) -> None:
+        """End a turn; the outermost one drains the agent and arms the timer."""
+        if self._depth > 1:
+            self._depth -= 1
+            return
+        try:
+            self._drain()
+        finally:
+            self._depth -= 1
+        self._arm()
+
+    def _drain(self) -> None:
+        while (agent := self._agent) is not None:
+            transmit = agent.poll_transmit()
+            if transmit is not None:
+                self._send(transmit)
+                continue
+            event = agent.poll_event()
+            if event is None:
+                return
+            self._hand_out(event)
+
+    def _hand_out(self, event: AgentEvent) -> None:
+        session = event.session
+        sink = self.default_sink
+        if session is not None:
+            ends = isinstance(event, SessionEnded)
+            sink = (self._sinks.pop(session, sink)) if ends else self._sinks.get(session, sink)
+        try:
+            sink(event)
+        except Exception as error:
+            # A sink belongs to one call; whatever is wrong with it must not stop the others.
+            log.error("! event sink failed", session=session, event_type=type(event).__name__, exc_info=error)
+
+    def _send(self, transmit: Transmit) -> None:
+        if transmit.destination.transport is Transport.UDP:
+            self._send_datagram(transmit)
+        elif self._tcp is not None:
+            self._tcp.send(transmit)
+
+    def _send_datagram(self, transmit: Transmit) -> None:
+        udp, where = self._udp[transmit.listener], transmit.destination
+        host = where.host if isinstance(where, Peer) else self._resolver.known(where.host, udp.family)
+        if host is None:
+            task = self._loop.create_task(self._resolve_and_send(transmit, udp))
+            self._resolving.add(task)
+            task.add_done_callback(self._resolving.discard)
+            return
+        try:
+            udp.send(transmit.data, host, where.port)
+        except OSError as error:
+            self._refused(transmit, str(error))
+            return
+        self.sent(transmit.data, Peer(Transport.UDP, host, where.port, transmit.listener))
+
+    async def _resolve_and_send(self, transmit: Transmit, udp: UdpSocket) -> None:
+        try:
+            await self._resolver.resolve(transmit.destination.host, udp.family)
+        except OSError as error:
+            self._refused(transmit, str(error))
+            return
+        if self._udp.get(transmit.listener) is udp:
+            self._send_datagram(transmit)
+
+    def _refused(self, transmit: Transmit, reason: str) -> None:
+        where = transmit.destination
+        log.info("! cannot be sent", host=where.host, port=where.port, transport=str(where.transport), reason=reason)
+        if transmit.transmit_id is not None:
+            # Not at once: we may be inside the very drain that sends it.
+            self._loop.call_soon(self.failed, [transmit.transmit_id])
+
+    def _arm(self) -> None:
+        deadline = self._agent.poll_timeout() if self._agent is not None else None
+        if deadline is None:
+            return
+        # A timer that fires too early does no harm, so one that is armed is only replaced by an earlier one.
+        if self._timer is not None:
+            if self._armed_for <= deadline:
+                return
+            self._timer.cancel()
+        self._armed_for = deadline
+        wait = max(deadline - self._clock.monotonic(), SHORTEST_WAIT_S)
+        self._timer = self._loop.call_later(wait, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer = None
+        if self._agent is not None:
+            now = self._clock.monotonic()
+            with _Turn(self, self._agent, now):
+                self._agent.handle_timeout(now)
+
+
+class _Turn:
+    """One use of the agent from outside; at its end the driver drains it, also when the body raised."""
+
+    __slots__ = ("_agent", "_driver", "_now")
+
+    def __init__(self, driver: SipDriver, agent: Agent, now: float) -> None:
+        self._driver = driver
+        self._agent = agent
+        self._now = now
+
+    def __enter__(self) -> tuple[Agent, float]:
+        self._driver.enter()
+        return self._agent, self._now
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._driver.leave()
+
+
+def _log_unheard(event: AgentEvent) -> None:
+    log.warning("! nobody listens to an event", session=event.session, event_type=type(event).__name__)
