@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sidestream.app.config_lines import KeyPath, find_lines, line_of
 from sidestream.app.config_problem import ConfigProblem
-from sidestream.app.config_schema import ENVIRONMENT_PREFIX, SECTIONS, Key, Section
+from sidestream.app.config_schema import ENVIRONMENT_PREFIX, SECTIONS, Key, Kind, Section
 from sidestream.app.config_value import BadValue, Value, from_environment, read_value
 from sidestream.base.secret import Secret
 
@@ -151,7 +151,7 @@ def _read_table(path: KeyPath, raw: Mapping[str, object], section: Section, prob
     values: dict[str, Value] = {}
     for key in section.keys:
         default = key.default
-        values[key.name] = Path(default) if key.kind.name == "PATH" and isinstance(default, str) else default
+        values[key.name] = Path(default) if key.kind is Kind.PATH and isinstance(default, str) else default
         if key.name in raw:
             try:
                 values[key.name] = read_value(key, raw[key.name])
@@ -167,30 +167,31 @@ def _read_table(path: KeyPath, raw: Mapping[str, object], section: Section, prob
 
 def _override(name: str, text: str, raw: dict[str, list[dict[str, object]]], problems: Problems) -> None:
     """Put an environment variable's value into its table. Names that begin like no section are somebody else's."""
-    sections = sorted(SECTIONS.values(), key=lambda section: -len(section.name))
     rest = name.removeprefix(ENVIRONMENT_PREFIX).lower()
-    for section in sections:
-        prefix = section.name.replace(".", "_") + "_" if section.name else ""
-        if not rest.startswith(prefix):
-            continue  # the last section has no prefix, so one is always found
-        keys = {key.name: key for key in section.keys}
-        key_name, index = rest.removeprefix(prefix), 0
-        if section.repeated:
-            indexed = _INDEXED.fullmatch(key_name)
-            if indexed is None:
-                problems.found.append(ConfigProblem(None, name, f"must be named {prefix.upper()}<INDEX>_<KEY>"))
-                return
-            key_name, index = indexed[2], int(indexed[1])
-        if key_name not in keys:
-            if section.name:
-                problems.found.append(ConfigProblem(None, name, f"unknown key {key_name}{hint(key_name, keys)}"))
+    # The longest prefix wins, and the top of the file, which has none, takes the rest.
+    section = max((s for s in SECTIONS.values() if rest.startswith(_prefix(s))), key=lambda s: len(s.name))
+    keys = {key.name: key for key in section.keys}
+    key_name, index = rest.removeprefix(_prefix(section)), 0
+    if section.repeated:
+        indexed = _INDEXED.fullmatch(key_name)
+        if indexed is None:
+            message = f"must be named {ENVIRONMENT_PREFIX}{_prefix(section).upper()}<INDEX>_<KEY>"
+            problems.found.append(ConfigProblem(None, name, message))
             return
-        tables = raw[section.name]
-        if index > len(tables):
-            problems.found.append(ConfigProblem(None, name, f"there are only {len(tables)} {section.name} before it"))
-            return
+        key_name, index = indexed[2], int(indexed[1])
+    tables = raw[section.name]
+    if key_name not in keys:
+        if section.name:
+            problems.found.append(ConfigProblem(None, name, f"unknown key {key_name}{hint(key_name, keys)}"))
+    elif index > len(tables):
+        problems.found.append(ConfigProblem(None, name, f"there are only {len(tables)} {section.name} before it"))
+    else:
         if index == len(tables):
             tables.append({})
         tables[index][key_name] = from_environment(keys[key_name], text)
         problems.variables[(*_path(section, index), key_name)] = name
-        return
+
+
+def _prefix(section: Section) -> str:
+    """What the names of the section's variables begin with, in lower case, after SIDESTREAM_."""
+    return section.name.replace(".", "_") + "_" if section.name else ""

@@ -14,7 +14,7 @@ class ConnectorBook:
         for connector in connectors:
             key = (connector.account_sid, connector.unique_name)
             if key in self._connectors:
-                raise ConnectorError(31942, f"Two connectors have the name {connector.unique_name!r}")
+                raise ConnectorError(31942, f"Two connectors have the name {connector.unique_name!r}", "name")
             self._connectors[key] = connector
 
     def find(self, account_sid: str, name: str | None) -> Connector | None:

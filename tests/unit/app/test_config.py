@@ -122,9 +122,9 @@ def test_the_welcome_belongs_to_an_account_of_the_environment_and_yields_to_othe
     ("content", "message"),
     [
         (b"\xff", ": Not UTF-8 at octet 0"),
-        (b"a = \n", ":1: Not valid TOML: Invalid value (at line 1, column 5)"),
-        (b"a = 1\na = 2\n", ":2: Not valid TOML: Cannot overwrite a value (at line 2, column 6)"),
-        (b'a = """', ": Not valid TOML: Expected \"'''\""),
+        (b"a = \n", ":1: Not valid TOML: Invalid value"),
+        (b"a = 1\na = 2\n", ":2: Not valid TOML: Cannot overwrite"),
+        (b'a = """', ": Not valid TOML: "),
     ],
 )
 def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes, message: str) -> None:
@@ -132,7 +132,13 @@ def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes, message: str) ->
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         load(path, {})
-    assert str(caught.value).startswith(f"{path}{message[:25]}")
+    assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_twiml_that_only_deserves_a_warning_is_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[[numbers]]\nnumber = "1"\ntwiml = "<Response><Whistle/></Response>"\n')
+    assert load(path, {}).numbers[0].voice.twiml == "<Response><Whistle/></Response>"
 
 
 def test_problems_come_in_the_order_of_the_file(tmp_path: Path) -> None:

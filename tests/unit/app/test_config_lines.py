@@ -14,7 +14,7 @@ a.b = 2
 # """ a comment opens no string
 [[numbers]]
 twiml = """
-[fake]
+[fake]  # \'\'\' is text here
 port = 3
 """
 after = 1

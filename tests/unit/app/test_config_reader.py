@@ -50,7 +50,7 @@ def test_media_that_is_no_table_hides_no_second_problem() -> None:
     ("name", "message"),
     [
         ("HTTP_PROT", "unknown key prot; did you mean port?"),
-        ("ACCOUNTS_SID", "must be named ACCOUNTS_<INDEX>_<KEY>"),
+        ("ACCOUNTS_SID", "must be named SIDESTREAM_ACCOUNTS_<INDEX>_<KEY>"),
         ("ACCOUNTS_1_SID", "there are only 0 accounts before it"),
         ("MEDIA_INTERFACES_0_COLOR", "unknown key color"),
     ],

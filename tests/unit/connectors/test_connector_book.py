@@ -40,4 +40,4 @@ def test_the_list_of_an_account() -> None:
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ConnectorError) as caught:
         ConnectorBook((SHARED, connector("Default", user="x")))
-    assert caught.value.code == 31942
+    assert (caught.value.code, caught.value.part) == (31942, "name")
