@@ -152,6 +152,8 @@ class Writer:
 
     async def _write(self, batch: Batch) -> StorageError | None:
         """None when all is written or given up; else the rows left in `batch` are to be tried again."""
+        if not any(batch.values()):
+            return None
         try:
             async with self._engine.begin() as connection:
                 for stream, rows in batch.items():
