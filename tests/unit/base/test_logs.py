@@ -1,0 +1,53 @@
+import io
+import json
+
+import pytest
+
+from sidestream.base.logs import configure_logs, get_logger
+
+
+@pytest.fixture
+def lines():
+    stream = io.StringIO()
+    configure_logs("info", json=True, stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    configure_logs("info")
+
+
+def test_a_line_carries_room_event_and_sid(lines):
+    get_logger("calls").info("< INVITE", call="CA00000000000000000000000000000001")
+    (line,) = lines()
+    assert (line["room"], line["event"], line["call"]) == ("calls", "< INVITE", "CA00000000000000000000000000000001")
+
+
+def test_personal_data_does_not_reach_the_log(lines):
+    get_logger("calls").info("< call from sip:alice@192.0.2.9", from_="sip:+14155550142@192.0.2.9", tries=3)
+    (line,) = lines()
+    text = json.dumps(line)
+    assert "alice" not in text
+    assert "14155550142" not in text
+    assert "192.0.2.9" not in text
+    assert line["tries"] == 3
+
+
+def test_objects_are_redacted_by_their_text(lines):
+    class Address:
+        def __str__(self):
+            return "tel:+14155550142"
+
+    get_logger("calls").info("x", address=Address())
+    assert lines()[0]["address"] == "tel:…0142"
+
+
+def test_lines_below_the_level_are_dropped(lines):
+    get_logger("calls").debug("detail")
+    assert lines() == []
+
+
+def test_people_get_plain_lines():
+    stream = io.StringIO()
+    configure_logs("warning", stream=stream)
+    get_logger("calls").warning("! problem", call="CA1")
+    configure_logs("info")
+    assert "! problem" in stream.getvalue()
+    assert "call=CA1" in stream.getvalue()
