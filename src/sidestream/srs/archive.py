@@ -104,6 +104,7 @@ class Archive:
         self._root = root.absolute()
         self._free_floor = free_floor
         self._stored_limit = stored_limit
+        self._by_call_id: dict[str, str] = {}
 
     def prepare(self) -> None:
         """Create the archive's directory, readable by nobody else (S25)."""
@@ -113,7 +114,12 @@ class Archive:
         """The name of a new recording; nothing is on disk before `create`."""
         return Folder(self._root / ids.sid(_ID_PREFIX))
 
-    def create(self, folder: Folder) -> None:
+    def recording_of(self, sip_call_id: str) -> str | None:
+        """The id of the recording that this Call-ID made; of several the latest."""
+        found = self._by_call_id.get(sip_call_id)
+        return None if found is None or self.find(found) is None else found
+
+    def create(self, folder: Folder, sip_call_id: str) -> None:
         """Make the folder of a new recording; raises `NoRoom`, or OSError when the disk fails."""
         free = shutil.disk_usage(self._root).free
         if free < self._free_floor:
@@ -121,6 +127,7 @@ class Archive:
         if sum(1 for _ in self._ids()) >= self._stored_limit:
             raise NoRoom(f"{self._stored_limit} recordings are stored")
         folder.path.mkdir(mode=0o700)
+        self._by_call_id[sip_call_id] = folder.recording_id
 
     def find(self, recording_id: str) -> Folder | None:
         """The recording of that id, which may come from anywhere; None if there is none."""
@@ -139,18 +146,21 @@ class Archive:
         return [manifest for manifest in found if manifest is not None]
 
     def finish_interrupted(self, now: datetime) -> int:
-        """Finalise what a crash left behind: state `interrupted`, files made whole. Returns how many there were."""
+        """Finalise what a crash left behind: state `interrupted`, files made whole. Returns how many there were.
+
+        Reads every manifest; from then on `recording_of` knows them.
+        """
         count = 0
-        for name in list(self._ids()):
-            folder = Folder(self._root / name)
-            manifest = folder.read_manifest()
-            if manifest is None or manifest.state is not State.RECORDING:
+        for manifest in reversed(self.manifests()):
+            self._by_call_id[manifest.sip_call_id] = manifest.recording_id
+            if manifest.state is not State.RECORDING:
                 continue
             count += 1
+            folder = Folder(self._root / manifest.recording_id)
             try:
                 folder.finish(interrupted(folder, manifest, now, "the recording server stopped in its midst"))
             except OSError as error:
-                _log.error("! recording not finalised", sid=name, error=str(error))
+                _log.error("! recording not finalised", sid=manifest.recording_id, error=str(error))
         return count
 
     def _ids(self) -> Iterator[str]:

@@ -67,6 +67,11 @@ class SrsServer:
         """Host and port that clients call; known once started."""
         return next(iter(self.driver.addresses.values()))
 
+    def page_of(self, sip_call_id: str) -> str | None:
+        """The path of the page that plays what this Call-ID recorded; None if nothing was."""
+        recording_id = self.archive.recording_of(sip_call_id)
+        return None if recording_id is None else f"/recordings/{recording_id}"
+
     @property
     def live(self) -> int:
         """Recording sessions under way."""

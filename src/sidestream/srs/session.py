@@ -73,6 +73,7 @@ class SrsSession:
         self._session = invite.session
         self._body = body
         self._archive = archive
+        self._call_id = invite.request.call_id
         self._driver = driver
         self._engine = engine
         self._clock = clock
@@ -110,7 +111,7 @@ class SrsSession:
         """Open everything, then answer the INVITE: 200, or why not."""
         try:
             offered = _offer(self._body)
-            await asyncio.to_thread(self._archive.create, self._folder)
+            await asyncio.to_thread(self._archive.create, self._folder, self._call_id)
             await self._engine.open_session(self.name)
             self._engine.subscribe(self.name, self.take)
             reply = await self._lines.apply(offered)
