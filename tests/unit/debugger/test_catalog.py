@@ -1,7 +1,11 @@
 """The table of codes is complete and sound."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import sidestream
 from sidestream.debugger.alert import Level
 from sidestream.debugger.catalog import CATALOG, FAMILIES, UnknownCode, entry
 
@@ -38,3 +42,38 @@ def test_the_catalogue_is_in_order() -> None:
 def test_an_unknown_code_is_a_mistake_of_ours() -> None:
     with pytest.raises(UnknownCode, match="the catalogue has no code 99999"):
         entry(99999)
+
+
+RAISERS = ("report", "Refusal", "FetchError", "ConnectorError", "_Unusable")
+
+
+def _codes_raised(source: str) -> set[int]:
+    """Codes handed to one of RAISERS, as a number or by the name of a constant of the module."""
+    tree = ast.parse(source)
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    codes: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in RAISERS:
+            for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+                name = argument.id if isinstance(argument, ast.Name) else ""
+                value = argument.value if isinstance(argument, ast.Constant) else constants.get(name)
+                if isinstance(value, int) and value >= 10000:
+                    codes.add(value)
+    return codes
+
+
+def test_every_code_that_the_program_raises_is_in_the_catalogue() -> None:
+    root = Path(sidestream.__file__).parent
+    raised = {
+        code: path.relative_to(root)
+        for path in root.rglob("*.py")
+        for code in _codes_raised(path.read_text(encoding="utf-8"))
+    }
+    assert len(raised) > 10
+    assert {code: path for code, path in raised.items() if code not in CATALOG} == {}

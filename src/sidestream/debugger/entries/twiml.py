@@ -52,6 +52,12 @@ ENTRIES = (
         "The platform could not carry out an instruction of the document, for a reason of its own.",
         "Look for the call's SID in the platform's log and report what stands there.",
     ),
+    error(
+        13201,
+        "Call cannot be dialled",
+        "`<Dial>` could not begin a call to one of its targets, for a reason that the alert names.",
+        "Look at the alert's text; if it speaks of media or ports, at the platform's log and limits.",
+    ),
     warning(
         13223,
         "Not the form of a phone number",
@@ -93,6 +99,12 @@ ENTRIES = (
         "Host of a SIP address not found",
         "The host name of a dialled SIP address does not resolve to an address.",
         "Correct the name or its DNS record.",
+    ),
+    warning(
+        13520,
+        "Text cannot be spoken",
+        "`<Say>` could not be turned into speech; the verb is skipped.",
+        "Check that a speech synthesiser (espeak-ng) is installed on the platform's machine, and the voice's name.",
     ),
     warning(
         13710,
