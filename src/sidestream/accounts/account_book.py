@@ -50,9 +50,6 @@ class AccountBook:
                 return number
         return next((n for n in candidates if n.address == ANY_ADDRESS), None)
 
-    def numbers_of(self, account_sid: str) -> tuple[Number, ...]:
-        return tuple(n for n in self._numbers if n.account_sid == account_sid)
-
 
 def dialled_digits(address: str) -> str | None:
     """The digits of a phone number in any of its spellings; None for an address that is none."""

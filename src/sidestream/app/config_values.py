@@ -32,7 +32,7 @@ class InterfaceConfig:
 class MediaConfig:
     """The media engine. Ports are UDP, both bounds included.
 
-    `external`: somebody else runs the engine, which listens at `socket`.
+    `socket` None: a path that the composition root chooses. `external`: somebody else runs the engine there.
     """
 
     port_low: int = 20000
@@ -54,7 +54,7 @@ class HttpConfig:
 
 @dataclass(frozen=True, slots=True)
 class SrsConfig:
-    """The bundled recording server, UDP and TCP."""
+    """The bundled recording server, UDP and TCP; `directory` None: `recordings` under the data directory."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
@@ -94,17 +94,12 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     limits: Limits = field(default_factory=Limits)
 
-    @property
-    def media_socket(self) -> Path:
-        """Where the media engine listens."""
-        return self.media.socket or self.data_dir / "media.sock"
-
-    @property
-    def srs_directory(self) -> Path:
-        """Where the bundled recording server keeps its recordings."""
-        return self.srs.directory or self.data_dir / "recordings"
-
     def with_account(self, account: Account) -> "Config":
-        """This configuration with an account that the server made or stored; it gets the numbers that have none."""
+        """This configuration with an account that the server made or stored; it gets the numbers that have none.
+
+        An account that the file has, too, stays as the file has it.
+        """
+        if any(known.sid == account.sid for known in self.accounts):
+            return self
         numbers = tuple(n if n.account_sid else replace(n, account_sid=account.sid) for n in self.numbers)
         return replace(self, accounts=(*self.accounts, account), numbers=numbers)

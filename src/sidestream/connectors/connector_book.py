@@ -22,9 +22,3 @@ class ConnectorBook:
         wanted = name or DEFAULT_CONNECTOR
         own = self._connectors.get((account_sid, wanted))
         return own if own is not None else self._connectors.get((None, wanted))
-
-    def for_account(self, account_sid: str) -> tuple[Connector, ...]:
-        """What the account can use, by name."""
-        usable = {c.unique_name: c for c in self._connectors.values() if c.account_sid is None}
-        usable |= {c.unique_name: c for c in self._connectors.values() if c.account_sid == account_sid}
-        return tuple(usable[name] for name in sorted(usable))

@@ -88,8 +88,9 @@ class DialNumber:
 class DialSip:
     """A SIP address. `uri` has no URI headers and none of Twilio's own parameters; these are in the other fields.
 
-    `headers` are for the INVITE: names allowed, values decoded and free of control characters. `secure` asks for TLS
-    and SRTP: whoever cannot do these must refuse, not dial in the clear.
+    `headers` are for the INVITE: names allowed, values decoded and free of control characters. `secure`: some
+    part of it asks for TLS (`secure=true`, with SRTP; `transport=tls`; the scheme sips). Whoever cannot do that must
+    refuse, not dial in the clear.
     """
 
     uri: Uri
@@ -98,11 +99,6 @@ class DialSip:
     password: Secret | None = None
     secure: bool = False
     callbacks: LegCallbacks | None = None
-
-    @property
-    def wants_tls(self) -> bool:
-        """Whether any part of it asks for TLS: `secure=true`, `transport=tls` or the scheme sips."""
-        return self.secure or self.uri.scheme == "sips" or (self.uri.param("transport") or "").lower() == "tls"
 
 
 DialTarget = DialNumber | DialSip

@@ -59,8 +59,8 @@ def _sip(node: Node, problems: Problems) -> DialSip | None:
     secure = (uri.param("secure") or "false").lower()
     if secure not in ("true", "false"):
         problems.add(32114, f"secure={quoted(secure)} counts as false", node.line)
-    transport = uri.param("transport")
-    if transport is not None and transport.lower() not in _TRANSPORTS:
+    transport = (uri.param("transport") or "udp").lower()
+    if transport not in _TRANSPORTS:
         problems.add(32114, f"transport={quoted(transport)} is not known and left out", node.line)
         uri = uri.without_param("transport")
     # These speak to the platform and not to the peer; a self-hosted platform has neither edges nor regions.
@@ -71,7 +71,7 @@ def _sip(node: Node, problems: Problems) -> DialSip | None:
         headers=_headers(headers, node.line, problems),
         username=node.word("username"),
         password=node.secret("password"),
-        secure=secure == "true",
+        secure=secure == "true" or transport == "tls" or uri.scheme == "sips",
         callbacks=_callbacks(node),
     )
 

@@ -28,8 +28,6 @@ def test_without_anything_the_server_listens_on_this_machine_and_records_every_c
     assert (connector.unique_name, connector.account_sid) == ("Default", None)
     assert str(connector.targets[0].uri) == "sip:srs@127.0.0.1:5070"
     assert config.storage_url == "sqlite:///sidestream-data/sidestream.db"
-    assert config.media_socket == Path("sidestream-data/media.sock")
-    assert config.srs_directory == Path("sidestream-data/recordings")
     assert config.accounts == ()
     (number,) = config.numbers
     assert (number.address, number.account_sid) == ("*", "")
@@ -50,6 +48,7 @@ def test_the_account_that_the_server_makes_gets_the_numbers_without_one() -> Non
     config = load(None, {}).with_account(account)
     assert config.accounts == (account,)
     assert [n.account_sid for n in config.numbers] == [SID]
+    assert config.with_account(Account(SID, "b" * 32)) is config
 
 
 def test_the_example_uses_every_section() -> None:
@@ -103,7 +102,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     config = load(path, environ)
     assert (config.http.port, config.log.level, config.log.json) == (2, "error", True)
     assert config.storage_url == "sqlite:////srv/x/sidestream.db"
-    assert (config.srs_directory, config.media_socket) == (Path("/srv/recordings"), Path("/run/media.sock"))
+    assert (config.srs.directory, config.media.socket) == (Path("/srv/recordings"), Path("/run/media.sock"))
     assert config.accounts == (Account(SID, "b" * 32),)
     assert config.media.interfaces[0].address == "10.0.0.1"
     assert len(config.trunks[0].sources) == 2

@@ -31,12 +31,6 @@ def test_names_are_case_sensitive_and_belong_to_their_account() -> None:
     assert BOOK.find("AC2", "Other") is OTHER
 
 
-def test_the_list_of_an_account() -> None:
-    assert BOOK.for_account("AC1") == (OWN, LOWER)
-    assert BOOK.for_account("AC2") == (SHARED, OTHER)
-    assert BOOK.for_account("AC3") == (SHARED,)
-
-
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ConnectorError) as caught:
         ConnectorBook((SHARED, connector("Default", user="x")))
