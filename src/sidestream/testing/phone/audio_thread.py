@@ -13,7 +13,7 @@ IDLE_SECONDS = 1.0  # how long to sleep with no stream; `add` wakes it
 
 
 class AudioThread:
-    """Runs any number of streams: sends what is due, receives what arrives. `start` it once, `close` it once."""
+    """Runs any number of streams: sends what is due, receives what arrives. `start` it once and `close` it."""
 
     def __init__(self, name: str) -> None:
         self._thread = threading.Thread(target=self._run, name=f"phone-{name}", daemon=True)
@@ -22,6 +22,7 @@ class AudioThread:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._due: dict[RtpStream, float] = {}
         self._running = True
+        self._closed = False
 
     def start(self) -> None:
         self._selector.register(self._bell, selectors.EVENT_READ, self._answer_bell)
@@ -36,7 +37,10 @@ class AudioThread:
         self._order(lambda: self._drop(stream))
 
     def close(self) -> None:
-        """Stop all streams and wait for the thread to end. Blocks for no longer than one turn of it. Call it once."""
+        """Stop all streams and wait for the thread to end. Blocks for no longer than one turn of it. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         if self._thread.is_alive():
             self._order(self._finish)
             self._thread.join()

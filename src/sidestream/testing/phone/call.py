@@ -80,6 +80,7 @@ class PhoneCall:
         self._on_ended = on_ended
         self._changed = asyncio.Event()
         self._reinvite: bool | None = None  # the outcome of our last one; None while it is open
+        self._retry_in: float | None = None  # s; it met one of the peer
         self._offered = offered  # a description of ours awaits its answer
 
     # What its user does
@@ -220,8 +221,9 @@ class PhoneCall:
             case ReinviteAccepted(response=response):
                 self._acknowledge(response)
                 self._reinvite = True
-            case ReinviteRejected():
+            case ReinviteRejected(retry_in=retry_in):
                 self._reinvite = self._offered = False
+                self._retry_in = retry_in
             case RequestReceived():
                 self._answer_request(event)
             case SessionEnded(cause=cause):
@@ -309,12 +311,23 @@ class PhoneCall:
 
     async def _redirect(self, direction: Direction) -> None:
         self.media.wanted = direction
-        self._reinvite = None
-        with self._driver.turn() as (agent, now):
-            agent.reinvite(self.session, now=now, body=self._offer(), content_type=SDP_TYPE)
-        await self._until(lambda: self._reinvite is not None, WAIT_SECONDS, "answered its re-INVITE")
-        if not self._reinvite:
-            raise CallFailed(f"turned to {direction}", self.cause, self.status)
+        while True:
+            # The ACK of the peer's own re-INVITE may still be on its way.
+            await self._until(self._may_reinvite, WAIT_SECONDS, "free for a re-INVITE")
+            self._reinvite = self._retry_in = None
+            with self._driver.turn() as (agent, now):
+                agent.reinvite(self.session, now=now, body=self._offer(), content_type=SDP_TYPE)
+            await self._until(lambda: self._reinvite is not None, WAIT_SECONDS, "answered its re-INVITE")
+            if self._reinvite:
+                return
+            if self._retry_in is None:
+                raise CallFailed(f"turned to {direction}", self.cause, self.status)
+            # RFC 3261 §14.1: after glare, try again when this time has passed
+            await asyncio.sleep(self._retry_in)
+
+    def _may_reinvite(self) -> bool:
+        with self._driver.turn() as (agent, _):
+            return agent.may_reinvite(self.session)
 
     def _reach(self, state: CallState) -> None:
         # A 180 can overtake a 200 on UDP.

@@ -76,7 +76,7 @@ class SipPhone:
         self._thread.start()
 
     async def close(self) -> None:
-        """Hang up what is left, at once and without waiting for answers, and close all sockets."""
+        """Hang up what is left, at once without waiting for answers, and close all sockets. Idempotent."""
         for call in list(self.calls):
             if call.cause is None:
                 call.bye()

@@ -32,7 +32,7 @@ def thread():
     made.close()
 
 
-def test_streams_talk_to_each_other_in_time(thread) -> None:
+def test_streams_talk_to_each_other(thread) -> None:
     one, two = ToldStream(1), ToldStream(2)
     for mine, theirs in ((one, two), (two, one)):
         mine.direct(Talk("PCMU", 0), (theirs.host, theirs.port))
@@ -44,9 +44,6 @@ def test_streams_talk_to_each_other_in_time(thread) -> None:
     two.wanted = len(two.received) + 1
     thread.remove(two)
     assert transit(list(one.sent), list(two.received)).clean
-    # Drift-free: n packets take n-1 intervals, give or take a late wake-up.
-    lasted = one.sent[9].at_ns - one.sent[0].at_ns
-    assert 0.13 < lasted / 1e9 < 1
 
 
 def test_closing_closes_the_streams_and_ends_the_thread() -> None:
