@@ -36,6 +36,7 @@ class StreamFramer:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0  # no end of head begins before this offset
+        self._size = 0  # of the message whose head is complete, 0 while it is not
 
     @property
     def pending(self) -> int:
@@ -53,29 +54,33 @@ class StreamFramer:
 
     def _next(self) -> Frame | None:
         buffer = self._buffer
-        if _END_OF_HEAD.startswith(buffer[:4]):
-            if len(buffer) < 4:
-                return None  # nothing, or what may become a ping
-            del buffer[:4]
-            return KeepAlive.PING
-        # RFC 3261 §7.5: a lone CRLF before the start line is ignored.
-        if buffer.startswith(b"\r\n"):
-            del buffer[:2]
+        if not self._size:
+            if _END_OF_HEAD.startswith(buffer[:4]):
+                if len(buffer) < 4:
+                    return None  # nothing, or what may become a ping
+                del buffer[:4]
+                return KeepAlive.PING
+            # RFC 3261 §7.5: a lone CRLF before the start line is ignored.
+            if buffer.startswith(b"\r\n"):
+                del buffer[:2]
+            self._size = self._whole_size()
+        if not self._size or len(buffer) < self._size:
+            return None
+        message = bytes(buffer[: self._size])
+        del buffer[: self._size]
+        self._searched = self._size = 0
+        return message
+
+    def _whole_size(self) -> int:
+        """Bytes of the message that begins the buffer, 0 while its head is incomplete."""
+        buffer = self._buffer
         end = buffer.find(_END_OF_HEAD, self._searched)
         if end > MAX_HEAD_SIZE or (end < 0 and len(buffer) > MAX_HEAD_SIZE):
             raise MessageError(513, "Message Too Large")
         if end < 0:
             self._searched = max(0, len(buffer) - 3)
-            return None
-        self._searched = end
-        head = bytes(buffer[:end])
-        size = end + len(_END_OF_HEAD) + _body_length(head)
-        if len(buffer) < size:
-            return None
-        message = bytes(buffer[:size])
-        del buffer[:size]
-        self._searched = 0
-        return message
+            return 0
+        return end + len(_END_OF_HEAD) + _body_length(bytes(buffer[:end]))
 
 
 def _body_length(head: bytes) -> int:

@@ -1,9 +1,12 @@
 """The messages of RFC 4475 and RFC 5118, byte for byte, each with the treatment that torture/index.toml gives it."""
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidestream.sip.errors import MessageError
 from sidestream.sip.framing import StreamFramer
@@ -73,6 +76,21 @@ def test_accepted_messages_survive_rewriting_and_a_stream(name):
     data = read(name)
     frames = (frame for start in range(0, len(data), 7) for frame in framer.feed(data[start : start + 7]))
     assert parse_message(next(frames)) == message
+
+
+@given(
+    st.sampled_from([read(entry["name"]) for entry in INDEX]),
+    st.integers(0, 1500),
+    st.integers(0, 30),
+    st.binary(max_size=30),
+)
+def test_a_mutilated_message_is_treated_somehow(data, start, length, insertion):
+    mutilated = data[:start] + insertion + data[start + length :]
+    outcome, problem = treatment(mutilated)
+    assert (outcome == "accept") == (problem is None)
+    with suppress(MessageError):
+        for _ in StreamFramer().feed(mutilated):
+            pass
 
 
 def test_wsinv():
