@@ -181,7 +181,7 @@ _SECTIONS = (
             Key("port_low", Kind.INTEGER, "first UDP port for media", 20000, low=1024, high=65534),
             Key("port_high", Kind.INTEGER, "last UDP port for media", 29999, low=1025, high=65535),
             Key("workers", Kind.INTEGER, "threads that move packets", 1, low=1, high=64),
-            Key("socket", Kind.PATH, "the engine's Unix socket; without it media.sock in `data_dir`"),
+            Key("socket", Kind.PATH, "the engine's Unix socket; without it one under `data_dir`"),
             Key("external", Kind.BOOLEAN, "somebody else runs the engine; needs `socket`", False),
         ),
     ),

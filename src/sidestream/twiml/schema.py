@@ -105,10 +105,10 @@ _ELEMENTS = (
     ),
     Element(
         "Play",
-        "plays the audio file at the URL between its tags, or DTMF digits",
+        "plays the audio file at the URL between its tags",
         (
             _loop("play it"),
-            Attribute("digits", "digits to send instead of audio; w waits half a second", Kind.DIGITS),
+            Attribute("digits", "digits to send instead of audio; not supported yet, the verb is skipped", Kind.DIGITS),
         ),
         text=TextRule.VALUE,
     ),
