@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import io
 import ipaddress
 import socket
 import ssl
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +19,7 @@ from twilio.request_validator import RequestValidator
 
 from sidestream import __version__
 from sidestream.base.clock import SystemClock
+from sidestream.base.logs import configure_logs
 from sidestream.base.metrics import Metrics
 from sidestream.testing.webhook_app import Reply, WebhookApp
 from sidestream.webhooks.client import DOCUMENT_LIMIT, REDIRECT_LIMIT, CallCookies, HttpClient, WebRequest
@@ -139,6 +142,20 @@ class TestRequest:
     async def test_bad_overrides_are_told_and_ignored(self, app: WebhookApp, http: HttpClient) -> None:
         answer = await http.request(a_request(app.url("/voice#rc=99&e=moon")))
         assert [problem.code for problem in answer.problems] == [11243, 11240]
+
+    async def test_the_log_gives_no_secret_away(self, app: WebhookApp, http: HttpClient) -> None:
+        written = io.StringIO()
+        configure_logs("debug", stream=written)
+        try:
+            await http.request(a_request(app.url("/voice?key=hidden#rc=0").replace("http://", "http://me:secret@")))
+            await app.close()
+            await failure(http, a_request(app.url("/voice?key=hidden").replace("http://", "http://me:secret@")))
+        finally:
+            structlog.reset_defaults()
+        assert "> webhook" in written.getvalue()
+        assert "! webhook failed" in written.getvalue()
+        for secret in ("hidden", "secret", TOKEN, "5551230001"):
+            assert secret not in written.getvalue()
 
 
 class TestBody:
