@@ -27,8 +27,10 @@ MAX_LIVE_NONCES = 10_000
 MAX_NONCE_COUNT = 0xFFFFFFFF
 
 _SCHEME = re.compile(rf"({grammar.TOKEN})(?:[ \t]++(.*+))?+", re.DOTALL)
+# The last group takes the rest of the text from where it is no pair, so that one look is enough.
 _PAIR = re.compile(
-    rf"[ \t,]*+({grammar.TOKEN})[ \t]*+=[ \t]*+({grammar.QUOTED}|[^ \t,\"]*+)[ \t]*+(?=,|\Z)|[ \t,]++|(.)"
+    rf"[ \t,]*+({grammar.TOKEN})[ \t]*+=[ \t]*+({grammar.QUOTED}|[^ \t,\"]*+)[ \t]*+(?=,|\Z)|[ \t,]++|(.++)",
+    re.DOTALL,
 )
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 

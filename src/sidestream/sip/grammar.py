@@ -17,8 +17,8 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++)"  # underscore: not a host na
 
 _TOKEN = re.compile(TOKEN)
 # Values are any run without a separator: more than the grammar has, but products send unquoted boundaries with `=`.
-# The last group catches what is no parameter, so that one findall both splits and checks.
-_PARAM = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t;,\"<>]++)[ \t]*+)?+|(.)", re.DOTALL)
+# The last group takes the rest of the text from where it is no parameter, so that one findall both splits and checks.
+_PARAM = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN})[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t;,\"<>]++)[ \t]*+)?+|(.++)", re.DOTALL)
 # An opening quote or bracket without its mate takes the rest of the text along; the element's own parser refuses it.
 _ELEMENT = re.compile(rf'(?:[^,"<]++|{QUOTED}|<[^<>]*+>|["<].*+)++', re.DOTALL)
 _ESCAPED_PAIR = re.compile(r"\\(.)", re.DOTALL)

@@ -1,4 +1,5 @@
 import hashlib
+import time
 
 import pytest
 from hypothesis import given
@@ -327,3 +328,13 @@ def test_any_text_parses_or_raises_a_message_error(text):
             kind.parse("Digest " + text)
         except MessageError:
             continue
+
+
+@pytest.mark.parametrize(
+    "hostile", ["a" * 60000, "a=," * 20000 + '"', 'a="\\' * 15000, " " * 60000 + "x", "a b" * 20000]
+)
+def test_hostile_text_costs_linear_time(hostile):
+    started = time.process_time()
+    with pytest.raises(MessageError):
+        Challenge.parse("Digest " + hostile)
+    assert time.process_time() - started < 1.0
