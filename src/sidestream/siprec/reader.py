@@ -151,7 +151,8 @@ class _Builder:
         stream_id = self._own_id(element, "stream")
         if stream_id is not None:
             session_id = _attribute(element, "session_id", "session")
-            self._streams[stream_id] = Stream(stream_id, session_id, _text(element, "label"))
+            named = session_id.strip() if session_id is not None else None
+            self._streams[stream_id] = Stream(stream_id, named, _text(element, "label"))
 
     def _participant_session(self, element: Element) -> None:
         participant_id = self._reference(element, "participant")
@@ -193,14 +194,15 @@ class _Builder:
         found = _attribute(element, f"{kind}_id", "id", kind)
         if found is None:
             self.problems.append(f"{local_name(element)} without {kind}_id")
-        return found
+            return None
+        return found.strip()
 
 
 def _attribute(element: Element, *names: str) -> str | None:
     for name in names:
         for key, value in element.attrib.items():
             if str(key).rpartition("}")[2].lower() == name:
-                return str(value).strip()
+                return str(value)
     return None
 
 
