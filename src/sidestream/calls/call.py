@@ -20,11 +20,14 @@ from sidestream.calls.streams import Streams
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
-from sidestream.webhooks.parameters import SipParameters
+from sidestream.sip.reasons import reason_phrase
+from sidestream.webhooks.parameters import DialOutcome, SipParameters
 
 log = get_logger("calls")
 
 STREAMS_STOP_S = 3.0  # how long the end of a call waits for its recording sessions' BYE to be answered
+
+_REQUEST_TERMINATED = 487  # our own CANCEL, which says nothing about the dialled party
 
 _STATUS_OF_FAILURE = {
     486: CallStatus.BUSY,
@@ -62,8 +65,9 @@ class Call:
         self.answered = asyncio.Event()
         self.over = asyncio.Event()
         self.star_pressed = asyncio.Event()
-        self.players: dict[str, asyncio.Future[None]] = {}
+        self.players: dict[str, asyncio.Event] = {}  # set when the engine says that the player has ended
         self.end_reason: str | None = None  # the Reason header's value that the leg's end came with
+        self.dial_outcome: DialOutcome | None = None  # of the last Dial
         self._script: asyncio.Task[None] | None = None
         self._limits: list[asyncio.TimerHandle] = []
         self._talk_limit_s: float | None = None
@@ -124,7 +128,17 @@ class Call:
             await asyncio.wait([previous])
         await self.services.script(self, instructions)
         if not self.over.is_set():
+            self._hang_up_unanswered_as_dialled()
             self.hang_up()
+
+    def _hang_up_unanswered_as_dialled(self) -> None:
+        """A caller whose Dial reached nobody, and whom nothing else answered, hears why: busy stays busy."""
+        outcome = self.dial_outcome
+        if self.leg.phase is not LegPhase.WAITING or outcome is None or outcome.sip_response_code is None:
+            return
+        code = outcome.sip_response_code
+        if code >= 400 and code != _REQUEST_TERMINATED:
+            self.refuse(code, reason_phrase(code), _STATUS_OF_FAILURE.get(code, CallStatus.FAILED))
 
     # --- what verbs and the pairing do to it
 

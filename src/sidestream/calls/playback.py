@@ -15,14 +15,14 @@ async def play_file(call: "Call", path: Path, *, loops: int = 1) -> None:
     """Play `path` `loops` times (0: for ever) and return when it ends. Cancelling stops the sound."""
     services, media = call.services, call.leg.media
     player = services.ids.hex(12)
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended = asyncio.Event()
     call.players[player] = ended
     try:
         await services.engine.play(media.session, player, endpoint=media.endpoint, path=str(path), loops=loops)
-        await ended
+        await ended.wait()
     finally:
         del call.players[player]
-        if not ended.done():
+        if not ended.is_set():
             with suppress(MediaEngineError):
                 await services.engine.stop_player(media.session, player)
 
@@ -30,5 +30,5 @@ async def play_file(call: "Call", path: Path, *, loops: int = 1) -> None:
 def player_ended(call: "Call", event: PlayerEnded) -> None:
     """The engine says that a player is done."""
     ended = call.players.get(event.player)
-    if ended is not None and not ended.done():
-        ended.set_result(None)
+    if ended is not None:
+        ended.set()

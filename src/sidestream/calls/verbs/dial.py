@@ -25,10 +25,12 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     """Returns when the connection is over or nobody answered; `action` then decides what comes next."""
     call = interpreter.call
     interpreter.took_time()
+    call.star_pressed.clear()
     if not verb.answer_on_bridge:
         await call.ensure_answered()
     children = await _place_all(verb, interpreter)
     outcome = await _connect(verb, call, children)
+    call.dial_outcome = outcome
     if verb.action is None:
         return None
     url = interpreter.absolute(verb.action)
@@ -121,7 +123,7 @@ async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     child = waiting.pop(task)
-                    if child.answered.is_set() and not child.over.is_set():
+                    if child.answered.is_set():
                         return child
     except TimeoutError:
         pass
@@ -142,7 +144,6 @@ async def _answered_or_over(child: Call) -> None:
 
 async def _until_over(verb: Dial, call: Call, winner: Call) -> None:
     """Until the dialled call ends, its time is up, or the caller presses `*`."""
-    call.star_pressed.clear()
     tasks = [asyncio.ensure_future(winner.over.wait())]
     if verb.hangup_on_star:
         tasks.append(asyncio.ensure_future(call.star_pressed.wait()))
