@@ -1,7 +1,7 @@
 """A media engine in memory: it moves no packet, remembers what it was told and says what a test wants said."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -106,8 +106,9 @@ class FakeEngine:
     `closed` keeps the sessions that were closed, so that a test can look at a call's media after its end.
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, interfaces: Collection[str] = ("default",)) -> None:
         self.host = host
+        self.interfaces = frozenset(interfaces)
         self.sessions: dict[str, FakeSession] = {}
         self.closed: dict[str, FakeSession] = {}
         self.commands: list[tuple[str, str]] = []  # (command, session or session/name)
@@ -163,7 +164,7 @@ class FakeEngine:
         await self._begin("open_endpoint", session, endpoint)
         endpoints = self._session(session).endpoints
         if endpoint not in endpoints:
-            endpoints[endpoint] = FakeEndpoint(interface, self._allocate())
+            endpoints[endpoint] = FakeEndpoint(interface, self._allocate(interface))
         _same(endpoint, endpoints[endpoint].interface, interface)
         return endpoints[endpoint].ports
 
@@ -213,7 +214,7 @@ class FakeEngine:
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
         if fork not in found.forks:
-            found.forks[fork] = FakeFork(endpoint, side, cname, interface, self._allocate())
+            found.forks[fork] = FakeFork(endpoint, side, cname, interface, self._allocate(interface))
         open_ = found.forks[fork]
         _same(fork, (open_.endpoint, open_.side, open_.cname, open_.interface), (endpoint, side, cname, interface))
         return open_.ports
@@ -308,7 +309,9 @@ class FakeEngine:
     def _session(self, session: str) -> FakeSession:
         return _named(self.sessions, session, "session")
 
-    def _allocate(self) -> LocalPorts:
+    def _allocate(self, interface: str) -> LocalPorts:
+        if interface not in self.interfaces:
+            raise MediaEngineError("no-interface", f"no interface {interface!r}")
         rtp = self._next_port
         self._next_port += 2
         return LocalPorts(self.host, rtp, rtp + 1)
