@@ -58,7 +58,7 @@ _Input = _Heard | _Changed | _Stop | ForkStarted | EngineLost
 
 
 class RecordingSession:
-    """One Siprec of one call, from its creation to its end. It is the only writer of its `siprec`.
+    """One Siprec of one call, from its creation to its end; what comes of it is written into `siprec`.
 
     Do next after making one: run `run` as a task; hand it each change of the call (`update`) and the media engine's
     events of the call (`receive_media`); end it with `stop`.
@@ -88,6 +88,7 @@ class RecordingSession:
         self._attempt: Attempt | None = None
         self._stop_by: str | None = None
         self._is_engine_lost = False
+        self._is_concluded = False
         self._done = asyncio.Event()
 
     async def run(self) -> None:
@@ -268,6 +269,7 @@ class RecordingSession:
             self._first_packet(from_unix_ns(min(starts)))
 
     def _conclude(self, outcome: Failed | Stopped) -> None:
+        self._is_concluded = True
         siprec = self.siprec
         siprec.status = SiprecStatus.STOPPED
         siprec.stopped_at = self._clock.wall()
@@ -284,7 +286,7 @@ class RecordingSession:
 
     def _break_off(self, message: str) -> None:
         """End without waiting for anything."""
-        if self.siprec.status is SiprecStatus.STOPPED:
+        if self._is_concluded:
             return
         if self._attempt is not None:
             self._attempt.hang_up()
