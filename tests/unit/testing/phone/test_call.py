@@ -2,7 +2,7 @@ import pytest
 
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import PCMA, PCMU, Format
-from sidestream.sip.agent.events import AckReceived, EndCause
+from sidestream.sip.agent.events import AckReceived, EndCause, RequestAnswered
 from sidestream.testing.phone.call import CallFailed, CallState
 
 G729 = Format(18, "G729", 8000)
@@ -168,3 +168,38 @@ async def test_waiting_too_long_says_what_was_waited_for(pair) -> None:
 async def test_events_are_kept_in_order(talking) -> None:
     _, incoming = talking
     assert [type(one) for one in incoming.events] == [AckReceived]
+
+
+async def test_an_answer_that_cannot_be_read_ends_the_call(pair) -> None:
+    outgoing, incoming = pair
+    with incoming._driver.turn() as (agent, now):
+        agent.respond(incoming.session, 183, now=now, body=b"junk", content_type="application/sdp")
+        agent.respond(incoming.session, 200, now=now, body=b"junk", content_type="application/sdp")
+    assert await outgoing.ended() is EndCause.LOCAL_BYE
+    assert await incoming.ended() is EndCause.REMOTE_BYE
+
+
+async def test_an_update_that_is_no_description_is_refused(talking) -> None:
+    outgoing, incoming = talking
+    with outgoing._driver.turn() as (agent, now):
+        agent.request(outgoing.session, "UPDATE", now=now, body=b"junk", content_type="application/sdp")
+    await outgoing._until(lambda: isinstance(outgoing.events[-1], RequestAnswered), 5, "answered")
+    assert outgoing.events[-1].response.status == 488
+    assert incoming.offers_taken == 0
+
+
+async def test_a_refused_hold_raises(talking) -> None:
+    outgoing, incoming = talking
+    incoming.media.formats = ()
+    with pytest.raises(CallFailed, match="turned to sendonly"):
+        await outgoing.hold()
+    assert outgoing.state is CallState.ANSWERED
+
+
+async def test_a_re_invite_without_an_offer_is_answered_with_one(talking) -> None:
+    outgoing, incoming = talking
+    with outgoing._driver.turn() as (agent, now):
+        agent.reinvite(outgoing.session, now=now)
+    await outgoing._until(lambda: outgoing._reinvite, 5, "answered")
+    await incoming._until(lambda: len(incoming.events) == 3, 5, "acknowledged")
+    assert incoming.events[-1].request.body == outgoing.media.local.to_bytes()

@@ -1,0 +1,40 @@
+"""The real media engine as a process beside a test or a bench, without a supervisor."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidestream.media.options import EngineOptions
+
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProcess:
+    socket: Path
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def engine_process(directory: Path, options: EngineOptions) -> Iterator[EngineProcess]:
+    """Run an engine on `directory`/media.sock; `EngineClient.connect` waits until it listens. Ends it at the exit.
+
+    Raises RuntimeError when it did not end in order by SIGTERM, unless the test ended it itself.
+    """
+    socket = directory / "media.sock"
+    process = subprocess.Popen((sys.executable, "-m", "sidestream", "media", *options.arguments(socket)))
+    try:
+        yield EngineProcess(socket, process)
+    finally:
+        ended_before = process.poll() is not None
+        process.terminate()
+        try:
+            status = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+    if status != 0 and not ended_before:
+        raise RuntimeError(f"the media engine ended with status {status}")
