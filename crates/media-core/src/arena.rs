@@ -46,14 +46,20 @@ impl<T> Default for Arena<T> {
 impl<T> Arena<T> {
     /// Stores a value.
     pub fn insert(&mut self, value: T) -> Key {
+        self.insert_with(|_| value)
+    }
+
+    /// Stores a value that knows its own key.
+    pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
-            slot.value = Some(value);
-            return Key { index, generation: slot.generation };
+            let key = Key { index, generation: slot.generation };
+            slot.value = Some(make(key));
+            return key;
         }
-        let index = self.slots.len() as u32;
-        self.slots.push(Slot { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        let key = Key { index: self.slots.len() as u32, generation: 0 };
+        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
+        key
     }
 
     /// Takes a value out; its key is dead from now on.

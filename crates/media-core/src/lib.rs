@@ -18,7 +18,7 @@ mod ports;
 mod reception;
 mod recorder;
 mod refusal;
-//mod registry;
+mod registry;
 mod report;
 pub mod rtcp;
 pub mod rtp;
@@ -37,6 +37,9 @@ pub use ports::PortPool;
 pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
-//pub use registry::{EndpointSettings, ForkRole, ForkSettings, Output, PairKey, Registry, RegistryOptions, Side};
+pub use registry::{
+    EndpointSettings, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side,
+    Totals,
+};
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};

@@ -1,6 +1,6 @@
 //! Files as packets of 20 ms on an exact schedule.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::g711;
 use crate::time::NS_PER_MS;
@@ -66,7 +66,42 @@ impl From<Wav<'_>> for Audio {
     }
 }
 
+/// Audio that may have been played out and dropped.
+#[derive(Clone, Debug)]
+pub enum WeakAudio {
+    /// Of [`Audio::Linear`].
+    Linear(Weak<[i16]>),
+    /// Of [`Audio::Coded`].
+    Coded(Law, Weak<[u8]>),
+}
+
+impl WeakAudio {
+    /// The audio, if somebody still plays it.
+    pub fn upgrade(&self) -> Option<Audio> {
+        match self {
+            Self::Linear(samples) => samples.upgrade().map(Audio::Linear),
+            Self::Coded(law, codes) => codes.upgrade().map(|codes| Audio::Coded(*law, codes)),
+        }
+    }
+}
+
 impl Audio {
+    /// A reference that does not keep it.
+    pub fn downgrade(&self) -> WeakAudio {
+        match self {
+            Self::Linear(samples) => WeakAudio::Linear(Arc::downgrade(samples)),
+            Self::Coded(law, codes) => WeakAudio::Coded(*law, Arc::downgrade(codes)),
+        }
+    }
+
+    /// The memory that it takes.
+    pub fn octets(&self) -> usize {
+        match self {
+            Self::Linear(samples) => 2 * samples.len(),
+            Self::Coded(_, codes) => codes.len(),
+        }
+    }
+
     /// Samples in it.
     pub fn len(&self) -> usize {
         match self {
@@ -211,6 +246,17 @@ mod tests {
         for n in 0..100_000 {
             assert_eq!(player.due_ns(), 7 + n * FRAME_NS);
             player.next_frame(&mut [0; FRAME_SAMPLES]);
+        }
+    }
+
+    #[test]
+    fn a_weak_reference_lasts_as_long_as_somebody_plays() {
+        for (audio, octets) in [(codes(Law::A, 3), 3), (Audio::Linear(Arc::new([0; 3])), 6)] {
+            assert_eq!(audio.octets(), octets);
+            let weak = audio.downgrade();
+            assert_eq!(weak.upgrade().map(|audio| audio.len()), Some(3));
+            drop(audio);
+            assert!(weak.upgrade().is_none());
         }
     }
 

@@ -150,7 +150,7 @@ impl Reception {
         self.received_prior = self.received;
         ReportBlock {
             ssrc: self.ssrc,
-            fraction_lost: if interval == 0 { 0 } else { ((lost << 8) / interval).min(255) as u8 },
+            fraction_lost: (lost << 8).checked_div(interval).unwrap_or(0).min(255) as u8,
             cumulative_lost: self.lost().min(0x7f_ffff) as i32,
             extended_sequence: self.extended_sequence(),
             jitter: self.jitter(),

@@ -29,11 +29,13 @@ impl Reporter {
 
     /// A packet left.
     pub(crate) fn note_sent(&mut self, payload_octets: usize, now_ns: u64) {
+        if self.packets == self.packets_reported {
+            // the first packet ever, or since a report said that nothing is sent
+            let delay = if self.packets == 0 { FIRST_DELAY_NS } else { SENDING_INTERVAL_NS };
+            self.due_ns = Some(self.due_ns.unwrap_or(u64::MAX).min(now_ns + delay));
+        }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_octets as u32);
-        if self.packets == 1 {
-            self.due_ns = Some(now_ns + FIRST_DELAY_NS);
-        }
     }
 
     /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent.

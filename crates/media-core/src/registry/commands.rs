@@ -1,0 +1,361 @@
+//! What the control process may ask for.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::arena::Key;
+use crate::event::Event;
+use crate::player::{Audio, Law, Player};
+use crate::recorder::Recorder;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::statistics::{ForkStatistics, RecorderStatistics, SessionStatistics};
+use crate::time::Instant;
+
+use super::endpoint::Endpoint;
+use super::fork::Fork;
+use super::session::{PlayerSlot, RecorderSlot, Session, Sink, MAX_ENDPOINTS, MAX_FORKS, MAX_PLAYERS, MAX_RECORDERS};
+use super::{EndpointSettings, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry, Side};
+
+impl Registry {
+    /// Opens a session; an open one stays as it is.
+    pub fn open_session(&mut self, name: &Arc<str>, now: Instant) {
+        if !self.names.contains_key(name) {
+            let key = self.sessions.insert(Session::new(name.clone()));
+            self.names.insert(name.clone(), key);
+            self.tick.start(now.mono_ns);
+        }
+    }
+
+    /// Closes a session with everything in it; None if it is not open.
+    pub fn close_session(&mut self, name: &str, now: Instant, out: &mut impl Output) -> Option<SessionStatistics> {
+        let key = self.session_key(name).ok()?;
+        let session = self.sessions.get(key)?;
+        let statistics = session.statistics();
+        let endpoints: Vec<Arc<str>> = session.endpoints.iter().map(|(_, endpoint)| endpoint.name.clone()).collect();
+        for endpoint in endpoints {
+            self.close_endpoint(name, &endpoint, now, out);
+        }
+        self.names.remove(name);
+        self.sessions.remove(key);
+        Some(statistics)
+    }
+
+    /// Opens an endpoint, whose own stream begins with `numbers`; the caller binds sockets to the pair.
+    pub fn open_endpoint(
+        &mut self,
+        session: &str,
+        endpoint: &Arc<str>,
+        numbers: Numbers,
+        cname: &str,
+    ) -> Result<PairKey, Refusal> {
+        let session_key = self.session_key(session)?;
+        let Self { sessions, pairs, .. } = self;
+        let session = sessions.get_mut(session_key).ok_or_else(|| no_session(session))?;
+        if session.endpoint(endpoint).is_ok() {
+            return Err(conflict("endpoint", endpoint));
+        }
+        within(session.endpoints.len(), MAX_ENDPOINTS, "endpoints")?;
+        Ok(pairs.insert_with(|pair| {
+            let key = session.endpoints.insert(Endpoint::new(endpoint.clone(), pair, numbers, cname));
+            PairOwner { session: session_key, member: Member::Endpoint(key) }
+        }))
+    }
+
+    /// Sets what offer/answer agreed.
+    pub fn configure_endpoint(
+        &mut self,
+        session: &str,
+        endpoint: &str,
+        settings: EndpointSettings,
+        now: Instant,
+        out: &mut impl Output,
+    ) -> Result<(), Refusal> {
+        let session = self.session_named(session)?;
+        let key = session.endpoint(endpoint)?;
+        if let Some(endpoint) = session.endpoints.get_mut(key) {
+            if endpoint.configure(settings, now.mono_ns) {
+                out.settle(endpoint.pair, None);
+            }
+        }
+        session.map_forks();
+        Ok(())
+    }
+
+    /// Closes an endpoint with its routes, forks, recorders and players.
+    pub fn close_endpoint(&mut self, session: &str, endpoint: &str, now: Instant, out: &mut impl Output) {
+        let Ok(session) = self.session_named(session) else { return };
+        let Ok(key) = session.endpoint(endpoint) else { return };
+        let forks: Vec<Key> =
+            session.forks.iter().filter(|(_, fork)| fork.endpoint == key).map(|(fork, _)| fork).collect();
+        let recorders: Vec<Key> =
+            session.recorders.iter().filter(|(_, one)| one.endpoint == key).map(|(recorder, _)| recorder).collect();
+        if let Some(player) = session.endpoints.get(key).and_then(|endpoint| endpoint.player) {
+            end_player(session, player, false, out);
+        }
+        let mut pairs = Vec::new();
+        for fork in forks {
+            pairs.extend(remove_fork(session, fork, now, out).map(|(pair, _)| pair));
+        }
+        for recorder in recorders {
+            remove_recorder(session, recorder, out);
+        }
+        if let Some(endpoint) = session.endpoints.remove(key) {
+            if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
+                out.send_rtcp(endpoint.pair, to, &endpoint.own.reporter.goodbye(now, Some(timestamp)));
+            }
+            out.release_pair(endpoint.pair);
+            pairs.push(endpoint.pair);
+        }
+        for other in session.endpoints.values_mut() {
+            other.received.retain(|sink| *sink != Sink::Bridge(key));
+        }
+        session.map_forks();
+        for pair in pairs {
+            self.pairs.remove(pair);
+        }
+    }
+
+    /// Relays what `source` receives to the remote of `sink`; None cuts the relay.
+    pub fn set_route(&mut self, session: &str, source: &str, sink: Option<&str>) -> Result<(), Refusal> {
+        let session = self.session_named(session)?;
+        let source = session.endpoint(source)?;
+        let sink = sink.map(|sink| session.endpoint(sink)).transpose()?;
+        if let Some(endpoint) = session.endpoints.get_mut(source) {
+            endpoint.received.retain(|sink| !matches!(sink, Sink::Bridge(_)));
+            // the call comes first: its party hears a packet before it is forked or recorded
+            if let Some(sink) = sink {
+                endpoint.received.insert(0, Sink::Bridge(sink));
+            }
+        }
+        session.map_forks();
+        Ok(())
+    }
+
+    /// Opens a fork; the caller binds sockets to the pair.
+    pub fn open_fork(&mut self, session: &str, new: &NewFork) -> Result<PairKey, Refusal> {
+        let session_key = self.session_key(session)?;
+        let Self { sessions, pairs, .. } = self;
+        let session = sessions.get_mut(session_key).ok_or_else(|| no_session(session))?;
+        let of = session.endpoint(&new.endpoint)?;
+        if session.fork(&new.name).is_some() {
+            return Err(conflict("fork", &new.name));
+        }
+        within(session.forks.len(), MAX_FORKS, "forks")?;
+        let pair = pairs.insert_with(|pair| {
+            let fork = session.forks.insert(Fork::new(new, pair, of));
+            if let Some(endpoint) = session.endpoints.get_mut(of) {
+                match new.side {
+                    Side::Inbound => endpoint.received.push(Sink::Fork(fork)),
+                    Side::Outbound => endpoint.sent.push(fork),
+                }
+            }
+            PairOwner { session: session_key, member: Member::Fork(fork) }
+        });
+        session.map_forks();
+        Ok(pair)
+    }
+
+    /// Points a fork at the SRS, pauses or resumes it.
+    pub fn configure_fork(
+        &mut self,
+        session: &str,
+        fork: &str,
+        settings: ForkSettings,
+        out: &mut impl Output,
+    ) -> Result<(), Refusal> {
+        let session = self.session_named(session)?;
+        let key = session
+            .fork(fork)
+            .ok_or_else(|| Refusal::new(RefusalCode::NoFork, format!("no fork {fork} in session {}", session.name)))?;
+        if let Some(fork) = session.forks.get_mut(key) {
+            if fork.settings.remote != settings.remote {
+                out.settle(fork.pair, settings.remote);
+            }
+            fork.configure(settings);
+        }
+        session.map_forks();
+        Ok(())
+    }
+
+    /// Closes a fork; None if it is not open.
+    pub fn close_fork(
+        &mut self,
+        session: &str,
+        fork: &str,
+        now: Instant,
+        out: &mut impl Output,
+    ) -> Option<ForkStatistics> {
+        let session = self.session_named(session).ok()?;
+        let key = session.fork(fork)?;
+        let (pair, statistics) = remove_fork(session, key, now, out)?;
+        self.pairs.remove(pair);
+        Some(statistics)
+    }
+
+    /// Plays audio so many times (0: for ever) into an endpoint; a player that runs there ends.
+    pub fn play(
+        &mut self,
+        session: &str,
+        name: &Arc<str>,
+        endpoint: &str,
+        (audio, loops): (Audio, u32),
+        now: Instant,
+        out: &mut impl Output,
+    ) -> Result<(), Refusal> {
+        let session_key = self.session_key(session)?;
+        let session = self.session_mut(session_key)?;
+        let key = session.endpoint(endpoint)?;
+        if session.player(name).is_some() {
+            return Err(conflict("player", name));
+        }
+        let law = session
+            .endpoints
+            .get(key)
+            .and_then(|endpoint| endpoint.law())
+            .ok_or_else(|| Refusal::new(RefusalCode::NoFormat, format!("endpoint {endpoint} has no PCMU or PCMA")))?
+            .1;
+        within(session.players.len(), MAX_PLAYERS, "players")?;
+        if let Some(running) = session.endpoints.get(key).and_then(|endpoint| endpoint.player) {
+            end_player(session, running, false, out);
+        }
+        let player = session.players.insert(PlayerSlot {
+            name: name.clone(),
+            endpoint: key,
+            player: Player::new(audio, law, loops, now.mono_ns),
+            mark_next: true,
+        });
+        if let Some(endpoint) = session.endpoints.get_mut(key) {
+            endpoint.own.begin(now.mono_ns);
+            endpoint.player = Some(player);
+        }
+        self.players.push(Reverse((now.mono_ns, session_key, player)));
+        Ok(())
+    }
+
+    /// Stops a player, if it runs.
+    pub fn stop_player(&mut self, session: &str, player: &str, out: &mut impl Output) {
+        if let Ok(session) = self.session_named(session) {
+            if let Some(key) = session.player(player) {
+                end_player(session, key, false, out);
+            }
+        }
+    }
+
+    /// Records what an endpoint receives into the file that the caller knows by `id`.
+    pub fn open_recorder(&mut self, session: &str, name: &Arc<str>, endpoint: &str, id: u64) -> Result<(), Refusal> {
+        let session = self.session_named(session)?;
+        let key = session.endpoint(endpoint)?;
+        if session.recorder(name).is_some() {
+            return Err(conflict("recorder", name));
+        }
+        within(session.recorders.len(), MAX_RECORDERS, "recorders")?;
+        let slot = RecorderSlot { name: name.clone(), endpoint: key, id, recorder: Recorder::default() };
+        let recorder = session.recorders.insert(slot);
+        if let Some(endpoint) = session.endpoints.get_mut(key) {
+            endpoint.received.push(Sink::Recorder(recorder));
+        }
+        Ok(())
+    }
+
+    /// Closes a recorder; None if it is not open.
+    pub fn close_recorder(
+        &mut self,
+        session: &str,
+        recorder: &str,
+        out: &mut impl Output,
+    ) -> Option<RecorderStatistics> {
+        let session = self.session_named(session).ok()?;
+        let key = session.recorder(recorder)?;
+        remove_recorder(session, key, out)
+    }
+
+    /// The statistics of all that is open in a session.
+    pub fn session_statistics(&self, session: &str) -> Result<SessionStatistics, Refusal> {
+        let key = self.session_key(session)?;
+        self.sessions.get(key).map(Session::statistics).ok_or_else(|| no_session(session))
+    }
+
+    /// A queued packet of this pair could not be sent after all.
+    pub fn note_send_error(&mut self, pair: PairKey) {
+        let Some(owner) = self.pairs.get(pair).copied() else { return };
+        let (Some(session), Member::Fork(fork)) = (self.sessions.get_mut(owner.session), owner.member) else { return };
+        if let Some(fork) = session.forks.get_mut(fork) {
+            fork.count_send_error();
+            self.totals.packets_forked = self.totals.packets_forked.saturating_sub(1);
+        }
+    }
+
+    fn session_key(&self, name: &str) -> Result<Key, Refusal> {
+        self.names.get(name).copied().ok_or_else(|| no_session(name))
+    }
+
+    fn session_mut(&mut self, key: Key) -> Result<&mut Session, Refusal> {
+        self.sessions.get_mut(key).ok_or_else(|| no_session("that was just found"))
+    }
+
+    fn session_named(&mut self, name: &str) -> Result<&mut Session, Refusal> {
+        let key = self.session_key(name)?;
+        self.session_mut(key)
+    }
+}
+
+impl Endpoint {
+    /// The first of its formats that players can send: (payload type, law).
+    pub(super) fn law(&self) -> Option<(u8, Law)> {
+        self.settings.formats.iter().find_map(|format| {
+            let law = Law::of(&format.encoding).filter(|_| format.clock_rate == 8000 && format.channels == 1)?;
+            Some((format.payload_type, law))
+        })
+    }
+}
+
+pub(super) fn end_player(session: &mut Session, key: Key, completed: bool, out: &mut impl Output) {
+    let Some(slot) = session.players.remove(key) else { return };
+    if let Some(endpoint) = session.endpoints.get_mut(slot.endpoint) {
+        endpoint.player = None;
+    }
+    out.report(Event::PlayerEnded { session: session.name.clone(), player: slot.name, completed });
+}
+
+fn remove_fork(
+    session: &mut Session,
+    key: Key,
+    now: Instant,
+    out: &mut impl Output,
+) -> Option<(PairKey, ForkStatistics)> {
+    let fork = session.forks.remove(key)?;
+    if let Some(endpoint) = session.endpoints.get_mut(fork.endpoint) {
+        endpoint.received.retain(|sink| *sink != Sink::Fork(key));
+        endpoint.sent.retain(|sink| *sink != key);
+    }
+    if let Some((to, packet)) = fork.goodbye(now) {
+        out.send_rtcp(fork.pair, to, &packet);
+    }
+    out.release_pair(fork.pair);
+    Some((fork.pair, fork.statistics()))
+}
+
+fn remove_recorder(session: &mut Session, key: Key, out: &mut impl Output) -> Option<RecorderStatistics> {
+    let slot = session.recorders.remove(key)?;
+    if let Some(endpoint) = session.endpoints.get_mut(slot.endpoint) {
+        endpoint.received.retain(|sink| *sink != Sink::Recorder(key));
+    }
+    let statistics = slot.recorder.statistics();
+    out.release_recorder(slot.id, statistics.samples);
+    Some(statistics)
+}
+
+fn within(count: usize, most: usize, what: &str) -> Result<(), Refusal> {
+    if count < most {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Limit, format!("the session has {most} {what} already")))
+}
+
+fn conflict(what: &str, name: &str) -> Refusal {
+    Refusal::new(RefusalCode::Conflict, format!("{what} {name} is open already"))
+}
+
+fn no_session(name: &str) -> Refusal {
+    Refusal::new(RefusalCode::NoSession, format!("no session {name}"))
+}

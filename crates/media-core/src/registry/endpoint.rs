@@ -1,0 +1,290 @@
+//! An endpoint: whom it listens to, what it counts, what it sends as its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::arena::Key;
+use crate::dtmf::DtmfDetector;
+use crate::format::Formats;
+use crate::reception::Reception;
+use crate::report::Reporter;
+use crate::rtp::{RtpHeader, RtpPacket};
+use crate::statistics::EndpointStatistics;
+use crate::time::{samples_in, Instant, NS_PER_S};
+
+use super::session::Sink;
+use super::{EndpointSettings, Numbers, PairKey};
+
+/// After so many packets in a row from one source (5 s of speech) its address is given to the kernel to filter by.
+const SETTLED_PACKETS: u32 = 250;
+/// Repeated reports of one kind are at least this far apart.
+pub(super) const REPEAT_NS: u64 = NS_PER_S;
+/// The RTP clock of G.711.
+const RATE: u32 = 8000;
+
+/// Whom an endpoint listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Latch {
+    /// Only to the remote that was configured.
+    Fixed,
+    /// To whoever comes first.
+    Open,
+    /// To the one who came first.
+    Taken(SocketAddr),
+}
+
+/// Whether a packet is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Stray,
+    Heard,
+    /// Heard, and its source is the new remote.
+    Learned(SocketAddr),
+}
+
+/// The stream that players send from an endpoint: one SSRC for all of them.
+#[derive(Debug)]
+pub(super) struct OwnStream {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    sent_ns: Option<u64>,
+    pub(super) reporter: Reporter,
+}
+
+impl OwnStream {
+    /// A new talkspurt begins: the time stamp has gone on since the last packet.
+    pub(super) fn begin(&mut self, now_ns: u64) {
+        if let Some(sent_ns) = self.sent_ns {
+            let elapsed = samples_in(now_ns.saturating_sub(sent_ns), RATE) as u32;
+            self.timestamp = self.timestamp.wrapping_add(elapsed);
+        }
+    }
+
+    pub(super) fn next_header(&mut self, marker: bool, payload_type: u8) -> RtpHeader {
+        let (sequence, timestamp) = (self.sequence, self.timestamp);
+        self.sequence = sequence.wrapping_add(1);
+        RtpHeader { marker, payload_type, sequence, timestamp, ssrc: self.ssrc }
+    }
+
+    /// The time of a packet has passed, whether it was sent or not.
+    pub(super) fn advance(&mut self, samples: usize, due_ns: u64) {
+        self.timestamp = self.timestamp.wrapping_add(samples as u32);
+        self.sent_ns = Some(due_ns + samples as u64 * NS_PER_S / u64::from(RATE));
+    }
+
+    /// The stream's time stamp at `now_ns`; None before the first packet.
+    pub(super) fn timestamp_at(&self, now_ns: u64) -> Option<u32> {
+        let ahead_ns = self.sent_ns?;
+        let elapsed = samples_in(now_ns.saturating_sub(ahead_ns), RATE) as u32;
+        let behind = samples_in(ahead_ns.saturating_sub(now_ns), RATE) as u32;
+        Some(self.timestamp.wrapping_add(elapsed).wrapping_sub(behind))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) name: Arc<str>,
+    pub(super) pair: PairKey,
+    pub(super) configured: bool,
+    pub(super) settings: EndpointSettings,
+    /// Where RTP is sent: as configured, or as learned since.
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) remote_rtcp: Option<SocketAddr>,
+    /// Sinks of what is received.
+    pub(super) received: Vec<Sink>,
+    /// Forks of what is sent.
+    pub(super) sent: Vec<Key>,
+    pub(super) player: Option<Key>,
+    pub(super) own: OwnStream,
+    pub(super) dtmf: DtmfDetector,
+    pub(super) heard_ns: u64,
+    pub(super) silence_reported: bool,
+    pub(super) unreachable_ns: Option<u64>,
+    latch: Latch,
+    steady: u32,
+    settled: bool,
+    reception: Option<Reception>,
+    lost_before: u64,
+    clock_rate: u32,
+    ssrc_changed_ns: Option<u64>,
+    counts: EndpointStatistics,
+}
+
+impl Endpoint {
+    pub(super) fn new(name: Arc<str>, pair: PairKey, numbers: Numbers, cname: &str) -> Self {
+        let Numbers { ssrc, sequence, timestamp } = numbers;
+        Self {
+            name,
+            pair,
+            configured: false,
+            settings: EndpointSettings {
+                remote: None,
+                remote_rtcp: None,
+                formats: Formats::default(),
+                latch: true,
+                send: false,
+                receive: false,
+            },
+            remote: None,
+            remote_rtcp: None,
+            received: Vec::new(),
+            sent: Vec::new(),
+            player: None,
+            own: OwnStream { ssrc, sequence, timestamp, sent_ns: None, reporter: Reporter::new(ssrc, cname) },
+            dtmf: DtmfDetector::default(),
+            heard_ns: 0,
+            silence_reported: false,
+            unreachable_ns: None,
+            latch: Latch::Open,
+            steady: 0,
+            settled: false,
+            reception: None,
+            lost_before: 0,
+            clock_rate: RATE,
+            ssrc_changed_ns: None,
+            counts: EndpointStatistics::default(),
+        }
+    }
+
+    /// Takes what offer/answer agreed; true if the kernel's filter has to be lifted.
+    pub(super) fn configure(&mut self, settings: EndpointSettings, now_ns: u64) -> bool {
+        // a remote learned behind a NAT stays in use over a re-INVITE that repeats the same private address
+        let keep_learned = self.configured && settings.latch && settings.remote == self.settings.remote;
+        if !keep_learned {
+            self.remote = settings.remote;
+            self.remote_rtcp = settings.remote_rtcp.or_else(|| settings.remote.and_then(port_above));
+        }
+        self.latch = if settings.latch { Latch::Open } else { Latch::Fixed };
+        self.steady = 0;
+        self.settings = settings;
+        self.configured = true;
+        self.heard_ns = now_ns;
+        self.silence_reported = false;
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Decides by its source whether a packet is heard, and learns the remote from the first.
+    pub(super) fn admit(&mut self, packet: &RtpPacket<'_>, source: SocketAddr) -> Admission {
+        let heard = match self.latch {
+            Latch::Fixed => self.remote == Some(source),
+            Latch::Taken(taken) => taken == source,
+            Latch::Open => self.is_plausible(packet, source),
+        };
+        if !heard {
+            self.counts.strays += 1;
+            self.steady = 0;
+            return Admission::Stray;
+        }
+        if self.latch == Latch::Open && self.configured {
+            self.latch = Latch::Taken(source);
+            if self.remote != Some(source) {
+                self.remote = Some(source);
+                // RFC 4961: RTCP is as symmetric as RTP; an explicit port on that host still stands
+                let told = self.settings.remote_rtcp.filter(|told| told.ip() == source.ip());
+                self.remote_rtcp = told.or_else(|| port_above(source));
+                return Admission::Learned(source);
+            }
+        }
+        Admission::Heard
+    }
+
+    /// True once when the source has been the same for long enough for the kernel to filter by it.
+    pub(super) fn settles(&mut self) -> bool {
+        self.steady = self.steady.saturating_add(1);
+        let now = self.steady == SETTLED_PACKETS && self.configured && !self.settled;
+        self.settled |= now;
+        now
+    }
+
+    /// True if RTCP from there is the remote's; learns where RTCP goes.
+    pub(super) fn admit_rtcp(&mut self, source: SocketAddr) -> bool {
+        let known = [self.remote, self.settings.remote_rtcp].into_iter().flatten().any(|host| host.ip() == source.ip());
+        if !self.configured || !known {
+            return false;
+        }
+        if self.settings.latch {
+            self.remote_rtcp = Some(source);
+        }
+        true
+    }
+
+    /// Counts a packet; tells the SSRC before, if it has changed and that may be reported.
+    pub(super) fn count_received(&mut self, packet: &RtpPacket<'_>, arrival: Instant) -> Option<u32> {
+        self.counts.packets_received += 1;
+        self.counts.octets_received += packet.payload().len() as u64;
+        self.heard_ns = arrival.mono_ns;
+        self.silence_reported = false;
+        let mut changed = None;
+        match &self.reception {
+            Some(reception) if reception.ssrc() == packet.ssrc() => {}
+            before => {
+                changed = before.as_ref().map(Reception::ssrc);
+                self.lost_before += before.as_ref().map_or(0, Reception::lost);
+                self.reception = Some(Reception::new(packet.ssrc(), packet.sequence()));
+            }
+        }
+        if let Some(reception) = &mut self.reception {
+            reception.receive(packet.sequence());
+            let format = self.settings.formats.find(packet.payload_type());
+            // the packets of a telephone event share one time stamp, which is no jitter
+            if !format.is_some_and(|format| format.is_telephone_event()) {
+                self.clock_rate = format.map_or(RATE, |format| format.clock_rate);
+                reception.receive_timing(packet.timestamp(), arrival.mono_ns, self.clock_rate);
+            }
+        }
+        changed.filter(|_| may_repeat(&mut self.ssrc_changed_ns, arrival.mono_ns))
+    }
+
+    pub(super) fn is_first_packet(&self) -> bool {
+        self.counts.packets_received == 1
+    }
+
+    pub(super) fn count_invalid(&mut self) {
+        self.counts.invalid += 1;
+    }
+
+    pub(super) fn count_sent(&mut self, payload_octets: usize) {
+        self.counts.packets_sent += 1;
+        self.counts.octets_sent += payload_octets as u64;
+    }
+
+    /// The endpoint that what is received is relayed to.
+    pub(super) fn bridge(&self) -> Option<Key> {
+        self.received.iter().find_map(|sink| match sink {
+            Sink::Bridge(key) => Some(*key),
+            _ => None,
+        })
+    }
+
+    pub(super) fn statistics(&self) -> EndpointStatistics {
+        let reception = self.reception.as_ref();
+        let jitter = reception.map_or(0, Reception::jitter);
+        EndpointStatistics {
+            lost: self.lost_before + reception.map_or(0, Reception::lost),
+            jitter_ms: f64::from(jitter) * 1000.0 / f64::from(self.clock_rate.max(1)),
+            ..self.counts
+        }
+    }
+
+    fn is_plausible(&self, packet: &RtpPacket<'_>, source: SocketAddr) -> bool {
+        let formats = &self.settings.formats;
+        formats.is_empty()
+            || formats.find(packet.payload_type()).is_some()
+            || self.settings.remote.is_some_and(|remote| remote.ip() == source.ip())
+    }
+}
+
+/// The RTCP address that belongs to an RTP address (RFC 3550 §11); None above the last port.
+pub(super) fn port_above(rtp: SocketAddr) -> Option<SocketAddr> {
+    Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
+}
+
+/// True, and noted, if the last time is long enough ago.
+pub(super) fn may_repeat(last_ns: &mut Option<u64>, now_ns: u64) -> bool {
+    if last_ns.is_some_and(|last| now_ns.saturating_sub(last) < REPEAT_NS) {
+        return false;
+    }
+    *last_ns = Some(now_ns);
+    true
+}

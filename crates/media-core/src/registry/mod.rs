@@ -1,0 +1,200 @@
+//! One worker's sessions and the packets that flow in them.
+//!
+//! Each source of packets has a list of sinks: a route, a fork and a recorder are each one more sink of what an endpoint
+//! receives; forks of the outbound side are sinks of what is sent to its remote.
+
+mod commands;
+mod endpoint;
+mod fork;
+mod packets;
+mod session;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::arena::{Arena, Key};
+use crate::event::Event;
+use crate::format::Formats;
+
+use session::Session;
+
+/// Names the port pair of an endpoint or fork.
+pub type PairKey = Key;
+
+/// What the registry wants done, at once and in this order.
+pub trait Output {
+    /// Send RTP from a pair's RTP port now: somebody is listening. False if the kernel would not take it.
+    fn send_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) -> bool;
+    /// Send RTP from a pair's RTP port by the end of this round: a recorder is listening.
+    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
+    /// Send RTCP from a pair's RTCP port.
+    fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
+    /// From now on a pair's RTP goes to, and comes from, this address only; None: anybody again.
+    fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>);
+    /// Close a pair's sockets.
+    fn release_pair(&mut self, pair: PairKey);
+    /// Put samples into a recorder's file, the first of them at `at`.
+    fn write(&mut self, recorder: u64, at: u64, samples: &[i16]);
+    /// Complete a recorder's file, which has `samples`.
+    fn release_recorder(&mut self, recorder: u64, samples: u64);
+    /// Tell the control process.
+    fn report(&mut self, event: Event);
+}
+
+/// Which audio of an endpoint a fork copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the endpoint receives.
+    Inbound,
+    /// What is sent to its remote.
+    Outbound,
+}
+
+/// Who a fork is to the SRS (RFC 7866 §8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkRole {
+    /// An SSRC and reports of its own.
+    Endpoint,
+    /// The call's packets and reports, passed on.
+    Translator,
+}
+
+/// What `configure_endpoint` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSettings {
+    /// Where RTP is sent.
+    pub remote: Option<SocketAddr>,
+    /// Where RTCP is sent; None: the port above.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// What payload types mean.
+    pub formats: Formats,
+    /// The first valid source becomes the remote.
+    pub latch: bool,
+    /// RTP may be sent.
+    pub send: bool,
+    /// RTP may be received.
+    pub receive: bool,
+}
+
+/// What `configure_fork` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkSettings {
+    /// Where RTP is sent.
+    pub remote: Option<SocketAddr>,
+    /// Where RTCP is sent; None: the port above.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// Packets flow.
+    pub active: bool,
+    /// What the SRS has agreed to.
+    pub formats: Formats,
+}
+
+/// The random beginnings of a stream that the engine sends as its own (RFC 3550 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// SSRC.
+    pub ssrc: u32,
+    /// First sequence number.
+    pub sequence: u16,
+    /// First time stamp.
+    pub timestamp: u32,
+}
+
+/// What `open_fork` says.
+#[derive(Clone, Debug)]
+pub struct NewFork {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The endpoint it copies.
+    pub endpoint: Arc<str>,
+    /// Which side of it.
+    pub side: Side,
+    /// Who it is to the SRS.
+    pub role: ForkRole,
+    /// Its CNAME.
+    pub cname: Arc<str>,
+    /// Where its stream begins.
+    pub numbers: Numbers,
+}
+
+/// What all sessions of a registry share.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryOptions {
+    /// After this long without a packet an endpoint is reported silent.
+    pub silence_ns: u64,
+}
+
+/// Counts since the registry began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// RTP packets that were relayed.
+    pub packets_relayed: u64,
+    /// RTP packets that were forked.
+    pub packets_forked: u64,
+}
+
+/// Whose port pair it is.
+#[derive(Clone, Copy, Debug)]
+enum Member {
+    Endpoint(Key),
+    Fork(Key),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PairOwner {
+    session: Key,
+    member: Member,
+}
+
+/// A player's next packet: (due, session, player).
+type Due = Reverse<(u64, Key, Key)>;
+
+/// One worker's sessions.
+#[derive(Debug)]
+pub struct Registry {
+    options: RegistryOptions,
+    sessions: Arena<Session>,
+    names: HashMap<Arc<str>, Key>,
+    pairs: Arena<PairOwner>,
+    players: BinaryHeap<Due>,
+    tick: timers::Tick,
+    totals: Totals,
+    scratch: packets::Scratch,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(options: RegistryOptions) -> Self {
+        Self {
+            options,
+            sessions: Arena::default(),
+            names: HashMap::new(),
+            pairs: Arena::default(),
+            players: BinaryHeap::new(),
+            tick: timers::Tick::default(),
+            totals: Totals::default(),
+            scratch: packets::Scratch::default(),
+        }
+    }
+
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// True if none is.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Counts since the registry began.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+}

@@ -1,0 +1,133 @@
+//! What happens by the clock: players' packets, silence, reports.
+
+use std::cmp::Reverse;
+
+use crate::arena::Key;
+use crate::event::Event;
+use crate::player::{FRAME_NS, FRAME_SAMPLES};
+use crate::rtp::{RtpPacket, HEADER_LEN};
+use crate::time::{Instant, NS_PER_MS};
+
+use super::commands::end_player;
+use super::packets::send_to_remote;
+use super::session::Session;
+use super::{Output, Registry};
+
+/// Sessions are visited in turns, so that many of them are no burst of work: one turn a tick.
+const TICK_NS: u64 = 25 * NS_PER_MS;
+/// Each session is visited once in so many ticks.
+const TURNS: usize = 10;
+/// A player that is late sends at most so many packets at once.
+const MAX_CATCH_UP: usize = 10;
+
+/// The regular visit of the sessions.
+#[derive(Debug, Default)]
+pub(super) struct Tick {
+    due_ns: Option<u64>,
+    turn: usize,
+}
+
+impl Tick {
+    pub(super) fn start(&mut self, now_ns: u64) {
+        self.due_ns.get_or_insert(now_ns + TICK_NS);
+    }
+}
+
+impl Registry {
+    /// When [`Registry::handle_timeout`] has to be called next, on the monotonic clock.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let player = self.players.peek().map(|Reverse((due, _, _))| *due);
+        [player, self.tick.due_ns].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Output) {
+        while let Some(Reverse((_, session, player))) =
+            self.players.peek().copied().filter(|Reverse((due, _, _))| *due <= now.mono_ns)
+        {
+            self.players.pop();
+            if let Some(due) = self.run_player(session, player, now, out) {
+                self.players.push(Reverse((due, session, player)));
+            }
+        }
+        if self.tick.due_ns.is_some_and(|due| due <= now.mono_ns) {
+            let turn = self.tick.turn;
+            self.tick.turn = (turn + 1) % TURNS;
+            for index in (turn..self.sessions.slots()).step_by(TURNS) {
+                let session = self.sessions.key_at(index).and_then(|key| self.sessions.get_mut(key));
+                if let Some(session) = session {
+                    visit(session, self.options.silence_ns, now, out);
+                }
+            }
+            self.tick.due_ns = (!self.sessions.is_empty()).then_some(now.mono_ns + TICK_NS);
+        }
+    }
+
+    /// Sends the packets of a player that are due; tells when the next is, None if it has ended.
+    fn run_player(&mut self, session: Key, key: Key, now: Instant, out: &mut impl Output) -> Option<u64> {
+        let session = self.sessions.get_mut(session)?;
+        for _ in 0..MAX_CATCH_UP {
+            let slot = session.players.get_mut(key)?;
+            let due_ns = slot.player.due_ns();
+            if due_ns > now.mono_ns {
+                return Some(due_ns);
+            }
+            let mut payload = [0; FRAME_SAMPLES];
+            let marker = slot.mark_next;
+            if !slot.player.next_frame(&mut payload) {
+                end_player(session, key, true, out);
+                return None;
+            }
+            let of = slot.endpoint;
+            let endpoint = session.endpoints.get_mut(of)?;
+            let format = endpoint.law();
+            let may_send = endpoint.settings.send && endpoint.remote.is_some();
+            slot.mark_next = !may_send;
+            if let Some((payload_type, _)) = format.filter(|_| may_send) {
+                let header = endpoint.own.next_header(marker, payload_type);
+                endpoint.own.reporter.note_sent(FRAME_SAMPLES, now.mono_ns);
+                let mut bytes = [0; HEADER_LEN + FRAME_SAMPLES];
+                if let Some(first) = bytes.first_chunk_mut() {
+                    header.write(first);
+                }
+                bytes[HEADER_LEN..].copy_from_slice(&payload);
+                if let Ok(packet) = RtpPacket::parse(&bytes) {
+                    let at =
+                        Instant { mono_ns: due_ns, wall_ns: now.wall_ns - (now.mono_ns - due_ns).min(now.wall_ns) };
+                    send_to_remote(session, of, &packet, at, &mut self.scratch, &mut self.totals, out);
+                }
+            }
+            session.endpoints.get_mut(of)?.own.advance(FRAME_SAMPLES, due_ns);
+        }
+        Some(now.mono_ns + FRAME_NS / 20)
+    }
+}
+
+/// Looks after silence, ended keys and reports of one session.
+fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Output) {
+    for endpoint in session.endpoints.values_mut() {
+        let silent_ns = now.mono_ns.saturating_sub(endpoint.heard_ns);
+        let listening = endpoint.configured && endpoint.settings.receive;
+        if listening && !endpoint.silence_reported && silent_ns >= silence_ns {
+            endpoint.silence_reported = true;
+            let (session, endpoint) = (session.name.clone(), endpoint.name.clone());
+            out.report(Event::SilenceTimeout { session, endpoint, silent_ms: silent_ns / NS_PER_MS });
+        }
+        if endpoint.dtmf.is_waiting() {
+            if let Some(digit) = endpoint.dtmf.handle_timeout(now.mono_ns) {
+                out.report(Event::Dtmf { session: session.name.clone(), endpoint: endpoint.name.clone(), digit });
+            }
+        }
+        // an endpoint reports on a stream of its own only if it ever sent one; relayed streams have their sender's
+        if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
+            if let Some(report) = endpoint.own.reporter.handle_timeout(now, Some(timestamp)) {
+                out.send_rtcp(endpoint.pair, to, &report);
+            }
+        }
+    }
+    for fork in session.forks.values_mut() {
+        if let Some((to, report)) = fork.report(now) {
+            out.send_rtcp(fork.pair, to, &report);
+        }
+    }
+}
