@@ -2,9 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,38 +14,39 @@ from starlette.routing import BaseRoute, Route
 from sidestream.accounts.credentials import account_of
 from sidestream.api.routes import create_api
 from sidestream.api.sidestream_v1 import SidestreamApi
+from sidestream.calls.front import CallFront
+from sidestream.calls.services import Services
 from sidestream.console.routes import create_console
 from sidestream.srs.server import SrsServer
 from sidestream.srs.web import create_srs_web
-
-if TYPE_CHECKING:
-    from sidestream.app.platform import Platform
+from sidestream.storage.stores import Stores
 
 STOP_TIMEOUT_S = 5  # how long open requests may take to finish when the server stops
 
 
-def create_http_app(platform: "Platform", srs: SrsServer | None) -> Starlette:
-    """Every route of the platform."""
+def create_http_app(
+    services: Services, front: CallFront, stores: Stores, srs: SrsServer | None, *, media_ready: Callable[[], bool]
+) -> Starlette:
+    """Every route of the platform. `media_ready` says whether the media engine can be reached now."""
 
     async def health(_request: Request) -> Response:
-        ready = platform.engine.connected
-        body = {"status": "ok" if ready else "degraded", "calls": len(platform.services.live), "media": ready}
+        ready = media_ready()
+        body = {"status": "ok" if ready else "degraded", "calls": len(services.live), "media": ready}
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def metrics(_request: Request) -> Response:
-        return Response(platform.metrics.exposition(), media_type="text/plain; version=0.0.4")
+        return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     def admits(authorization: str) -> bool:
-        return account_of(platform.accounts, authorization) is not None
+        return account_of(services.accounts, authorization) is not None
 
+    own_api = SidestreamApi(front, services.accounts, stores.calls, stores.outbox, services.engine)
     routes: list[BaseRoute] = [
         Route("/healthz", health),
         Route("/metrics", metrics),
-        *create_api(platform.front, platform.accounts, clock=platform.clock, ids=platform.ids),
-        *SidestreamApi(
-            platform.front, platform.accounts, platform.stores.calls, platform.stores.outbox, platform.engine
-        ).routes(),
-        *create_console(platform.stores, platform.accounts, srs),
+        *create_api(front, services.accounts, clock=services.clock, ids=services.ids),
+        *own_api.routes(),
+        *create_console(stores, services.accounts, srs),
     ]
     if srs is not None:
         routes += create_srs_web(srs.archive, admits=admits)

@@ -135,7 +135,10 @@ class Platform:
         driver.default_sink = self.front.take_sip_event
         await driver.start()
         self._stack.push_async_callback(driver.close)
-        http = HttpServer(create_http_app(self, srs_server), config.http.host, config.http.port)
+        routes = create_http_app(
+            self.services, self.front, self.stores, srs_server, media_ready=lambda: self.engine.connected
+        )
+        http = HttpServer(routes, config.http.host, config.http.port)
         await http.start()
         self._stack.push_async_callback(http.stop)
         self._stack.push_async_callback(self._drain, outbox)
