@@ -169,8 +169,8 @@ class SrsSession:
         status, reply = await self._applied(body)
         if body.sdp is None:
             reply = self._lines.current  # RFC 3261 §14.2: without an offer in the re-INVITE its 2xx carries one
-        self._respond(status, reply=reply)
         await self._save()
+        self._respond(status, reply=reply)
 
     async def _asked(self, request_id: str, request: Request) -> None:
         """UPDATE with media, metadata or neither; INFO and OPTIONS."""
@@ -180,8 +180,8 @@ class SrsSession:
         body = parse_body(request) if request.method == "UPDATE" else RecordingBody()
         await asyncio.to_thread(self._journal.take, body)
         status, reply = await self._applied(body)
-        self._answer(request_id, status, reply)
         await self._save()
+        self._answer(request_id, status, reply)
 
     async def _answered(self, request: Request) -> None:
         """An ACK may carry the answer to the offer of our 2xx; it can pause or remove lines."""
