@@ -1,6 +1,6 @@
 """Received XML, parsed so that it can do no harm and looked at by local names."""
 
-import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ DEPTH_LIMIT = 32  # levels; RFC 7865 §9 needs five
 ELEMENT_LIMIT = 20000  # bounds the work that one message can cause
 
 Element = etree._Element
+
+_CHARSET = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,39}")  # XML 1.0 §4.3.3 EncName, and the colons of IANA names
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,13 @@ def parse_document(data: bytes, charset: str | None = None, *, recover: bool = T
     if len(data) > SIZE_LIMIT:
         return Document(None, (f"{len(data)} octets exceed the limit of {SIZE_LIMIT}",))
     problems = []
-    encoding = None
-    if charset:
-        try:
-            encoding = codecs.lookup(charset).name
-        except LookupError:
-            problems.append(f"unknown charset {charset[:40]!r}")
+    encoding = charset or None
+    if encoding is not None and not _is_known(encoding):
+        problems.append(f"unknown charset {encoding[:40]!r}")
+        encoding = None
     try:
         root = _parse(data, encoding, recover=False)
-    except (etree.XMLSyntaxError, LookupError) as error:
+    except etree.XMLSyntaxError as error:
         problems.append(f"not well-formed: {error}")
         root = _recovered(data, encoding) if recover else None
     if root is None:
@@ -65,6 +65,16 @@ def text_of(element: Element) -> str:
     return (element.text or "").strip()
 
 
+def _is_known(charset: str) -> bool:
+    if not _CHARSET.fullmatch(charset):
+        return False
+    try:
+        etree.XMLParser(encoding=charset)
+    except LookupError:
+        return False
+    return True
+
+
 def _parse(data: bytes, encoding: str | None, *, recover: bool) -> Element | None:
     parser = etree.XMLParser(
         encoding=encoding,
@@ -84,7 +94,7 @@ def _parse(data: bytes, encoding: str | None, *, recover: bool) -> Element | Non
 def _recovered(data: bytes, encoding: str | None) -> Element | None:
     try:
         return _parse(data, encoding, recover=True)
-    except (etree.XMLSyntaxError, LookupError):
+    except etree.XMLSyntaxError:
         return None
 
 

@@ -64,6 +64,10 @@ def test_the_charset_of_the_part_rules() -> None:
     document = parse_document(data, "ISO-8859-1")
     assert document.root is not None
     assert text_of(document.root) == "\xe9"
-    document = parse_document(b"<r>x</r>", "klingon")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "\x00", "x" * 50, "rot13"])
+def test_an_unknown_charset_is_a_problem_and_no_more(charset: str) -> None:
+    document = parse_document(b"<r>x</r>", charset)
     assert document.root is not None
-    assert document.problems == ("unknown charset 'klingon'",)
+    assert document.problems == (f"unknown charset {charset[:40]!r}",)

@@ -1,4 +1,8 @@
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidestream.siprec.metadata import (
     DataMode,
@@ -14,6 +18,9 @@ from sidestream.siprec.metadata import (
     Stream,
 )
 from sidestream.siprec.reader import read
+from sidestream.siprec.writer import escaped, write
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6)
 
 
 def recording(inner: str, *, root: str = "recording", ns: str = "urn:ietf:params:xml:ns:recording:1") -> Recording:
@@ -179,3 +186,57 @@ def test_what_is_no_metadata() -> None:
     assert found.recording is None
     assert found.snapshot_reason is None
     assert len(found.problems) == 1
+
+
+NAMES = st.sampled_from(
+    [
+        "recording",
+        "session",
+        "participant",
+        "nameID",
+        "name",
+        "aor",
+        "stream",
+        "label",
+        "send",
+        "recv",
+        "id",
+        "param",
+        "datamode",
+        "reason",
+        "group",
+        "participantstreamassoc",
+        "participantsessionassoc",
+        "sessionrecordingassoc",
+        "ExtensionParameters",
+        "Parameter",
+    ]
+)
+ATTRIBUTES = st.dictionaries(st.sampled_from(["id", "session_id", "stream_id", "participant_id", "aor"]), TEXTS)
+TREES = st.recursive(
+    st.tuples(NAMES, ATTRIBUTES, TEXTS, st.just([])),
+    lambda inner: st.tuples(NAMES, ATTRIBUTES, TEXTS, st.lists(inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+def element(tree: tuple[str, dict[str, str], str, list[Any]]) -> str:
+    name, attributes, text, children = tree
+    written = "".join(f' {key}="{escaped(value)}"' for key, value in attributes.items())
+    return f"<{name}{written}>{escaped(text)}{''.join(element(child) for child in children)}</{name}>"
+
+
+@given(st.lists(TREES, max_size=6))
+def test_any_arrangement_of_elements_is_read(trees: list[Any]) -> None:
+    """X12: whatever links exist make the model, and what was read can be written and read again."""
+    found = read(f"<recording>{''.join(element(tree) for tree in trees)}</recording>".encode())
+    assert found.recording is not None
+    again = read(write(found.recording)).recording
+    assert again is not None
+    assert len(again.sessions) == len(found.recording.sessions)
+
+
+@given(st.binary(max_size=300), st.none() | st.text(max_size=12))
+def test_any_octets_are_read_or_reported(data: bytes, charset: str | None) -> None:
+    found = read(data, charset)
+    assert found.recording is not None or found.problems or found.snapshot_reason is not None

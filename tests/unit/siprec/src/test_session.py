@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from sidestream.base.ids import Ids
@@ -37,7 +39,7 @@ from sidestream.siprec.body import RecordingBody, compose, parse_body
 from sidestream.siprec.failure import SrsFailure
 from sidestream.siprec.metadata import DataMode, ExtensionParameters, Reason, Recording
 from sidestream.siprec.reader import read
-from sidestream.siprec.snapshot import Snapshot
+from sidestream.siprec.snapshot import Party, Snapshot
 from sidestream.siprec.src.actions import (
     Action,
     AnswerRequest,
@@ -645,3 +647,55 @@ class TestEnd:
     def test_events_that_mean_nothing_here(self, recording: Scene) -> None:
         assert recording.receive(RequestAnswered("r", "s", None)) == []
         assert recording.said == []
+
+
+ADA = Party("4/uAfbN0RWqLbFijp+5A/Q==", "sip:ada@example.com", "Ada", AT)
+PLAIN = Snapshot("+b6VvL1RRW24nrRQxci3lw==", AT, (ADA,))
+BODIES = st.sampled_from(
+    [b"", b"garbage", sdp("recvonly", "recvonly"), sdp("inactive", "recvonly"), sdp("-", "-"), sdp("recvonly")]
+) | st.binary(max_size=40)
+MESSAGES = st.builds(lambda status, body: response(status, body), st.integers(200, 699), BODIES)
+REQUESTS = st.builds(request, st.sampled_from(["INVITE", "UPDATE", "ACK", "INFO", "BYE"]), BODIES)
+INPUTS = st.one_of(
+    st.builds(InviteProgress, st.just("s"), MESSAGES),
+    st.builds(InviteAccepted, st.just("s"), MESSAGES),
+    st.builds(InviteRejected, st.just("s"), MESSAGES),
+    st.builds(InviteFailed, st.just("s"), st.sampled_from(Failure)),
+    st.builds(ReinviteAccepted, st.just("s"), MESSAGES),
+    st.builds(ReinviteRejected, st.just("s"), st.none() | MESSAGES, st.none() | st.floats(0, 4)),
+    st.builds(ReinviteReceived, st.just("s"), REQUESTS, st.just(PEER)),
+    st.builds(AckReceived, st.just("s"), REQUESTS),
+    st.builds(RequestReceived, st.just("r"), st.just("s"), REQUESTS, st.just(PEER)),
+    st.builds(ByeReceived, st.just("s"), REQUESTS),
+    st.sampled_from(["hold", "resume", "stop", "wait"]),
+)
+
+
+@given(st.lists(INPUTS, max_size=15))
+def test_every_order_of_events_ends(inputs: list[AgentEvent | str]) -> None:
+    """B20, B21: whatever comes in whatever order, there is one outcome, and nothing is sent after it but answers."""
+    scene = Scene(PLAIN)
+    scene.start()
+    sent: list[Action] = []
+    for step in inputs:
+        match step:
+            case "hold":
+                sent += scene.update(held(PLAIN))
+            case "resume":
+                sent += scene.update(PLAIN)
+            case "stop":
+                sent += scene.stop()
+            case "wait":
+                sent += scene.wait(40.0)
+            case event if not isinstance(event, str):
+                sent += scene.receive(event)
+    sent += scene.receive(SessionEnded("s", EndCause.LOST))
+    assert scene.src.state is State.ENDED
+    assert scene.src.poll_timeout() is None
+    outcomes = [event for event in scene.said if isinstance(event, Failed | Stopped)]
+    assert len(outcomes) == 1
+    assert scene.said[-1] == outcomes[0]
+    assert len([event for event in scene.said if isinstance(event, Started)]) <= 1
+    active = {action.label: action.active for action in sent if isinstance(action, ConfigureFork)}
+    assert not any(active.values())
+    assert len([action for action in sent if isinstance(action, SendBye | SendCancel)]) <= 1
