@@ -1,7 +1,6 @@
 """What the pages show, as plain values: texts for people, without secrets."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
@@ -99,10 +98,6 @@ def duration(seconds: int | None) -> str:
         return ""
     hours, rest = divmod(seconds, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-
-
-def is_live(calls: Sequence[CallRow]) -> bool:
-    return any(row.badge.tone == "live" for row in calls)
 
 
 def _siprec_badge(siprec: Siprec) -> Badge:
