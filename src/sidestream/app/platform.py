@@ -25,6 +25,7 @@ from sidestream.media.options import SOCKET_PATH_LIMIT, EngineOptions, MediaInte
 from sidestream.media.supervisor import EngineSupervisor
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.transport import Transport
+from sidestream.siprec.body import ACCEPTED_TYPES
 from sidestream.srs.config import SrsConfig
 from sidestream.srs.server import SrsServer
 from sidestream.storage.sqlite import open_database
@@ -100,7 +101,8 @@ class Platform:
         outbox = Outbox(self.stores.outbox, http_client, self.accounts, self.clock, debugger)
         driver = SipDriver(
             listeners=[_listener(listener) for listener in config.listeners],
-            config=AgentConfig(name="Sidestream"),
+            # What recording servers send inside their sessions: Require: siprec and snapshot requests (RFC 7866 §9.2).
+            config=AgentConfig(name="Sidestream", supported=("siprec",), accept=(*ACCEPTED_TYPES, "multipart/mixed")),
             ids=self.ids,
             clock=self.clock,
         )
