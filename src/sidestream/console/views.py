@@ -32,7 +32,7 @@ class SiprecView:
 
     @property
     def title(self) -> str:
-        return self.siprec.name or self.siprec.sid
+        return self.siprec.name or "Without a name"
 
 
 @dataclass(frozen=True, slots=True)

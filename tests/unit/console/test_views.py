@@ -53,7 +53,7 @@ def test_a_siprec_links_to_its_recording_and_names_its_packets() -> None:
     )
     assert view.recording == "/recordings/RE1"
     assert view.packets == (("inbound", 1), ("outbound", 2))
-    assert view.title == view.siprec.sid
+    assert view.title == "Without a name"
     assert siprec_view(siprec_of(call_record(), name="n"), Recordings()).recording is None
     assert siprec_view(siprec_of(call_record(), name="n"), Recordings()).title == "n"
 
