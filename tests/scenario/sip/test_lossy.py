@@ -20,7 +20,7 @@ FAULTY = {"delay": (0.0, 0.9)}  # beyond T1: copies overtake each other
 seeds = st.integers(0, 2**32)
 rates = st.floats(0.0, 0.35)
 moments = st.floats(0.0, 3.0)
-scenario = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+scenario = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @scenario

@@ -180,8 +180,9 @@ class Callee:
 
     def handle_timeout(self, session: Session, timer: SessionTimer, now: float) -> None:
         """The callee's timers."""
-        unacked, incoming = session.unacked, session.incoming
-        if timer is SessionTimer.REPEAT_OK and unacked is not None:
+        if timer is SessionTimer.REPEAT_OK:
+            unacked = session.unacked
+            assert unacked is not None
             # RFC 3261 §13.3.1.4: T1, doubling up to T2, whatever the transport.
             self._core.layer.respond_again(unacked.key, unacked.status, unacked.data, now)
             unacked.interval = min(2 * unacked.interval, self._core.config.timers.t2)
@@ -189,11 +190,12 @@ class Callee:
         elif timer is SessionTimer.MISSED_ACK:
             cause = EndCause.NO_ACK if session.held_bye is None else EndCause.LOCAL_BYE
             self._ending.hang_up(session, cause, now)
-        elif timer is SessionTimer.REPEAT_PROGRESS and incoming is not None and incoming.progress is not None:
-            status, data = incoming.progress
-            self._core.layer.respond_again(incoming.key, status, data, now)
+        elif timer is SessionTimer.REPEAT_PROGRESS:
+            incoming = session.incoming
+            assert incoming is not None
+            self._core.layer.respond_again(incoming.key, *incoming.progress, now)
             self._core.timers.set((session.id, timer), now + PROGRESS_INTERVAL)
-        elif timer is SessionTimer.EXPIRES:
+        else:
             # RFC 3261 §13.3.1 item 1: as if it had been cancelled.
             self.refuse(session, 487, EndCause.EXPIRED, now)
 
@@ -235,4 +237,4 @@ class Callee:
         They may if nobody stands between (one Via; the Contact behind a NAT then leads nowhere else) or if the next
         hop is where the stream comes from.
         """
-        return len(request.vias) == 1 or next_uri(*dialog.addressing()).address == peer.host
+        return len(request.vias) == 1 or next_uri(dialog.remote_target, dialog.route_set).address == peer.host

@@ -48,7 +48,8 @@ class Caller:
     def cancel(self, session: Session, headers: Fields, now: float) -> None:
         """Cancel the first INVITE, now or once a provisional response has come."""
         exchange = session.invite
-        if exchange is None or session.cancel is not Cancel.NONE:
+        assert exchange is not None
+        if session.cancel is not Cancel.NONE:
             return
         exchange.digest = None  # a challenge that comes now ends the matter
         session.cancel_headers = tuple(headers)
@@ -74,7 +75,7 @@ class Caller:
             self._progress(session, exchange, response, now)
         elif response.status < 300:
             self._accepted(session, exchange, response, now)
-        elif session.invite is exchange:
+        else:
             session.invite = None
             self._core.emit(InviteRejected(session.id, response))
             cancelled = session.cancel is not Cancel.NONE
@@ -83,8 +84,6 @@ class Caller:
     def failed(self, exchange: Exchange, cause: Failure, now: float) -> None:
         session = exchange.session
         assert session is not None
-        if session.invite is not exchange:
-            return
         session.invite = None
         if session.phase is Phase.ENDED:
             return
@@ -99,8 +98,6 @@ class Caller:
             self._core.end(session, EndCause.FAILED, now)
 
     def _progress(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:
-        if session.phase is not Phase.CALLING:
-            return
         if session.cancel is Cancel.WAITING:
             self._send_cancel(session, exchange, now)
         tag = response.to.tag
@@ -159,8 +156,6 @@ class Caller:
             return
         if response.status < 300:
             self._reinvite_accepted(session, dialog, exchange, response)
-            return
-        if session.invite is not exchange:
             return
         session.invite = None
         if session.phase is Phase.ENDED:

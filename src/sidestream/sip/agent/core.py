@@ -90,7 +90,9 @@ class Core:
 
     def hops(self, session: Session, dialog: Dialog) -> list[Hop]:
         """The ways to the peer of `dialog`, best first; empty if its URI asks for something we do not speak."""
-        hop = self.routing.hop(next_uri(*dialog.addressing()), usual=session.transport, preferred=session.listener)
+        hop = self.routing.hop(
+            next_uri(dialog.remote_target, dialog.route_set), usual=session.transport, preferred=session.listener
+        )
         if hop is None:
             return []
         if session.connection is not None and hop.target.transport is Transport.TCP:

@@ -7,8 +7,8 @@ from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.exchange import Exchanges
 from sidestream.sip.agent.requests import Requests
 from sidestream.sip.agent.screening import Refusal, Screening
-from sidestream.sip.agent.session import Session, SessionTimer
-from sidestream.sip.transaction.layer import AckArrived, RequestArrived, RequestFailed, ResponseArrived
+from sidestream.sip.agent.session import Phase, Session, SessionTimer
+from sidestream.sip.transaction.layer import AckArrived, RequestArrived, ResponseArrived
 
 # Methods that make no sense outside a dialog.
 DIALOG_METHODS = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
@@ -47,7 +47,7 @@ class Dispatch:
                         self._callee.receive_ack(found[0], event.request, now)
                 case ResponseArrived():
                     self._exchanges.receive_response(event.context, event.response, now)
-                case RequestFailed():
+                case _:
                     self._exchanges.receive_failure(event.context, event.cause, now)
 
     def _request_arrived(self, event: RequestArrived, now: float) -> None:
@@ -81,6 +81,10 @@ class Dispatch:
         session, dialog = found
         if not dialog.accept_seq(request.cseq.number):
             self._core.refuse(key, request, 500, now)
+        elif request.method == "BYE" and session.phase is Phase.CALLING:
+            # RFC 3261 §15 forbids a callee the BYE in an early dialog; who sends it all the same wants no call.
+            self._core.layer.respond(key, self._core.compose.response(request, 200, tag=dialog.local.tag or ""), now)
+            self._caller.cancel(session, (), now)
         elif request.method == "BYE":
             self._ending.receive_bye(session, key, request, now)
         elif request.method == "INVITE":

@@ -21,7 +21,11 @@ class Exchanges:
         """Send the request by its first hop. With none, the owner is told of a failure at once."""
         if exchange.digest is not None:
             self._authorize(exchange)
-        self._next_hop(exchange, now)
+        if exchange.hops:
+            self._next_hop(exchange, now)
+        else:
+            assert exchange.owner is not None
+            exchange.owner.failed(exchange, Failure.TRANSPORT, now)
 
     def receive_response(self, exchange: Exchange, response: Response, now: float) -> None:
         if response.status < 200:
@@ -67,11 +71,8 @@ class Exchanges:
         self.send_ack(session, next(reversed(session.acks.values())))
 
     def _next_hop(self, exchange: Exchange, now: float) -> None:
-        if exchange.hops:
-            exchange.hop = exchange.hops.pop(0)
-            self._send(exchange, now)
-        elif exchange.owner is not None:
-            exchange.owner.failed(exchange, Failure.TRANSPORT, now)
+        exchange.hop = exchange.hops.pop(0)
+        self._send(exchange, now)
 
     def _send(self, exchange: Exchange, now: float) -> None:
         core = self._core

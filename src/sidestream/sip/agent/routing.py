@@ -57,10 +57,8 @@ class Routing:
 
 
 def next_uri(target: Uri, routes: Sequence[NameAddr]) -> Uri:
-    """The URI whose host gets the request (RFC 3261 §8.1.2): the first Route, or where there is none, the target.
+    """The URI whose host gets the request (RFC 3261 §8.1.2): the first of the route set, or else the target.
 
-    A strict router's URI is the target already.
+    That goes for loose routers and, by another road (§12.2.1.1), for strict ones.
     """
-    if routes and routes[0].uri.param("lr") is not None:
-        return routes[0].uri
-    return target
+    return routes[0].uri if routes else target

@@ -95,7 +95,7 @@ class Incoming:
 
     key: str
     request: Request
-    progress: tuple[int, bytes] | None = None
+    progress: tuple[int, bytes] = (100, b"")
 
 
 @dataclass(slots=True)
