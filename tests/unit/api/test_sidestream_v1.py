@@ -1,94 +1,107 @@
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook
 from sidestream.api.sidestream_v1 import SidestreamApi
-from sidestream.calls.record import CallEvent
+from sidestream.calls.record import CallEvent, CallRecord
 from sidestream.calls.requests import StartSiprec
 from sidestream.storage.memory import open_memory
+from sidestream.storage.stores import Stores
 from sidestream.testing.fake_engine import FakeEngine
-from sidestream.testing.fake_front import START
+from sidestream.testing.fake_front import START, FakeFront
 from sidestream.webhooks.ports import Callback, Delivery, DeliveryState
 
 
 @pytest.fixture
-def stores():
+def stores() -> Stores:
     return open_memory()
 
 
 @pytest.fixture
-def engine():
+def engine() -> FakeEngine:
     return FakeEngine()
 
 
 @pytest.fixture
-async def own(front, account, other_account, stores, engine):
-    book = AccountBook([account, other_account])
-    api = SidestreamApi(front, book, stores.calls, stores.outbox, engine)
-    transport = httpx.ASGITransport(Starlette(routes=api.routes()))
+async def v1(
+    front: FakeFront, account: Account, other_account: Account, stores: Stores, engine: FakeEngine
+) -> AsyncIterator[httpx.AsyncClient]:
+    api = SidestreamApi(front, AccountBook([account, other_account]), stores.calls, stores.outbox, engine)  # type: ignore[arg-type]
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://api.test/sidestream/v1", auth=(account.sid, account.auth_token)
+        transport=httpx.ASGITransport(Starlette(routes=api.routes())),
+        base_url="http://api.test/sidestream/v1",
+        auth=(account.sid, account.auth_token),
     ) as client:
         yield client
 
 
-async def test_a_call_comes_with_all_that_belongs_to_it(own, front, account, stores):
+@pytest.fixture
+async def call(front: FakeFront, account: Account, stores: Stores) -> CallRecord:
+    """A call with two Siprecs, an event and two callbacks, one of them delivered."""
     call = front.add_call(account)
-    first = await front.start_siprec(account, call.sid, StartSiprec(name="a", parameters=(("Role", "x"),)))
-    second = await front.start_siprec(account, call.sid, StartSiprec(name="b"))
-    stores.calls.add_event(CallEvent(call.sid, START, "call.answered", {"n": 1}))
-    callback = Callback(
-        "t1", account.sid, first.sid, call.sid, "siprec", first.sid, 0, "http://a", "POST", (("K", "v"),), START
-    )
-    stores.outbox.append(callback)
-    stores.outbox.settle("t1", Delivery(DeliveryState.DELIVERED, START + timedelta(seconds=1), 2, 204))
+    for name in ("first", "second"):
+        await front.start_siprec(account, call.sid, StartSiprec(name=name, parameters=(("Role", "inbound"),)))
+    stores.calls.add_event(CallEvent(call.sid, START, "leg.answered", {"codec": "PCMU"}))
+    for number in range(2):
+        stores.outbox.append(
+            Callback(
+                id=f"c{number}",
+                account_sid=account.sid,
+                resource_sid="SR1",
+                call_sid=call.sid,
+                kind="siprec",
+                ordering_key="SR1",
+                sequence=number,
+                url="https://app.example/cb",
+                method="POST",
+                parameters=(("SiprecEvent", "siprec-started"),),
+                created_at=START + timedelta(milliseconds=number),
+            )
+        )
+    stores.outbox.settle("c0", Delivery(DeliveryState.DELIVERED, START, 1, status_code=204))
+    return call
 
-    answer = await own.get(f"/Calls/{call.sid}")
 
-    assert answer.status_code == 200
-    body = answer.json()
+async def test_a_call_with_everything_that_belongs_to_it(v1: httpx.AsyncClient, call: CallRecord) -> None:
+    response = await v1.get(f"/Calls/{call.sid}")
+    assert response.status_code == 200
+    body = response.json()
     assert set(body) == {"call", "events", "siprecs", "callbacks"}
-    assert (body["call"]["sid"], body["call"]["duration"]) == (call.sid, None)
-    assert body["events"] == [{"at": "2026-03-02T09:15:04.000000Z", "kind": "call.answered", "n": 1}]
-    assert [siprec["sid"] for siprec in body["siprecs"]] == [first.sid, second.sid]
-    assert body["siprecs"][0]["parameters"] == [["Role", "x"]]
-    (told,) = body["callbacks"]
-    assert (told["parameters"], told["delivery"]["state"], told["delivery"]["attempts"]) == (
-        {"K": "v"},
-        "delivered",
-        2,
+    assert (body["call"]["sid"], body["call"]["start_time"], body["call"]["duration"]) == (
+        call.sid,
+        "2026-03-02T09:15:04.000000Z",
+        None,
     )
+    assert body["events"] == [{"at": "2026-03-02T09:15:04.000000Z", "kind": "leg.answered", "codec": "PCMU"}]
+    assert [siprec["name"] for siprec in body["siprecs"]] == ["first", "second"]
+    assert (body["siprecs"][0]["track"], body["siprecs"][0]["parameters"]) == ("both_tracks", [["Role", "inbound"]])
+    delivered, pending = body["callbacks"]
+    assert (delivered["delivery"]["status_code"], delivered["parameters"]) == (204, {"SiprecEvent": "siprec-started"})
+    assert pending["delivery"] is None
 
 
-async def test_no_secret_of_the_account_is_in_it(own, front, account):
-    call = front.add_call(account)
-    assert account.auth_token not in (await own.get(f"/Calls/{call.sid}")).text
+async def test_another_accounts_call_is_unknown(
+    v1: httpx.AsyncClient, call: CallRecord, other_account: Account
+) -> None:
+    response = await v1.get(f"/Calls/{call.sid}", auth=(other_account.sid, other_account.auth_token))
+    assert (response.status_code, response.json()["code"]) == (404, 20404)
 
 
-async def test_another_accounts_call_does_not_exist(own, front, other_account):
-    call = front.add_call(other_account)
-    answer = await own.get(f"/Calls/{call.sid}")
-    assert (answer.status_code, answer.json()["code"]) == (404, 20404)
+@pytest.mark.parametrize("path", ["/Calls/CA1", "/Media"])
+async def test_credentials_are_needed(v1: httpx.AsyncClient, path: str) -> None:
+    response = await v1.get(path, auth=("nobody", "x"))
+    assert (response.status_code, response.json()["code"]) == (401, 20003)
+    assert response.headers["www-authenticate"].startswith("Basic")
 
 
-@pytest.mark.parametrize("path", ["/Calls/CA00000000000000000000000000000001", "/Media"])
-async def test_wrong_credentials_are_refused(own, path):
-    answer = await own.get(path, auth=("AC" + "1" * 32, "wrong"))
-    assert (answer.status_code, answer.json()["code"]) == (401, 20003)
-    assert answer.headers["WWW-Authenticate"].startswith("Basic")
-
-
-async def test_the_media_engines_totals(own, engine):
+async def test_the_media_engines_totals(v1: httpx.AsyncClient, engine: FakeEngine) -> None:
     await engine.open_session("s")
-    body = (await own.get("/Media")).json()
-    assert body["sessions"] == 1
-    assert set(body) >= {"packets_relayed", "packets_forked", "latency_p50_us", "latency_p99_us", "resident_bytes"}
-
-
-async def test_a_media_engine_that_does_not_answer_is_said_so(own, engine):
-    engine.fail("engine_statistics", "engine-lost")
-    answer = await own.get("/Media")
-    assert (answer.status_code, answer.json()["code"]) == (503, 20503)
+    assert (await v1.get("/Media")).json()["sessions"] == 1
+    engine.fail("engine_statistics")
+    lost = await v1.get("/Media")
+    assert (lost.status_code, lost.json()["code"]) == (503, 20503)
