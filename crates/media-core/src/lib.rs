@@ -32,7 +32,7 @@ pub use event::Event;
 pub use fork::{Rewriter, Rewritten};
 pub use format::{Format, Formats};
 pub use histogram::Histogram;
-pub use player::{Audio, Law, Player, FRAME_NS, FRAME_SAMPLES};
+pub use player::{Audio, Law, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};

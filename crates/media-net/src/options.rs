@@ -1,8 +1,12 @@
 //! What an engine is started with.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// More threads than any machine that this is meant for has cores.
+const MAX_WORKERS: usize = 256;
 
 /// A named address that endpoints and forks may be bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +43,29 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
+    /// Fails with `InvalidInput` if an engine could not work with these.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let wrong = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        if self.interfaces.is_empty() {
+            return wrong("no interface".into());
+        }
+        for (index, interface) in self.interfaces.iter().enumerate() {
+            if self.interfaces[..index].iter().any(|earlier| earlier.name == interface.name) {
+                return wrong(format!("interface {} is named twice", interface.name));
+            }
+        }
+        if self.port_min < 1024 || self.port_max <= self.port_min {
+            return wrong(format!("ports {} to {} are no range above 1023", self.port_min, self.port_max));
+        }
+        if !(1..=MAX_WORKERS).contains(&self.workers) {
+            return wrong(format!("{} workers: 1 to {MAX_WORKERS} can be had", self.workers));
+        }
+        if self.silence.is_zero() || self.max_sessions == 0 {
+            return wrong("silence and max_sessions cannot be zero".into());
+        }
+        Ok(())
+    }
+
     /// Options with the documented defaults.
     pub fn new(socket_path: PathBuf, interfaces: Vec<Interface>, port_min: u16, port_max: u16) -> Self {
         Self {
@@ -51,6 +78,33 @@ impl EngineOptions {
             orphan_grace: Duration::from_secs(30),
             port_cooldown: Duration::from_secs(4),
             max_sessions: 10_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let interface =
+            Interface { name: "default".into(), bind_host: [127, 0, 0, 1].into(), advertised_host: "h".into() };
+        let good = EngineOptions::new("/x".into(), vec![interface.clone()], 4000, 4003);
+        assert!(good.check().is_ok());
+        let bad: [fn(&mut EngineOptions); 7] = [
+            |options| options.interfaces.clear(),
+            |options| options.interfaces.extend(options.interfaces.clone()),
+            |options| options.port_min = 80,
+            |options| options.port_max = 4000,
+            |options| options.workers = 0,
+            |options| options.max_sessions = 0,
+            |options| options.silence = Duration::ZERO,
+        ];
+        for spoil in bad {
+            let mut options = good.clone();
+            spoil(&mut options);
+            assert_eq!(options.check().unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
     }
 }

@@ -1,0 +1,173 @@
+//! What is open: which worker has a session, which ports belong to what.
+//!
+//! It makes opening idempotent without asking a worker, and knows which ports a close frees.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use media_core::{ForkRole, Side};
+
+use crate::command::Entered;
+use crate::ports::Lease;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct EndpointEntry {
+    pub(crate) interface: String,
+    pub(crate) lease: Lease,
+}
+
+/// What a fork was opened with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ForkKind {
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) side: Side,
+    pub(crate) role: ForkRole,
+    pub(crate) cname: Arc<str>,
+    pub(crate) interface: String,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ForkEntry {
+    pub(crate) kind: ForkKind,
+    pub(crate) lease: Lease,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RecorderEntry {
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) struct SessionEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) worker: usize,
+    pub(crate) endpoints: HashMap<Arc<str>, EndpointEntry>,
+    pub(crate) forks: HashMap<Arc<str>, ForkEntry>,
+    pub(crate) recorders: HashMap<Arc<str>, RecorderEntry>,
+}
+
+impl SessionEntry {
+    /// Takes an endpoint out with what hangs on it; the ports that this frees.
+    pub(crate) fn remove_endpoint(&mut self, endpoint: &str) -> Vec<Lease> {
+        let mut freed: Vec<Lease> = self.endpoints.remove(endpoint).map(|entry| entry.lease).into_iter().collect();
+        self.forks.retain(|_, fork| {
+            let stays = *fork.kind.endpoint != *endpoint;
+            freed.extend((!stays).then_some(fork.lease));
+            stays
+        });
+        self.recorders.retain(|_, recorder| *recorder.endpoint != *endpoint);
+        freed
+    }
+
+    /// All ports of the session.
+    pub(crate) fn leases(&self) -> Vec<Lease> {
+        let endpoints = self.endpoints.values().map(|entry| entry.lease);
+        endpoints.chain(self.forks.values().map(|entry| entry.lease)).collect()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    sessions: HashMap<Arc<str>, SessionEntry>,
+    /// Sessions of each worker.
+    loads: Vec<usize>,
+}
+
+impl Directory {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { sessions: HashMap::new(), loads: vec![0; workers] }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.sessions.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(crate) fn get_mut(&mut self, session: &str) -> Option<&mut SessionEntry> {
+        self.sessions.get_mut(session)
+    }
+
+    /// Enters a session, on the worker that has the fewest.
+    pub(crate) fn enter(&mut self, name: &Arc<str>) -> usize {
+        let worker = (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).unwrap_or(0);
+        self.loads[worker] += 1;
+        let (endpoints, forks, recorders) = (HashMap::new(), HashMap::new(), HashMap::new());
+        self.sessions.insert(name.clone(), SessionEntry { name: name.clone(), worker, endpoints, forks, recorders });
+        worker
+    }
+
+    pub(crate) fn remove(&mut self, session: &str) -> Option<SessionEntry> {
+        let entry = self.sessions.remove(session)?;
+        self.loads[entry.worker] -= 1;
+        Some(entry)
+    }
+
+    /// A command that opened something was refused; the ports that this frees.
+    pub(crate) fn undo(&mut self, session: &str, entered: &Entered) -> Option<Lease> {
+        let session = self.sessions.get_mut(session)?;
+        match entered {
+            Entered::Endpoint(name) => session.endpoints.remove(name).map(|entry| entry.lease),
+            Entered::Fork(name) => session.forks.remove(name).map(|entry| entry.lease),
+            Entered::Recorder(name) => {
+                session.recorders.remove(name);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(rtp_port: u16) -> Lease {
+        Lease { interface: 0, rtp_port }
+    }
+
+    #[test]
+    fn sessions_go_to_the_worker_with_the_fewest() {
+        let mut directory = Directory::new(2);
+        let names: Vec<Arc<str>> = ["b", "a", "c"].map(Arc::from).to_vec();
+        assert_eq!(names.iter().map(|name| directory.enter(name)).collect::<Vec<_>>(), [0, 1, 0]);
+        directory.remove("b");
+        directory.remove("c");
+        assert_eq!(directory.enter(&Arc::from("d")), 0);
+        assert_eq!(directory.names(), [Arc::from("a"), Arc::from("d")]);
+        assert!(directory.remove("b").is_none());
+    }
+
+    #[test]
+    fn an_endpoint_takes_its_forks_and_recorders_along() {
+        let mut directory = Directory::new(1);
+        directory.enter(&Arc::from("s"));
+        let session = directory.get_mut("s").unwrap();
+        for (name, port) in [("a", 2), ("b", 4)] {
+            session.endpoints.insert(name.into(), EndpointEntry { interface: "i".into(), lease: lease(port) });
+            let kind = ForkKind {
+                endpoint: name.into(),
+                side: Side::Inbound,
+                role: ForkRole::Endpoint,
+                cname: "c".into(),
+                interface: "i".into(),
+            };
+            session.forks.insert(format!("f{name}").into(), ForkEntry { kind, lease: lease(port + 100) });
+            session.recorders.insert(name.into(), RecorderEntry { endpoint: name.into(), path: "/r".into() });
+        }
+        assert_eq!(session.remove_endpoint("a"), [lease(2), lease(102)]);
+        assert_eq!(session.remove_endpoint("a"), []);
+        assert_eq!(session.leases(), [lease(4), lease(104)]);
+        assert_eq!(session.recorders.len(), 1);
+        assert_eq!(directory.undo("s", &Entered::Fork("fb".into())), Some(lease(104)));
+        assert_eq!(directory.undo("s", &Entered::Endpoint("b".into())), Some(lease(4)));
+        assert_eq!(directory.undo("s", &Entered::Recorder("b".into())), None);
+        assert_eq!(directory.undo("x", &Entered::Endpoint("b".into())), None);
+        assert!(directory.get_mut("s").unwrap().leases().is_empty());
+    }
+}

@@ -1,0 +1,347 @@
+//! What each request does: some are answered at once, the others become commands for a worker.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError};
+
+use media_core::{Histogram, NewFork, Refusal, RefusalCode, Totals};
+use serde_json::{json, Value};
+
+use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply, Work};
+use crate::options::EngineOptions;
+use crate::ports::{Lease, Ports};
+use crate::sys::{clock, process};
+use crate::worker::WorkerHandle;
+use crate::writer::Writer;
+use crate::{files, random};
+
+use super::directory::{Directory, EndpointEntry, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
+use super::reply;
+use super::request::{self, Request};
+
+const DEFAULT_INTERFACE: &str = "default";
+
+/// What becomes of a request.
+pub(crate) enum Outcome {
+    Answered(Result<Value, Refusal>),
+    /// The worker's answer will come, and has these ports added if it is `ok`.
+    Sent(Option<Lease>),
+}
+
+impl From<Result<Outcome, Refusal>> for Outcome {
+    fn from(result: Result<Outcome, Refusal>) -> Self {
+        result.unwrap_or_else(|refusal| Self::Answered(Err(refusal)))
+    }
+}
+
+/// The engine as the control thread sees it.
+pub(crate) struct Operations {
+    options: EngineOptions,
+    workers: Vec<WorkerHandle>,
+    writer: Writer,
+    ports: Ports,
+    directory: Directory,
+    shelf: files::AudioShelf,
+    next_recorder: u64,
+    started_ns: u64,
+    pub(crate) events_dropped: u64,
+    /// Commands that are not answered.
+    pub(crate) in_flight: usize,
+    stopping: bool,
+}
+
+impl Operations {
+    pub(crate) fn new(options: EngineOptions, workers: Vec<WorkerHandle>, writer: Writer) -> Self {
+        Self {
+            ports: Ports::new(&options),
+            directory: Directory::new(workers.len()),
+            options,
+            workers,
+            writer,
+            shelf: files::AudioShelf::default(),
+            next_recorder: 0,
+            started_ns: clock::now().mono_ns,
+            events_dropped: 0,
+            in_flight: 0,
+            stopping: false,
+        }
+    }
+
+    pub(crate) fn workers(&self) -> &[WorkerHandle] {
+        &self.workers
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// What the greeting tells.
+    pub(crate) fn greeting(&self) -> Value {
+        let interfaces: Vec<Value> = self
+            .ports
+            .interfaces()
+            .map(|interface| {
+                json!({"name": interface.name, "bind_host": interface.bind_host.to_string(),
+                    "advertised_host": interface.advertised_host})
+            })
+            .collect();
+        json!({
+            "protocol": crate::PROTOCOL, "engine": crate::VERSION, "pid": std::process::id(),
+            "sessions": self.directory.len(), "interfaces": interfaces, "port_min": self.options.port_min,
+            "port_max": self.options.port_max, "workers": self.workers.len(),
+        })
+    }
+
+    /// Refuses all from now on, and closes every session.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        self.close_all();
+    }
+
+    /// Closes every session on the engine's own account.
+    pub(crate) fn close_all(&mut self) {
+        for name in self.directory.names() {
+            self.close_session(None, &name);
+        }
+    }
+
+    /// Puts right what a finished command leaves to do; the ports to name in the answer.
+    pub(crate) fn settle(&mut self, session: &str, afterwards: &Afterwards, result: &Result<Reply, Refusal>) {
+        self.in_flight -= 1;
+        let now_ns = clock::now().mono_ns;
+        for lease in &afterwards.freed {
+            self.ports.give_back(*lease, now_ns);
+        }
+        if let (Some(entered), Err(_)) = (&afterwards.entered, result) {
+            if let Some(lease) = self.directory.undo(session, entered) {
+                self.ports.give_back(lease, now_ns);
+            }
+        }
+    }
+
+    /// A lease as LocalPorts.
+    pub(crate) fn local_ports(&self, lease: Lease) -> Value {
+        let host = &self.ports.interface(lease).advertised_host;
+        json!({"host": host, "rtp": lease.rtp_port, "rtcp": lease.rtp_port + 1})
+    }
+
+    /// Does what a request asks for.
+    pub(crate) fn perform(&mut self, origin: Origin, request: Request) -> Outcome {
+        if self.stopping {
+            return Outcome::Answered(Err(Refusal::new(RefusalCode::Stopping, "the engine is shutting down")));
+        }
+        match request {
+            Request::Hello(_) => Outcome::Answered(Ok(self.greeting())),
+            Request::ListSessions => Outcome::Answered(Ok(json!({"sessions": self.directory.names()
+                .iter().map(|name| name.to_string()).collect::<Vec<_>>()}))),
+            Request::EngineStatistics => Outcome::Answered(Ok(self.engine_statistics())),
+            Request::OpenSession(request) => self.open_session(origin, &request.session.0).into(),
+            Request::CloseSession(request) => self.close_session(origin, &request.session.0),
+            Request::SessionStatistics(request) => {
+                self.send(origin, &request.session.0, Work::SessionStatistics, Afterwards::default()).into()
+            }
+            Request::OpenEndpoint(request) => self.open_endpoint(origin, request).into(),
+            Request::ConfigureEndpoint(request) => {
+                let settings = request.settings();
+                let work = Work::ConfigureEndpoint { endpoint: request.endpoint.0, settings };
+                self.send(origin, &request.session.0, work, Afterwards::default()).into()
+            }
+            Request::CloseEndpoint(request) => self.close_endpoint(origin, request),
+            Request::SetRoute(request) => {
+                let work = Work::SetRoute { source: request.source.0, sink: request.sink.map(|sink| sink.0) };
+                self.send(origin, &request.session.0, work, Afterwards::default()).into()
+            }
+            Request::OpenFork(request) => self.open_fork(origin, request).into(),
+            Request::ConfigureFork(request) => {
+                let settings = request.settings();
+                let work = Work::ConfigureFork { fork: request.fork.0, settings };
+                self.send(origin, &request.session.0, work, Afterwards::default()).into()
+            }
+            Request::CloseFork(request) => self.close_fork(origin, request),
+            Request::Play(request) => self.play(origin, request).into(),
+            Request::StopPlayer(request) => {
+                let work = Work::StopPlayer { player: request.player.0 };
+                self.send(origin, &request.session.0, work, Afterwards::default())
+                    .unwrap_or(Outcome::Answered(Ok(json!({}))))
+            }
+            Request::OpenRecorder(request) => self.open_recorder(origin, request).into(),
+            Request::CloseRecorder(request) => self.close_recorder(origin, request),
+        }
+    }
+
+    fn open_session(&mut self, origin: Origin, name: &Arc<str>) -> Result<Outcome, Refusal> {
+        if self.directory.get_mut(name).is_some() {
+            return Ok(Outcome::Answered(Ok(json!({}))));
+        }
+        if self.directory.len() >= self.options.max_sessions {
+            let text = format!("{} sessions are open already", self.options.max_sessions);
+            return Err(Refusal::new(RefusalCode::Limit, text));
+        }
+        self.directory.enter(name);
+        self.send(origin, name, Work::OpenSession, Afterwards::default())
+    }
+
+    fn close_session(&mut self, origin: Origin, name: &Arc<str>) -> Outcome {
+        let Some(entry) = self.directory.remove(name) else {
+            return Outcome::Answered(Ok(reply::value(&Reply::Session(Default::default(), Default::default()))));
+        };
+        let afterwards = Afterwards { freed: entry.leases(), entered: None };
+        self.send_to(entry.worker, Command { origin, session: entry.name, work: Work::CloseSession, afterwards })
+    }
+
+    fn open_endpoint(&mut self, origin: Origin, request: request::OpenEndpoint) -> Result<Outcome, Refusal> {
+        let (session, endpoint) = (request.session.0, request.endpoint.0);
+        let interface = request.interface.unwrap_or_else(|| DEFAULT_INTERFACE.into());
+        if let Some(open) = self.session(&session)?.endpoints.get(&endpoint) {
+            let lease = open.lease;
+            return same(open.interface == interface, "endpoint", &endpoint)
+                .map(|()| Outcome::Answered(Ok(self.local_ports(lease))));
+        }
+        let (lease, sockets) = self.ports.take(&interface, clock::now().mono_ns)?;
+        let (numbers, cname) =
+            random::numbers().and_then(|numbers| Ok((numbers, random::cname()?))).map_err(internal)?;
+        self.session(&session)?.endpoints.insert(endpoint.clone(), EndpointEntry { interface, lease });
+        let entered = Some(Entered::Endpoint(endpoint.clone()));
+        let work = Work::OpenEndpoint { endpoint, sockets, numbers, cname };
+        self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
+        Ok(Outcome::Sent(Some(lease)))
+    }
+
+    fn close_endpoint(&mut self, origin: Origin, request: request::CloseEndpoint) -> Outcome {
+        let nothing = Outcome::Answered(Ok(json!({})));
+        let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing };
+        let afterwards = Afterwards { freed: session.remove_endpoint(&request.endpoint.0), entered: None };
+        let work = Work::CloseEndpoint { endpoint: request.endpoint.0 };
+        self.send(origin, &request.session.0, work, afterwards).unwrap_or(nothing)
+    }
+
+    fn open_fork(&mut self, origin: Origin, request: request::OpenFork) -> Result<Outcome, Refusal> {
+        let (session, fork) = (request.session.0, request.fork.0);
+        let kind = ForkKind {
+            endpoint: request.endpoint.0.clone(),
+            side: request.side,
+            role: request.role,
+            cname: request.cname.clone(),
+            interface: request.interface.unwrap_or_else(|| DEFAULT_INTERFACE.into()),
+        };
+        let entry = self.session(&session)?;
+        if let Some(open) = entry.forks.get(&fork) {
+            let lease = open.lease;
+            return same(open.kind == kind, "fork", &fork).map(|()| Outcome::Answered(Ok(self.local_ports(lease))));
+        }
+        has_endpoint(entry, &kind.endpoint)?;
+        let (lease, sockets) = self.ports.take(&kind.interface, clock::now().mono_ns)?;
+        let numbers = random::numbers().map_err(internal)?;
+        self.session(&session)?.forks.insert(fork.clone(), ForkEntry { kind, lease });
+        let entered = Some(Entered::Fork(fork.clone()));
+        let (endpoint, side, role, cname) = (request.endpoint.0, request.side, request.role, request.cname);
+        let work = Work::OpenFork { new: NewFork { name: fork, endpoint, side, role, cname, numbers }, sockets };
+        self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
+        Ok(Outcome::Sent(Some(lease)))
+    }
+
+    fn close_fork(&mut self, origin: Origin, request: request::CloseFork) -> Outcome {
+        let nothing = || Outcome::Answered(Ok(reply::value(&Reply::Fork(Default::default()))));
+        let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing() };
+        let freed = session.forks.remove(&request.fork.0).map(|entry| entry.lease).into_iter().collect();
+        let work = Work::CloseFork { fork: request.fork.0 };
+        self.send(origin, &request.session.0, work, Afterwards { freed, entered: None }).unwrap_or_else(|_| nothing())
+    }
+
+    fn play(&mut self, origin: Origin, request: request::Play) -> Result<Outcome, Refusal> {
+        has_endpoint(self.session(&request.session.0)?, &request.endpoint.0)?;
+        let audio = self.shelf.load(&request.path)?;
+        let (player, endpoint, loops) = (request.player.0, request.endpoint.0, request.loops.unwrap_or(1));
+        let work = Work::Play { player, endpoint, audio, loops };
+        self.send(origin, &request.session.0, work, Afterwards::default())
+    }
+
+    fn open_recorder(&mut self, origin: Origin, request: request::OpenRecorder) -> Result<Outcome, Refusal> {
+        let (session, recorder) = (request.session.0, request.recorder.0);
+        let kind = RecorderEntry { endpoint: request.endpoint.0, path: request.path };
+        let entry = self.session(&session)?;
+        if let Some(open) = entry.recorders.get(&recorder) {
+            return same(*open == kind, "recorder", &recorder).map(|()| Outcome::Answered(Ok(json!({}))));
+        }
+        has_endpoint(entry, &kind.endpoint)?;
+        let file = files::create_recording(&kind.path)?;
+        let info = RecordingInfo { path: kind.path.clone(), dropped: Arc::<AtomicU64>::default() };
+        self.next_recorder += 1;
+        let id = self.next_recorder;
+        self.writer.open(id, file, info.dropped.clone());
+        let endpoint = kind.endpoint.clone();
+        self.session(&session)?.recorders.insert(recorder.clone(), kind);
+        let entered = Some(Entered::Recorder(recorder.clone()));
+        let work = Work::OpenRecorder { recorder, endpoint, id, info };
+        self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })
+    }
+
+    fn close_recorder(&mut self, origin: Origin, request: request::CloseRecorder) -> Outcome {
+        let nothing = || Outcome::Answered(Ok(reply::value(&Reply::Recorder(Default::default(), None))));
+        let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing() };
+        session.recorders.remove(&request.recorder.0);
+        let work = Work::CloseRecorder { recorder: request.recorder.0 };
+        self.send(origin, &request.session.0, work, Afterwards::default()).unwrap_or_else(|_| nothing())
+    }
+
+    fn engine_statistics(&mut self) -> Value {
+        let (mut latency, mut totals) = (Histogram::default(), Totals::default());
+        for worker in &self.workers {
+            let counts = worker.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            latency.merge(&counts.latency);
+            totals.packets_relayed += counts.totals.packets_relayed;
+            totals.packets_forked += counts.totals.packets_forked;
+        }
+        let now_ns = clock::now().mono_ns;
+        let (free, cooling) = self.ports.counts(now_ns);
+        let microseconds = |quantile| latency.quantile(quantile) as f64 / 1000.0;
+        json!({
+            "sessions": self.directory.len(),
+            "packets_relayed": totals.packets_relayed,
+            "packets_forked": totals.packets_forked,
+            "latency_p50_us": microseconds(0.5),
+            "latency_p99_us": microseconds(0.99),
+            "resident_bytes": process::resident_bytes(),
+            "cpu_ns": process::cpu_ns(),
+            "uptime_ns": now_ns - self.started_ns,
+            "ports_free": free,
+            "ports_cooling": cooling,
+            "events_dropped": self.events_dropped,
+            "samples_dropped": self.writer.dropped(),
+        })
+    }
+
+    fn session(&mut self, name: &str) -> Result<&mut SessionEntry, Refusal> {
+        self.directory.get_mut(name).ok_or_else(|| Refusal::new(RefusalCode::NoSession, format!("no session {name}")))
+    }
+
+    fn send(&mut self, origin: Origin, session: &str, work: Work, afterwards: Afterwards) -> Result<Outcome, Refusal> {
+        let entry = self.session(session)?;
+        let (worker, session) = (entry.worker, entry.name.clone());
+        Ok(self.send_to(worker, Command { origin, session, work, afterwards }))
+    }
+
+    fn send_to(&mut self, worker: usize, command: Command) -> Outcome {
+        self.in_flight += 1;
+        self.workers[worker].send(command);
+        Outcome::Sent(None)
+    }
+}
+
+fn has_endpoint(session: &SessionEntry, endpoint: &str) -> Result<(), Refusal> {
+    if session.endpoints.contains_key(endpoint) {
+        return Ok(());
+    }
+    let text = format!("no endpoint {endpoint} in session {}", session.name);
+    Err(Refusal::new(RefusalCode::NoEndpoint, text))
+}
+
+fn same(same: bool, what: &str, name: &str) -> Result<(), Refusal> {
+    if same {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::Conflict, format!("{what} {name} is open with other parameters")))
+}
+
+fn internal(error: std::io::Error) -> Refusal {
+    Refusal::new(RefusalCode::Internal, error.to_string())
+}

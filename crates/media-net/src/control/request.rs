@@ -1,0 +1,443 @@
+//! Requests as they stand on the wire (docs/topics/media-protocol.md, sections 4 and 5).
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use media_core::{EndpointSettings, ForkRole, ForkSettings, Format, Formats, Refusal, RefusalCode, Side};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+const MAX_NAME: usize = 128;
+const MAX_FORMATS: usize = 32;
+/// RFC 3550 §6.5: an SDES item's length is one octet.
+const MAX_CNAME: usize = 255;
+
+/// A name of the client's choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) Arc<str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        if !(1..=MAX_NAME).contains(&text.chars().count()) || text.chars().any(char::is_control) {
+            return Err(D::Error::custom(format!("a name is 1 to {MAX_NAME} characters without controls")));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// An address literal and a port.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Address {
+    host: IpAddr,
+    port: std::num::NonZeroU16,
+}
+
+impl From<Address> for SocketAddr {
+    fn from(address: Address) -> Self {
+        Self::new(address.host, address.port.get())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireFormat {
+    payload_type: u8,
+    encoding: String,
+    clock_rate: u32,
+    #[serde(default)]
+    channels: Option<u8>,
+}
+
+impl TryFrom<WireFormat> for Format {
+    type Error = &'static str;
+
+    fn try_from(wire: WireFormat) -> Result<Self, Self::Error> {
+        if wire.payload_type > 127 {
+            return Err("payload_type is 0 to 127");
+        }
+        if !(1..=64).contains(&wire.encoding.len()) {
+            return Err("encoding is 1 to 64 characters");
+        }
+        if !(1..=384_000).contains(&wire.clock_rate) {
+            return Err("clock_rate is 1 to 384000");
+        }
+        let channels = wire.channels.unwrap_or(1);
+        if channels == 0 {
+            return Err("channels is 1 to 255");
+        }
+        Ok(Self::new(wire.payload_type, &wire.encoding, wire.clock_rate, channels))
+    }
+}
+
+fn formats<'de, D: Deserializer<'de>>(from: D) -> Result<Formats, D::Error> {
+    let wire = Option::<Vec<WireFormat>>::deserialize(from)?.unwrap_or_default();
+    if wire.len() > MAX_FORMATS {
+        return Err(D::Error::custom(format!("formats: at most {MAX_FORMATS}")));
+    }
+    let formats = wire.into_iter().map(Format::try_from).collect::<Result<Vec<_>, _>>();
+    formats.map(Formats::from).map_err(D::Error::custom)
+}
+
+fn absolute_path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(from)?;
+    if !path.is_absolute() || path.as_os_str().len() > 4096 {
+        return Err(D::Error::custom("path is an absolute path"));
+    }
+    Ok(path)
+}
+
+fn cname<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+    let text = String::deserialize(from)?;
+    if !(1..=MAX_CNAME).contains(&text.len()) || text.chars().any(char::is_control) {
+        return Err(D::Error::custom(format!("cname is 1 to {MAX_CNAME} octets without controls")));
+    }
+    Ok(text.into())
+}
+
+fn side<'de, D: Deserializer<'de>>(from: D) -> Result<Side, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "inbound" => Ok(Side::Inbound),
+        "outbound" => Ok(Side::Outbound),
+        _ => Err(D::Error::custom("side is \"inbound\" or \"outbound\"")),
+    }
+}
+
+fn role<'de, D: Deserializer<'de>>(from: D) -> Result<ForkRole, D::Error> {
+    match Option::<String>::deserialize(from)?.as_deref() {
+        None | Some("endpoint") => Ok(ForkRole::Endpoint),
+        Some("translator") => Ok(ForkRole::Translator),
+        Some(_) => Err(D::Error::custom("role is \"endpoint\" or \"translator\"")),
+    }
+}
+
+fn endpoint_role() -> ForkRole {
+    ForkRole::Endpoint
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hello {
+    pub(crate) protocol: u64,
+    #[serde(default)]
+    pub(crate) events: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfSession {
+    pub(crate) session: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenEndpoint {
+    pub(crate) session: Name,
+    pub(crate) endpoint: Name,
+    #[serde(default)]
+    pub(crate) interface: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigureEndpoint {
+    pub(crate) session: Name,
+    pub(crate) endpoint: Name,
+    #[serde(default)]
+    remote: Option<Address>,
+    #[serde(default)]
+    remote_rtcp: Option<Address>,
+    #[serde(default, deserialize_with = "formats")]
+    formats: Formats,
+    #[serde(default)]
+    latch: Option<bool>,
+    #[serde(default)]
+    send: Option<bool>,
+    #[serde(default)]
+    receive: Option<bool>,
+}
+
+impl ConfigureEndpoint {
+    pub(crate) fn settings(&self) -> EndpointSettings {
+        EndpointSettings {
+            remote: self.remote.map(SocketAddr::from),
+            remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
+            formats: self.formats.clone(),
+            latch: self.latch.unwrap_or(true),
+            send: self.send.unwrap_or(true),
+            receive: self.receive.unwrap_or(true),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloseEndpoint {
+    pub(crate) session: Name,
+    pub(crate) endpoint: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetRoute {
+    pub(crate) session: Name,
+    pub(crate) source: Name,
+    #[serde(default)]
+    pub(crate) sink: Option<Name>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenFork {
+    pub(crate) session: Name,
+    pub(crate) fork: Name,
+    pub(crate) endpoint: Name,
+    #[serde(deserialize_with = "side")]
+    pub(crate) side: Side,
+    #[serde(deserialize_with = "cname")]
+    pub(crate) cname: Arc<str>,
+    #[serde(default)]
+    pub(crate) interface: Option<String>,
+    #[serde(default = "endpoint_role", deserialize_with = "role")]
+    pub(crate) role: ForkRole,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigureFork {
+    pub(crate) session: Name,
+    pub(crate) fork: Name,
+    #[serde(default)]
+    remote: Option<Address>,
+    #[serde(default)]
+    remote_rtcp: Option<Address>,
+    active: bool,
+    #[serde(default, deserialize_with = "formats")]
+    formats: Formats,
+}
+
+impl ConfigureFork {
+    pub(crate) fn settings(&self) -> ForkSettings {
+        ForkSettings {
+            remote: self.remote.map(SocketAddr::from),
+            remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
+            active: self.active,
+            formats: self.formats.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloseFork {
+    pub(crate) session: Name,
+    pub(crate) fork: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Play {
+    pub(crate) session: Name,
+    pub(crate) player: Name,
+    pub(crate) endpoint: Name,
+    #[serde(deserialize_with = "absolute_path")]
+    pub(crate) path: PathBuf,
+    #[serde(default)]
+    pub(crate) loops: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopPlayer {
+    pub(crate) session: Name,
+    pub(crate) player: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenRecorder {
+    pub(crate) session: Name,
+    pub(crate) recorder: Name,
+    pub(crate) endpoint: Name,
+    #[serde(deserialize_with = "absolute_path")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloseRecorder {
+    pub(crate) session: Name,
+    pub(crate) recorder: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+#[derive(Debug)]
+pub(crate) enum Request {
+    Hello(Hello),
+    OpenSession(OfSession),
+    CloseSession(OfSession),
+    OpenEndpoint(OpenEndpoint),
+    ConfigureEndpoint(ConfigureEndpoint),
+    CloseEndpoint(CloseEndpoint),
+    SetRoute(SetRoute),
+    OpenFork(OpenFork),
+    ConfigureFork(ConfigureFork),
+    CloseFork(CloseFork),
+    Play(Play),
+    StopPlayer(StopPlayer),
+    OpenRecorder(OpenRecorder),
+    CloseRecorder(CloseRecorder),
+    SessionStatistics(OfSession),
+    EngineStatistics,
+    ListSessions,
+}
+
+/// Reads a line: the id for the answer (null if it has none that can be used), and the request.
+pub(crate) fn parse(line: &[u8]) -> (Value, Result<Request, Refusal>) {
+    let mut fields: Map<String, Value> = match serde_json::from_slice(line) {
+        Ok(fields) => fields,
+        Err(error) => return (Value::Null, Err(Refusal::new(RefusalCode::BadJson, error.to_string()))),
+    };
+    let id = match fields.remove("id") {
+        Some(id @ (Value::Number(_) | Value::String(_))) => id,
+        _ => return (Value::Null, Err(bad_field("id: an integer or a string is required"))),
+    };
+    let operation = match fields.remove("op") {
+        Some(Value::String(operation)) => operation,
+        _ => return (id, Err(bad_field("op: a string is required"))),
+    };
+    (id, parse_operation(&operation, fields))
+}
+
+fn parse_operation(operation: &str, fields: Map<String, Value>) -> Result<Request, Refusal> {
+    match operation {
+        "hello" => typed(fields).map(Request::Hello),
+        "open_session" => typed(fields).map(Request::OpenSession),
+        "close_session" => typed(fields).map(Request::CloseSession),
+        "open_endpoint" => typed(fields).map(Request::OpenEndpoint),
+        "configure_endpoint" => typed(fields).map(Request::ConfigureEndpoint),
+        "close_endpoint" => typed(fields).map(Request::CloseEndpoint),
+        "set_route" => typed(fields).map(Request::SetRoute),
+        "open_fork" => typed(fields).map(Request::OpenFork),
+        "configure_fork" => typed(fields).map(Request::ConfigureFork),
+        "close_fork" => typed(fields).map(Request::CloseFork),
+        "play" => typed(fields).map(Request::Play),
+        "stop_player" => typed(fields).map(Request::StopPlayer),
+        "open_recorder" => typed(fields).map(Request::OpenRecorder),
+        "close_recorder" => typed(fields).map(Request::CloseRecorder),
+        "session_statistics" => typed(fields).map(Request::SessionStatistics),
+        "engine_statistics" => typed(fields).map(|Nothing {}| Request::EngineStatistics),
+        "list_sessions" => typed(fields).map(|Nothing {}| Request::ListSessions),
+        _ => Err(Refusal::new(RefusalCode::UnknownOperation, format!("no operation {operation:?}"))),
+    }
+}
+
+fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Refusal> {
+    // a second reading of the text would not name fields better, and this one is of what is parsed already
+    serde_json::from_value(Value::Object(fields)).map_err(|error| bad_field(error.to_string()))
+}
+
+fn bad_field(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalCode::BadField, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn code(line: &str) -> (Value, &'static str) {
+        let (id, result) = parse(line.as_bytes());
+        (id, result.err().map_or("ok", |refusal| refusal.code.as_str()))
+    }
+
+    #[test]
+    fn bad_lines_are_told_apart_and_keep_their_id() {
+        let cases = [
+            (r#"{"id":1,"op":"list_sessions"}"#, json!(1), "ok"),
+            (r#"{"id":"x","op":"open_session","session":"SR01/inbound"}"#, json!("x"), "ok"),
+            ("nonsense", Value::Null, "bad-json"),
+            ("[1]", Value::Null, "bad-json"),
+            ("\u{fffd}\"", Value::Null, "bad-json"),
+            (r#"{"op":"list_sessions"}"#, Value::Null, "bad-field"),
+            (r#"{"id":{},"op":"list_sessions"}"#, Value::Null, "bad-field"),
+            (r#"{"id":1}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"dance"}"#, json!(1), "unknown-operation"),
+            (r#"{"id":1,"op":"list_sessions","more":1}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"open_session"}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"open_session","session":""}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"open_session","session":"a\nb"}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"open_session","session":7}"#, json!(1), "bad-field"),
+            (r#"{"id":1,"op":"play","session":"s","player":"p","endpoint":"e","path":"rel"}"#, json!(1), "bad-field"),
+        ];
+        for (line, id, expected) in cases {
+            assert_eq!(code(line), (id, expected), "{line}");
+        }
+        assert_eq!(parse(b"{\"id\":1,\"op\":\"\xff\"}").1.unwrap_err().code.as_str(), "bad-json");
+        let deep = "[".repeat(50_000);
+        assert_eq!(code(&deep).1, "bad-json");
+    }
+
+    #[test]
+    fn settings_have_the_documented_defaults_and_bounds() {
+        let request = |fields: Value| {
+            let mut line = json!({"id": 1, "op": "configure_endpoint", "session": "s", "endpoint": "e"});
+            line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            match parse(line.to_string().as_bytes()).1 {
+                Ok(Request::ConfigureEndpoint(request)) => Ok(request.settings()),
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.code.as_str()),
+            }
+        };
+        let plain = request(json!({"remote": null, "formats": null, "latch": null})).unwrap();
+        assert_eq!((plain.remote, plain.remote_rtcp, plain.formats.is_empty()), (None, None, true));
+        assert_eq!((plain.latch, plain.send, plain.receive), (true, true, true));
+        let format = json!({"payload_type": 0, "encoding": "pcmu", "clock_rate": 8000});
+        let full = request(json!({
+            "remote": {"host": "::1", "port": 9}, "remote_rtcp": {"host": "127.0.0.1", "port": 10},
+            "formats": [format], "latch": false, "send": false, "receive": false
+        }))
+        .unwrap();
+        assert_eq!(full.remote.unwrap().to_string(), "[::1]:9");
+        assert_eq!(full.formats.find(0), Some(&Format::new(0, "PCMU", 8000, 1)));
+        assert_eq!((full.latch, full.send, full.receive), (false, false, false));
+        for bad in [
+            json!({"remote": {"host": "example.org", "port": 9}}),
+            json!({"remote": {"host": "127.0.0.1", "port": 0}}),
+            json!({"remote": {"host": "127.0.0.1", "port": 65536}}),
+            json!({"remote": {"host": "127.0.0.1"}}),
+            json!({"formats": [{"payload_type": 128, "encoding": "X", "clock_rate": 8000}]}),
+            json!({"formats": [{"payload_type": 0, "encoding": "", "clock_rate": 8000}]}),
+            json!({"formats": [{"payload_type": 0, "encoding": "X", "clock_rate": 0}]}),
+            json!({"formats": [{"payload_type": 0, "encoding": "X", "clock_rate": 8000, "channels": 0}]}),
+            json!({"formats": vec![format; 33]}),
+            json!({"latch": 1}),
+        ] {
+            assert_eq!(request(bad.clone()), Err("bad-field"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forks_have_a_side_a_cname_and_maybe_a_role() {
+        let request = |side: &str, cname: &str, role: Value| {
+            let line = json!({"id": 1, "op": "open_fork", "session": "s", "fork": "f", "endpoint": "e", "side": side,
+                "cname": cname, "role": role});
+            match parse(line.to_string().as_bytes()).1 {
+                Ok(Request::OpenFork(fork)) => Ok((fork.side, fork.role)),
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.code.as_str()),
+            }
+        };
+        assert_eq!(request("inbound", "c", Value::Null), Ok((Side::Inbound, ForkRole::Endpoint)));
+        assert_eq!(request("outbound", "c", json!("translator")), Ok((Side::Outbound, ForkRole::Translator)));
+        assert_eq!(request("both", "c", Value::Null), Err("bad-field"));
+        assert_eq!(request("inbound", "", Value::Null), Err("bad-field"));
+        assert_eq!(request("inbound", "c", json!("mixer")), Err("bad-field"));
+    }
+}

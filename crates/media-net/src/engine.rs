@@ -1,0 +1,142 @@
+//! An engine: its threads, from start to stop.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use media_core::RegistryOptions;
+use serde_json::json;
+
+use crate::command::Answers;
+use crate::control::{Control, Operations};
+use crate::log;
+use crate::options::EngineOptions;
+use crate::signals::Signals;
+use crate::sys::epoll::Waker;
+use crate::sys::process;
+use crate::worker::Worker;
+use crate::writer::{write_recordings, Writer};
+
+/// Runs an engine until SIGTERM or SIGINT.
+///
+/// Fails with `InvalidInput` for options that make no sense, and with `AddrInUse` if an engine listens on the socket.
+pub fn run(options: EngineOptions) -> io::Result<()> {
+    let stop = Waker::new()?;
+    let signals = Signals::install(&stop)?;
+    let outcome = Engine::start_with(options, stop).and_then(Engine::wait);
+    drop(signals);
+    outcome
+}
+
+/// A running engine; dropping it stops it.
+pub struct Engine {
+    stop: Waker,
+    control: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Engine {
+    /// Starts an engine; it listens when this returns.
+    pub fn start(options: EngineOptions) -> io::Result<Self> {
+        Self::start_with(options, Waker::new()?)
+    }
+
+    fn start_with(options: EngineOptions, stop: Waker) -> io::Result<Self> {
+        options.check()?;
+        let listener = listen(&options.socket_path)?;
+        let path = options.socket_path.clone();
+        let started = Self::start_threads(options, listener, stop.clone());
+        if started.is_err() {
+            let _ = fs::remove_file(path);
+        }
+        Ok(Self { stop, control: Some(started?) })
+    }
+
+    fn start_threads(
+        options: EngineOptions,
+        listener: UnixListener,
+        stop: Waker,
+    ) -> io::Result<JoinHandle<io::Result<()>>> {
+        let descriptors = process::raise_descriptor_limit()?;
+        let answered = Waker::new()?;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let answers = Answers { sender, waker: answered.clone() };
+        let (writer, writer_side) = Writer::new();
+        let registry = RegistryOptions { silence_ns: options.silence.as_nanos() as u64 };
+        let (mut handles, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..options.workers {
+            let (worker, handle) = Worker::new(registry, answers.clone(), writer.clone())?;
+            threads.push(spawn(&format!("media-{index}"), move || worker.run())?);
+            handles.push(handle);
+        }
+        let writer_answers = answers.clone();
+        threads.push(spawn("media-writer", move || write_recordings(writer_side, writer_answers))?);
+        let (path, orphan_grace) = (options.socket_path.clone(), options.orphan_grace);
+        log::info(
+            "started",
+            json!({"version": crate::VERSION, "workers": options.workers, "descriptors": descriptors}),
+        );
+        let operations = Operations::new(options, handles, writer);
+        let control = Control::new(listener, receiver, answered, stop, operations, orphan_grace)?;
+        std::thread::Builder::new().name("media-control".into()).spawn(move || {
+            let outcome = control.run();
+            // with the control thread's senders gone the workers end, and then the writer when it has written all
+            for thread in threads {
+                if thread.join().is_err() {
+                    log::warning("thread_failed", json!({}));
+                }
+            }
+            let _ = fs::remove_file(&path);
+            log::info("stopped", json!({}));
+            outcome
+        })
+    }
+
+    /// Asks the engine to stop; returns at once.
+    pub fn stop(&self) {
+        self.stop.wake();
+    }
+
+    /// Waits until the engine has stopped.
+    pub fn wait(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        match self.control.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(io::Error::other("the control thread failed")),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = self.join();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work)
+}
+
+/// Listens on a path, for the owner only; a socket that nobody listens on any more is replaced.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(named(io::ErrorKind::AddrInUse, path, "an engine listens there"));
+    }
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(_) => return Err(named(io::ErrorKind::AlreadyExists, path, "is no socket")),
+        Err(_) => {}
+    }
+    process::with_private_umask(|| UnixListener::bind(path))
+}
+
+fn named(kind: io::ErrorKind, path: &Path, text: &str) -> io::Error {
+    io::Error::new(kind, format!("{}: {text}", PathBuf::from(path).display()))
+}

@@ -1,0 +1,25 @@
+//! Random beginnings of streams (RFC 3550 §5.1, §8.1).
+
+use std::io;
+
+use media_core::Numbers;
+
+use crate::sys::process;
+
+pub(crate) fn numbers() -> io::Result<Numbers> {
+    let mut bytes = [0; 10];
+    process::random(&mut bytes)?;
+    let [a, b, c, d, e, f, g, h, i, j] = bytes;
+    Ok(Numbers {
+        ssrc: u32::from_ne_bytes([a, b, c, d]),
+        timestamp: u32::from_ne_bytes([e, f, g, h]),
+        sequence: u16::from_ne_bytes([i, j]),
+    })
+}
+
+/// A CNAME that says nothing about its host (RFC 7022 §4.2: 96 random bits).
+pub(crate) fn cname() -> io::Result<String> {
+    let mut bytes = [0; 12];
+    process::random(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
