@@ -1,0 +1,210 @@
+"""What a call costs the control process: processor time to set it up and tear it down, and memory while it lives.
+
+The measured process runs everything that `sidestream serve` runs for a call but the media engine and HTTP: SIP, the
+call, TwiML, the recording client, SQLite on disk, logs at `info`. Three of them stand side by side and are loaded in
+turns: a bare agent that answers (the reference), calls between two legs, and such calls recorded by SIPREC. Callers,
+callee and recording server run on another core. Memory is measured in a fresh process.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from benches.control.measured import Measured
+from benches.control.peers import Load, Peers, peers
+from benches.control.server import Report, Setup
+from benches.table import print_table
+
+CPU_LIMIT_MS = 3.0  # of one core, a recorded call: at 100 new calls a second a core is a third idle or more
+MEMORY_LIMIT_KB = 60.0  # resident memory a live recorded call
+MODES = ("reference", "b2bua", "recorded")
+NAMES = {
+    "reference": "bare agent that answers",
+    "b2bua": "B2BUA, two legs",
+    "recorded": "B2BUA and SIPREC client",
+}
+SETTLE_LIMIT_S = 40.0  # a call whose BYE is lost takes 32 s to end
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`calls` in each of `rounds` rounds, at `rate` a second; `live` calls at once for the measurement of memory."""
+
+    calls: int = 300
+    rounds: int = 3
+    rate: float = 40.0
+    talk_s: float = 0.3
+    live: int = 200
+    warm_up: int = 40
+    modes: tuple[str, ...] = MODES
+    with_sipp: bool = True
+    profile: str | None = None  # a file for `pstats`, of the last round of the last mode
+    allocations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`cpu_ms`: processor milliseconds a call of each round, by mode. `live_kb`: kB a live recorded call, or None."""
+
+    tool: str
+    cpu_ms: dict[str, list[float]]
+    live_kb: float | None
+    allocations: list[str]
+
+    def median_ms(self, mode: str) -> float:
+        return statistics.median(self.cpu_ms[mode])
+
+
+async def measure(options: Options) -> Result:
+    """Measure everything. Raises CallsFailed if a call did not come about."""
+    ours, theirs = _cores()
+    if theirs is not None:
+        os.sched_setaffinity(0, {theirs})
+    with tempfile.TemporaryDirectory(prefix="sidestream-bench-") as directory:
+        async with peers(with_sipp=options.with_sipp) as present:
+            bench = _Bench(options, present, Path(directory), ours)
+            cpu_ms = await bench.cpu()
+            live_kb, allocations = await bench.memory() if options.live else (None, [])
+            return Result(present.tool, cpu_ms, live_kb, allocations)
+
+
+class _Bench:
+    def __init__(self, options: Options, present: Peers, directory: Path, core: int | None) -> None:
+        self._options = options
+        self._peers = present
+        self._directory = directory
+        self._core = core
+
+    async def cpu(self) -> dict[str, list[float]]:
+        """Rounds of all modes in turns, so that a slow spell of the machine meets them alike."""
+        options = self._options
+        taken: dict[str, list[float]] = {mode: [] for mode in options.modes}
+        measured = {mode: await self._start(mode, "cpu") for mode in options.modes}
+        try:
+            for one in measured.values():
+                await self._load(one, options.warm_up, options.talk_s)
+            for round_ in range(options.rounds):
+                for mode, one in measured.items():
+                    is_last = round_ == options.rounds - 1 and mode == options.modes[-1]
+                    profile = options.profile if is_last else None
+                    if profile is not None:
+                        await one.profile()
+                    cpu_s = await self._load(one, options.calls, options.talk_s)
+                    if profile is not None:
+                        await one.profiled(profile)
+                    taken[mode].append(cpu_s / options.calls * 1000)
+        finally:
+            for one in measured.values():
+                await one.stop()
+        return taken
+
+    async def memory(self) -> tuple[float, list[str]]:
+        """kB a live call, and where it is held (if asked for)."""
+        options = self._options
+        one = await self._start("recorded", "memory", trace_allocations=options.allocations)
+        try:
+            await self._load(one, options.warm_up, options.talk_s)
+            if options.allocations:
+                await one.allocations()
+            before = await one.report()
+            hold_s = options.live / options.rate + 2.0
+            calling = asyncio.create_task(
+                self._peers.caller.call(one.port, Load(options.live, options.rate, hold_s)),
+            )
+            full = await self._wait(one, lambda report: report.siprecs_live >= options.live)
+            allocations = await one.allocations() if options.allocations else []
+            await calling
+        finally:
+            await one.stop()
+        return (full.rss_kb - before.rss_kb) / options.live, allocations
+
+    async def _start(self, mode: str, purpose: str, *, trace_allocations: bool = False) -> Measured:
+        directory = self._directory / f"{purpose}-{mode}"
+        directory.mkdir()
+        setup = Setup(mode, self._peers.callee, self._peers.srs, str(directory), self._core, trace_allocations)
+        return await Measured.start(setup)
+
+    async def _load(self, one: Measured, calls: int, talk_s: float) -> float:
+        """Make the calls; the processor seconds that they took."""
+        before = await one.report()
+        await self._peers.caller.call(one.port, Load(calls, self._options.rate, talk_s))
+        after = await self._wait(one, lambda report: report.ended + report.failed >= before.ended + calls)
+        lost = after.failed - before.failed
+        unrecorded = after.siprecs_failed - before.siprecs_failed
+        if lost or unrecorded or self._peers.recording_server.strangers:
+            raise RuntimeError(f"{lost} calls and {unrecorded} recordings failed; nothing was measured")
+        return after.cpu_s - before.cpu_s
+
+    async def _wait(self, one: Measured, until: Callable[[Report], bool]) -> Report:
+        async with asyncio.timeout(SETTLE_LIMIT_S):
+            while not until(report := await one.report()):  # noqa: ASYNC110 — it is another process
+                await asyncio.sleep(0.1)
+        return report
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """A core for the measured process and one for its peers; None where there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
+def report(result: Result) -> None:
+    """Print the result as tables."""
+    reference = result.median_ms("reference") if "reference" in result.cpu_ms else None
+    rows = [
+        (
+            NAMES[mode],
+            f"{result.median_ms(mode):.2f}",
+            " ".join(f"{taken:.2f}" for taken in result.cpu_ms[mode]),
+            f"{result.median_ms(mode) / reference:.1f} ×" if reference else "",
+            f"{CPU_LIMIT_MS:.2f}" if mode == "recorded" else "",
+        )
+        for mode in result.cpu_ms
+    ]
+    title = f"Call set-up and tear-down: processor ms a call in the control process (peers: {result.tool})"
+    print_table(title, ("", "median", "rounds", "to reference", "limit"), rows)
+    if result.live_kb is not None:
+        memory = [(NAMES["recorded"], f"{result.live_kb:.1f}", f"{MEMORY_LIMIT_KB:.1f}")]
+        print_table("Memory: resident kB a live call", ("", "kB", "limit"), memory)
+    for line in result.allocations:
+        print(f"  {line}")
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    defaults = Options()
+    parser = argparse.ArgumentParser(prog="python -m benches call_setup")
+    parser.add_argument("--calls", type=int, default=defaults.calls, help="in each round")
+    parser.add_argument("--rounds", type=int, default=defaults.rounds)
+    parser.add_argument("--rate", type=float, default=defaults.rate, help="new calls a second")
+    parser.add_argument("--live", type=int, default=defaults.live, help="calls held for memory; 0 leaves it out")
+    parser.add_argument("--warm-up", type=int, default=defaults.warm_up, help="calls that do not count")
+    parser.add_argument("--modes", default=",".join(defaults.modes))
+    parser.add_argument("--own-peers", action="store_true", help="agents of our own although SIPp is there")
+    parser.add_argument("--profile", metavar="FILE", help="cProfile of the last round of the last mode")
+    parser.add_argument("--allocations", action="store_true", help="say which lines hold the memory (by tracemalloc)")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    options = Options(
+        calls=given.calls,
+        rounds=given.rounds,
+        rate=given.rate,
+        live=given.live,
+        warm_up=given.warm_up,
+        modes=tuple(given.modes.split(",")),
+        with_sipp=not given.own_peers,
+        profile=given.profile,
+        allocations=given.allocations,
+    )
+    result = uvloop.run(measure(options))
+    if given.json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        report(result)

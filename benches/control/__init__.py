@@ -1,0 +1,1 @@
+"""The control side as a measured process, and the peers that keep it busy."""

@@ -1,0 +1,75 @@
+"""The measured process, seen from the bench."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import TypeVar
+
+import msgspec
+
+from benches.control.server import Report, Setup
+
+ANSWER_LIMIT_S = 30.0  # starting up includes making the database
+STOP_LIMIT_S = 15.0
+_LINE_LIMIT = 1 << 20  # octets of one answer
+
+T = TypeVar("T")
+
+
+class Measured:
+    """A running `benches.control.server`; make one with `start`, end it with `stop`. Not for concurrent use."""
+
+    def __init__(self, setup: Setup, process: Process, ready: Report) -> None:
+        self.setup = setup
+        self.port = ready.port
+        self._process = process
+
+    @classmethod
+    async def start(cls, setup: Setup) -> "Measured":
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benches.control.server", msgspec.json.encode(setup).decode()),
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=_LINE_LIMIT,
+        )
+        return cls(setup, process, await _read(process, Report))
+
+    async def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def report(self) -> Report:
+        return await self._ask("report", Report)
+
+    async def profile(self) -> None:
+        """Begin to profile."""
+        await self._ask("profile", None)
+
+    async def profiled(self, path: str) -> None:
+        """Stop profiling and write what was seen, for `pstats`."""
+        await self._ask(f"profiled {path}", None)
+
+    async def allocations(self) -> list[str]:
+        """The first time nothing; from then on the lines that hold the most memory above what was held then."""
+        return await self._ask("allocations", list[str])
+
+    async def _ask(self, what: str, kind: type[T] | None) -> T:
+        assert self._process.stdin is not None
+        self._process.stdin.write(what.encode() + b"\n")
+        return await _read(self._process, kind)
+
+
+async def _read(process: Process, kind: type[T] | None) -> T:
+    assert process.stdout is not None
+    async with asyncio.timeout(ANSWER_LIMIT_S):
+        line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError("the measured process has ended; its standard error says why")
+    answer: T = msgspec.json.decode(line, type=kind)
+    return answer

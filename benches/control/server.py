@@ -1,0 +1,239 @@
+"""The measured process: the control side of Sidestream alone, or the reference that only signals.
+
+Run by `measured.Measured`. It prints one JSON line when it is ready, and answers each line on its standard input
+(`report`, `profile`, `profiled PATH`, `allocations`) with one more; it ends with its input.
+"""
+
+import asyncio
+import cProfile
+import gc
+import os
+import resource
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from benches.control.answering import HOST, AnsweringMachine
+from sidestream.accounts.account import Account, Number, VoiceSettings
+from sidestream.accounts.account_book import AccountBook
+from sidestream.base.clock import SystemClock
+from sidestream.base.ids import Ids
+from sidestream.base.logs import configure_logs
+from sidestream.base.metrics import Metrics
+from sidestream.calls.audio import AudioLibrary
+from sidestream.calls.front import CallFront
+from sidestream.calls.live import LiveCalls
+from sidestream.calls.script import run_script
+from sidestream.calls.services import CallSettings, Services
+from sidestream.calls.speech import Speech
+from sidestream.connectors.connector import make_connector
+from sidestream.connectors.connector_book import ConnectorBook
+from sidestream.debugger.debugger import Debugger
+from sidestream.sip.agent.config import AgentConfig
+from sidestream.sip.transport import Transport
+from sidestream.storage.sqlite import open_database
+from sidestream.testing.fake_engine import FakeEngine
+from sidestream.trunks.trunk_book import Trunk, TrunkBook
+from sidestream.webhooks.client import HttpClient
+from sidestream.webhooks.fetch import DocumentFetcher
+from sidestream.webhooks.outbox import Outbox
+from sidestream.wire.driver import Listener, SipDriver
+
+NUMBER = "1000"
+DIAL = '<Dial answerOnBridge="true"><Sip>{callee}</Sip></Dial>'
+TWIML = {
+    "b2bua": f"<Response>{DIAL}</Response>",
+    "recorded": f"<Response><Start><Siprec/></Start>{DIAL}</Response>",
+}
+TOP_ALLOCATIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to run. `mode`: "reference", "b2bua" or "recorded"; `callee` and `srs` are SIP URIs."""
+
+    mode: str
+    callee: str
+    srs: str
+    directory: str
+    core: int | None = None  # the processor core to stay on
+    trace_allocations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`cpu_s`: processor time of all threads since the start; `ended`, `failed`, `live`: incoming calls."""
+
+    port: int
+    cpu_s: float
+    rss_kb: int
+    ended: int
+    failed: int
+    live: int
+    siprecs_live: int
+    siprecs_failed: int
+
+
+class Reference:
+    """An agent that answers and does nothing else."""
+
+    def __init__(self, driver: SipDriver) -> None:
+        self._driver = driver
+        self._machine = AnsweringMachine(driver)
+
+    def report(self) -> Report:
+        machine = self._machine
+        return Report(_port(self._driver), time.process_time(), _rss_kb(), machine.ended, 0, machine.live, 0, 0)
+
+
+class Control:
+    """The platform's own services over a real database; only the media engine is a double."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def report(self) -> Report:
+        services, value = self._services, self._services.metrics.registry.get_sample_value
+        ended = {
+            status: int(value("sidestream_calls_total", {"direction": "inbound", "status": status}) or 0)
+            for status in ("completed", "busy", "no-answer", "canceled", "failed")
+        }
+        return Report(
+            port=_port(services.driver),
+            cpu_s=time.process_time(),
+            rss_kb=_rss_kb(),
+            ended=ended["completed"],
+            failed=sum(ended.values()) - ended["completed"],
+            live=sum(call.record.direction.value == "inbound" for call in services.live),
+            siprecs_live=int(value("sidestream_siprecs_live") or 0),
+            siprecs_failed=int(value("sidestream_siprecs_total", {"event": "siprec-error"}) or 0),
+        )
+
+
+@asynccontextmanager
+async def _reference(setup: Setup) -> AsyncIterator[Reference]:
+    driver = _driver(Ids(), SystemClock())
+    reference = Reference(driver)
+    await driver.start()
+    yield reference
+    await driver.close()
+
+
+@asynccontextmanager
+async def _control(setup: Setup) -> AsyncIterator[Control]:
+    clock, ids, metrics = SystemClock(), Ids(), Metrics()
+    directory = Path(setup.directory)
+    stores = await open_database(f"sqlite:///{directory / 'sidestream.db'}")
+    account = Account(ids.sid("AC"), ids.auth_token())
+    voice = VoiceSettings(twiml=TWIML[setup.mode].format(callee=setup.callee))
+    accounts = AccountBook([account], [Number(NUMBER, account.sid, voice)])
+    debugger = Debugger(stores.alerts, ids, clock)
+    http = HttpClient(clock=clock, metrics=metrics)
+    library = AudioLibrary(directory / "audio")
+    services = Services(
+        driver=_driver(ids, clock),
+        engine=FakeEngine(),
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        accounts=accounts,
+        trunks=TrunkBook([Trunk("carrier")]),
+        connectors=ConnectorBook([make_connector("Default", None, (setup.srs,))]),
+        debugger=debugger,
+        fetcher=DocumentFetcher(http, ids, debugger),
+        outbox=Outbox(stores.outbox, http, accounts, clock, debugger),
+        live=LiveCalls(metrics),
+        calls=stores.calls,
+        siprecs=stores.siprecs,
+        audio=library,
+        speech=Speech(library, directory / "speech"),
+        script=run_script,
+        settings=CallSettings(sip_host=HOST),
+    )
+    front = CallFront(services)
+    services.driver.default_sink = front.take_sip_event
+    services.outbox.start()
+    await services.driver.start()
+    yield Control(services)
+    await front.drain()
+    await services.driver.close()
+    await services.outbox.close()
+    await http.close()
+    await stores.close()
+
+
+def _driver(ids: Ids, clock: SystemClock) -> SipDriver:
+    listeners = [Listener("udp", Transport.UDP, HOST, 0), Listener("tcp", Transport.TCP, HOST, 0)]
+    return SipDriver(listeners=listeners, config=AgentConfig(), ids=ids, clock=clock)
+
+
+def _port(driver: SipDriver) -> int:
+    return driver.addresses["udp"][1]
+
+
+def _rss_kb() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+def _allocations(before: tracemalloc.Snapshot) -> list[str]:
+    """Where memory is held that was not held at the first snapshot, the most first."""
+    after = tracemalloc.take_snapshot()
+    return [str(line) for line in after.compare_to(before, "lineno")[:TOP_ALLOCATIONS]]
+
+
+async def _serve(setup: Setup) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
+    profiler = cProfile.Profile()
+    baseline: tracemalloc.Snapshot | None = None
+    run = _reference if setup.mode == "reference" else _control
+    async with run(setup) as measured:
+        gc.collect()
+        _say(measured.report())
+        while line := (await asked.readline()).decode().split():
+            match line:
+                case ["report"]:
+                    _say(measured.report())
+                case ["profile"]:
+                    profiler.enable()
+                    _say(None)
+                case ["profiled", path]:
+                    profiler.disable()
+                    profiler.dump_stats(path)
+                    _say(None)
+                case ["allocations"]:
+                    if baseline is None:
+                        baseline = tracemalloc.take_snapshot()
+                        _say([])
+                    else:
+                        _say(_allocations(baseline))
+                case _:
+                    raise ValueError(f"not a command: {line}")
+
+
+def _say(value: object) -> None:
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def main() -> None:
+    setup = msgspec.json.decode(sys.argv[1].encode(), type=Setup)
+    if setup.core is not None:
+        os.sched_setaffinity(0, {setup.core})
+    if setup.trace_allocations:
+        tracemalloc.start()
+    # As in production: every line is made and written, it only lands nowhere.
+    configure_logs("info", stream=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    uvloop.run(_serve(setup))
+
+
+if __name__ == "__main__":
+    main()
