@@ -174,7 +174,7 @@ class Headers:
         return [element for value in self._lookup(name) for element in grammar.split_list(value) if element]
 
     def parsed(self, name: str, parse: Callable[[Sequence[str]], T]) -> T:
-        """What `parse` makes of the values of `name`, kept until a field changes. One parser a name."""
+        """What `parse` makes of the values of `name` (canonical), kept until they change. One parser a name."""
         try:
             result: T = self._parsed[name]
         except KeyError:
@@ -183,13 +183,21 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append a field."""
-        self._items.append(_field(name, value))
-        self._changed()
+        field = _field(name, value)
+        self._items.append(field)
+        key = _key(field[0])
+        self._parsed.pop(key, None)
+        if self._index is not None:
+            self._index.setdefault(key, []).append(field[1])
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a field before all others: how a Via or Record-Route is added."""
-        self._items.insert(0, _field(name, value))
-        self._changed()
+        field = _field(name, value)
+        self._items.insert(0, field)
+        key = _key(field[0])
+        self._parsed.pop(key, None)
+        if self._index is not None:
+            self._index.setdefault(key, []).insert(0, field[1])
 
     def replace(self, name: str, *values: str) -> None:
         """Make `values` the only fields called `name`, where the first of them stood, else at the end."""
@@ -202,7 +210,9 @@ class Headers:
                 break
         rest = [item for item in self._items[position:] if _key(item[0]) != key]
         self._items[position:] = fields + rest
-        self._changed()
+        self._parsed.pop(key, None)
+        if self._index is not None:
+            self._index[key] = [value for _, value in fields]
 
     def remove(self, name: str) -> None:
         """Drop every field called `name`."""
@@ -243,11 +253,6 @@ class Headers:
                 else:
                     index[key] = [value]
         return index.get(_key(name), ())
-
-    def _changed(self) -> None:
-        self._index = None
-        if self._parsed:
-            self._parsed = {}
 
 
 _FOLD = re.compile(r"[ \t]*+\r\n[ \t]++")

@@ -84,19 +84,28 @@ def test_a_name_has_to_be_a_token(name):
         Headers([(name, "x")])
 
 
-def test_a_parsed_value_is_kept_until_a_field_changes():
-    headers = Headers([("X", "1")])
+def test_a_parsed_value_is_kept_until_its_own_field_changes():
+    headers = Headers([("Contact", "1")])
     calls = []
 
     def parse(values):
         calls.append(list(values))
         return len(values)
 
-    assert [headers.parsed("X", parse), headers.parsed("X", parse)] == [1, 1]
-    headers.add("x", "2")
-    assert headers.parsed("X", parse) == 2
-    assert calls == [["1"], ["1", "2"]]
-    assert headers.parsed("Y", list) == []
+    assert [headers.parsed("Contact", parse), headers.parsed("Contact", parse)] == [1, 1]
+    headers.add("To", "x")
+    headers.replace("X-Y", "z")
+    assert headers.parsed("Contact", parse) == 1
+    headers.add("m", "2")
+    assert headers.parsed("Contact", parse) == 2
+    headers.insert_first("CONTACT", "0")
+    assert headers.parsed("Contact", parse) == 3
+    headers.replace("contact", "9")
+    assert headers.parsed("Contact", parse) == 1
+    headers.remove("Contact")
+    assert headers.parsed("Contact", parse) == 0
+    assert calls == [["1"], ["1", "2"], ["0", "1", "2"], ["9"], []]
+    assert headers.parsed("Via", list) == []
 
 
 def test_header_lines_are_read():
