@@ -5,22 +5,32 @@ pub const MU_LAW_SILENCE: u8 = 0xff;
 /// A silent A-law sample.
 pub const A_LAW_SILENCE: u8 = 0xd5;
 
+/// Mu-law segments begin here on the 16-bit scale, so that each is twice as wide as the one before.
+const MU_LAW_BIAS: u16 = 0x84;
+/// The largest magnitude that mu-law can code.
+const MU_LAW_CLIP: u16 = 32_635;
+
 /// Linear value of each mu-law code.
 pub static MU_LAW_TO_LINEAR: [i16; 256] = mu_law_table();
 /// Linear value of each A-law code.
 pub static A_LAW_TO_LINEAR: [i16; 256] = a_law_table();
 
-static LINEAR_TO_MU_LAW: [u8; 1 << 14] = mu_law_codes();
-static LINEAR_TO_A_LAW: [u8; 1 << 13] = a_law_codes();
-
-/// The mu-law code of a linear sample, of which the upper 14 bits count.
+/// The mu-law code of a linear sample; a negative one has the code of its magnitude but for the sign.
 pub fn mu_law(sample: i16) -> u8 {
-    LINEAR_TO_MU_LAW[usize::from(sample as u16 >> 2)]
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    let magnitude = sample.unsigned_abs().min(MU_LAW_CLIP) + MU_LAW_BIAS;
+    let segment = 8 - magnitude.leading_zeros() as u8;
+    let step = (magnitude >> (segment + 3)) as u8 & 0x0f;
+    !(sign | segment << 4 | step)
 }
 
-/// The A-law code of a linear sample, of which the upper 13 bits count.
+/// The A-law code of a linear sample; a negative one has the code of its complement but for the sign.
 pub fn a_law(sample: i16) -> u8 {
-    LINEAR_TO_A_LAW[usize::from(sample as u16 >> 3)]
+    let (sign, magnitude) = if sample < 0 { (0, !sample as u16) } else { (0x80, sample as u16) };
+    // the lowest segment is as wide as two steps of the next: it has no leading bit of its own
+    let segment = 8 - magnitude.leading_zeros().min(8) as u8;
+    let step = (magnitude >> (segment.max(1) + 3)) as u8 & 0x0f;
+    (sign | segment << 4 | step) ^ 0x55
 }
 
 const fn mu_law_table() -> [i16; 256] {
@@ -51,45 +61,6 @@ const fn a_law_table() -> [i16; 256] {
     table
 }
 
-const fn mu_law_codes() -> [u8; 1 << 14] {
-    let mut codes = [0; 1 << 14];
-    let mut index = 0;
-    while index < codes.len() {
-        let sample = ((index << 2) as u16 as i16) as i32;
-        let sign = if sample < 0 { 0x80 } else { 0 };
-        let mut magnitude = if sample < 0 { -sample } else { sample };
-        if magnitude > 32_635 {
-            magnitude = 32_635;
-        }
-        magnitude += 0x84;
-        let mut segment = 0;
-        while segment < 7 && magnitude >> (segment + 8) != 0 {
-            segment += 1;
-        }
-        let step = (magnitude >> (segment + 3)) & 0x0f;
-        codes[index] = !(sign | (segment << 4) as u8 | step as u8);
-        index += 1;
-    }
-    codes
-}
-
-const fn a_law_codes() -> [u8; 1 << 13] {
-    let mut codes = [0; 1 << 13];
-    let mut index = 0;
-    while index < codes.len() {
-        let sample = ((index << 3) as u16 as i16) as i32;
-        let (sign, magnitude) = if sample < 0 { (0, -sample - 1) } else { (0x80, sample) };
-        let mut segment = 0;
-        while segment < 7 && magnitude >> (segment + 8) != 0 {
-            segment += 1;
-        }
-        let step = magnitude >> if segment == 0 { 4 } else { segment + 3 };
-        codes[index] = (sign | (segment << 4) as u8 | (step & 0x0f) as u8) ^ 0x55;
-        index += 1;
-    }
-    codes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +77,17 @@ mod tests {
         assert_eq!((mu_law(0), a_law(0)), (MU_LAW_SILENCE, A_LAW_SILENCE));
         assert_eq!((mu_law(i16::MAX), mu_law(i16::MIN)), (0x80, 0x00));
         assert_eq!((a_law(i16::MAX), a_law(i16::MIN)), (0xaa, 0x2a));
+    }
+
+    #[test]
+    fn decision_values_lie_half_way_on_both_sides() {
+        // ITU-T G.711 table 2: between the outputs 340 and 356 the decision is at 348
+        for (sample, value) in [(347, 340), (348, 356), (-346, -340), (-347, -340), (-348, -356)] {
+            assert_eq!(MU_LAW_TO_LINEAR[usize::from(mu_law(sample))], value);
+        }
+        for (sample, value) in [(15, 8), (16, 24), (-16, -8), (-17, -24), (511, 504), (512, 528), (-513, -528)] {
+            assert_eq!(A_LAW_TO_LINEAR[usize::from(a_law(sample))], value);
+        }
     }
 
     #[test]
