@@ -29,8 +29,6 @@ class Resolver:
     async def resolve(self, host: str, family: socket.AddressFamily) -> str:
         """The first address of `host` in `family`. Raises OSError when there is none."""
         found = await asyncio.get_running_loop().getaddrinfo(host, None, family=family, type=socket.SOCK_STREAM)
-        if not found:
-            raise OSError(f"no address for {host}")
         address = str(found[0][4][0])
         if len(self._cache) >= MAX_CACHED:
             self._cache.clear()
