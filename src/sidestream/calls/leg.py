@@ -6,6 +6,7 @@ Commands on a leg that is over do nothing, so that a crossing BYE is no error fo
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
@@ -24,12 +25,14 @@ from sidestream.calls.events import (
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
+from sidestream.sip.agent.errors import UnknownRequest
 from sidestream.sip.agent.events import (
     AckReceived,
     AgentEvent,
     ByeReceived,
     Cancelled,
     EndCause,
+    Failure,
     InviteAccepted,
     InviteFailed,
     InviteProgress,
@@ -42,6 +45,7 @@ from sidestream.sip.agent.events import (
     SessionEnded,
 )
 from sidestream.sip.digest import DigestCredentials
+from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -51,10 +55,13 @@ log = get_logger("calls")
 
 SDP_TYPE = "application/sdp"
 OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
+UPDATE_RETRY_AFTER_S = 2  # RFC 3311 §5.2 wants up to 10 s; an INVITE or re-INVITE is mostly answered in less
 
 _REQUEST_TIMEOUT = 408
 _CANCELLED = 487
+_REQUEST_PENDING = 491
 _SERVER_ERROR = 500
+_UNAVAILABLE = 503
 _REDIRECTION = range(300, 400)
 
 
@@ -69,6 +76,13 @@ class OfferRefused(Exception):
         return f"offer refused with {self.status}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The peer's offer that waits for our answer: a re-INVITE, or the UPDATE with this request id."""
+
+    update_id: str | None = None
+
+
 class Leg:
     """`call_sid` names the leg in logs. Made either around a received INVITE or for one that `invite` sends."""
 
@@ -76,13 +90,14 @@ class Leg:
         self._driver = driver
         self._session: str | None = None
         self._call_sid = call_sid
-        self._pending_update: str | None = None  # the request id of an UPDATE that waits for its answer
+        self._asked: _Asked | None = None
+        self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
         self._offer_result: asyncio.Future[SessionDescription] | None = None
         self._final: Failed | Redirected | None = None
         self.media = media
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
-        self.remote_offer: SessionDescription | None = None  # of an incoming INVITE or re-INVITE that waits
+        self.remote_offer: SessionDescription | None = None  # of an incoming INVITE; None if it made none
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
 
     # --- an incoming INVITE
@@ -100,11 +115,14 @@ class Leg:
         if self.phase is LegPhase.WAITING:
             self._respond(status, reason, sdp)
 
-    def accept(self, sdp: SessionDescription) -> None:
-        """Answer the INVITE with 200."""
-        if self.phase is LegPhase.WAITING:
-            self.phase = LegPhase.ESTABLISHED
-            self._respond(200, "OK", sdp)
+    def accept(self, sdp: SessionDescription) -> bool:
+        """Answer the INVITE with 200; False if nobody waits for it any more."""
+        if self.phase is not LegPhase.WAITING:
+            return False
+        self.phase = LegPhase.ESTABLISHED
+        self._awaits_answer = self.remote_offer is None
+        self._respond(200, "OK", sdp)
+        return True
 
     def reject(self, status: int, reason: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Refuse the INVITE."""
@@ -145,11 +163,11 @@ class Leg:
     async def offer(self, sdp: SessionDescription) -> SessionDescription:
         """Send a re-INVITE and return the peer's answer. Raises OfferRefused, with 491 while another one is pending."""
         if self.phase is not LegPhase.ESTABLISHED or self._session is None or self._offer_result is not None:
-            raise OfferRefused(491)
+            raise OfferRefused(_REQUEST_PENDING)
         result: asyncio.Future[SessionDescription] = asyncio.get_running_loop().create_future()
         with self._driver.turn() as (agent, now):
             if not agent.may_reinvite(self._session):
-                raise OfferRefused(491)
+                raise OfferRefused(_REQUEST_PENDING)
             self._offer_result = result
             agent.reinvite(self._session, body=sdp.to_bytes(), content_type=SDP_TYPE, now=now)
         try:
@@ -187,15 +205,23 @@ class Leg:
         established = self.phase is LegPhase.ESTABLISHED
         self._finish(Ended(by_remote=False, reason=reason) if established else Failed(_CANCELLED, "Request Terminated"))
         with self._driver.turn() as (agent, now):
-            if established:
-                agent.bye(self._session, headers=headers, now=now)
-            else:
-                agent.cancel(self._session, headers=headers, now=now)
+            agent.bye(self._session, headers=headers, now=now)  # for an unanswered INVITE of ours it is CANCEL
 
     # --- what the agent says
 
     def take(self, event: AgentEvent) -> None:
         """The sink of this leg's session."""
+        try:
+            self._take(event)
+        except Exception as error:
+            # An event that got lost would leave the call waiting for ever: it ends instead, and says so in the log.
+            log.error("! leg failed", call=self._call_sid, event_type=type(event).__name__, exc_info=error)
+            self._finish(Failed(_SERVER_ERROR, "Server Internal Error"))
+            if self._session is not None:
+                with self._driver.turn() as (agent, now):
+                    agent.bye(self._session, now=now)
+
+    def _take(self, event: AgentEvent) -> None:
         match event:
             case InviteProgress(_, response):
                 self._progress(response)
@@ -208,15 +234,17 @@ class Leg:
                 else:
                     self._final = Failed(response.status, response.reason)
             case InviteFailed(_, cause):
-                self._final = Failed(_REQUEST_TIMEOUT, cause.value)
+                # RFC 3261 §8.1.3.1: silence counts as 408, a fatal transport error as 503.
+                status = _REQUEST_TIMEOUT if cause is Failure.TIMEOUT else _UNAVAILABLE
+                self._final = Failed(status, cause.value)
             case Cancelled():
                 self._final = Failed(_CANCELLED, "Request Terminated")
             case AckReceived(_, request):
                 self._acknowledged(request)
             case ReinviteReceived(_, request):
-                self._updated(request)
+                self._updated(request, _Asked())
             case ReinviteCancelled():
-                self.remote_offer = None
+                self._asked = None  # the agent has answered it
             case ReinviteAccepted(_, response):
                 self._offer_accepted(response)
             case ReinviteRejected(_, maybe):
@@ -264,28 +292,45 @@ class Leg:
 
     def _acknowledged(self, request: Request) -> None:
         # RFC 3261 §13.2.2.4: when our 2xx held the offer, the answer is in the ACK.
+        awaited, self._awaits_answer = self._awaits_answer, False
         sdp = _tolerated(request, self._call_sid)
         if sdp is not None:
             self._speak(Answered(sdp))
+        elif awaited:
+            log.info("! the ACK holds no answer to our offer", call=self._call_sid)
+            self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
 
-    def _updated(self, request: Request) -> None:
+    def _updated(self, request: Request, asked: _Asked) -> None:
+        self._asked = asked
         try:
-            self.remote_offer = _description(request)
+            sdp = _description(request)
         except SdpError as error:
             self.refuse_offer(error.status)
             return
-        self._speak(Updated(self.remote_offer))
+        self._speak(Updated(sdp))
 
     def _requested(self, request_id: str, request: Request) -> None:
         content_type = request.headers.get("Content-Type")
-        if request.method == "UPDATE" and content_type is not None:
-            self._pending_update = request_id
-            self._updated(request)
+        if request.method == "UPDATE" and request.body:
+            self._update_requested(request_id, request)
             return
         with self._driver.turn() as (agent, now):
             agent.answer(request_id, 200, now=now)
         if request.method == "INFO" and content_type is not None:
             self._speak(Info(content_type, request.body))
+
+    def _update_requested(self, request_id: str, request: Request) -> None:
+        """An UPDATE with an offer; one without only refreshes the session."""
+        # RFC 3311 §5.2: 500 while an offer of the peer waits for our answer, 491 while one of ours waits for its.
+        if self.phase is LegPhase.WAITING or self._asked is not None:
+            status, headers = _SERVER_ERROR, [("Retry-After", str(UPDATE_RETRY_AFTER_S))]
+        elif self.phase is LegPhase.CALLING or self._offer_result is not None or self._awaits_answer:
+            status, headers = _REQUEST_PENDING, []
+        else:
+            self._updated(request, _Asked(request_id))
+            return
+        with self._driver.turn() as (agent, now):
+            agent.answer(request_id, status, headers=headers, now=now)
 
     def _offer_accepted(self, response: Response) -> None:
         if self._session is not None:
@@ -314,16 +359,18 @@ class Leg:
             self._finish(self._final or Failed(_SERVER_ERROR, cause.value))
 
     def _answer_pending(self, status: int, sdp: SessionDescription | None) -> None:
-        self.remote_offer = None
-        if self.phase is LegPhase.OVER:
+        asked, self._asked = self._asked, None
+        if self.phase is LegPhase.OVER or asked is None:
             return
-        if self._pending_update is None:
+        if asked.update_id is None:
             self._respond(status, None, sdp)
             return
-        request_id, self._pending_update = self._pending_update, None
         with self._driver.turn() as (agent, now):
             body, content_type = _body(sdp)
-            agent.answer(request_id, status, body=body, content_type=content_type, now=now)
+            try:
+                agent.answer(asked.update_id, status, body=body, content_type=content_type, now=now)
+            except UnknownRequest:
+                log.info("! UPDATE answered too late", call=self._call_sid)
 
     def _respond(
         self, status: int, reason: str | None, sdp: SessionDescription | None, headers: Sequence[tuple[str, str]] = ()
@@ -351,7 +398,10 @@ def _body(sdp: SessionDescription | None) -> tuple[bytes, str | None]:
 
 def _description(message: Request | Response) -> SessionDescription | None:
     """The session description of a message, None if it has none. Raises SdpError for one that cannot be read."""
-    content_type = message.content_type
+    try:
+        content_type = message.content_type
+    except MessageError as error:
+        raise SdpError(f"of an unreadable type: {error.reason}", status=error.status) from error
     if content_type is None or not message.body:
         return None
     # A body of another type was either refused by the agent (415) or concerns nobody here.
