@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from sidestream.base.logs import configure_logs
 from sidestream.demo.report import LABELS, Report
@@ -61,23 +60,13 @@ async def _run(out: Path, *, once: bool, as_json: bool) -> int:
 def show(report: Report, console: Console) -> None:
     """The report for people."""
     console.print(f"\n[bold]Call[/bold] {report.call_sid}")
-    table = Table(
-        "Siprec", "name", "started by", "stopped by", "sent in/out", "recorded in/out", "INVITE", "1st packet"
-    )
     for siprec in report.siprecs:
-        table.add_row(
-            siprec.sid,
-            siprec.name,
-            siprec.started_by,
-            siprec.stopped_by,
-            "/".join(str(siprec.packets_sent.get(label, 0)) for label in LABELS),
-            "/".join(str(siprec.packets_recorded.get(label, 0)) for label in LABELS),
-            _ms(siprec.invite_ms),
-            _ms(siprec.first_packet_ms),
-        )
-    console.print(table)
-    for siprec in report.siprecs:
-        console.print(f"[bold]Recording[/bold] '{siprec.name}'", soft_wrap=True)
+        console.print(f"[bold]Siprec[/bold] '{siprec.name}' {siprec.sid}", soft_wrap=True)
+        console.print(f"  started by {siprec.started_by}, stopped by {siprec.stopped_by}")
+        for label in LABELS:
+            sent, kept = siprec.packets_sent.get(label, 0), siprec.packets_recorded.get(label, 0)
+            console.print(f"  {label:9} {sent} packets sent, {kept} recorded")
+        console.print(f"  answered in {_ms(siprec.invite_ms)}, first packet {_ms(siprec.first_packet_ms)} after that")
         for title, path in (("audio", siprec.wav), ("metadata", siprec.metadata), ("manifest", siprec.manifest)):
             console.print(f"  {title:9} {path}", soft_wrap=True)
     console.print("[bold]Callbacks[/bold]")

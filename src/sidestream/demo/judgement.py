@@ -7,6 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sidestream.demo.report import LABELS, CallbackReport
+from sidestream.sdp.direction import Direction
+from sidestream.sdp.formats import PCMU
+from sidestream.sdp.lines import Origin
+from sidestream.sdp.offer import AudioLine, offer
+from sidestream.sdp.session import SessionDescription
+from sidestream.siprec.metadata import Recording
+from sidestream.siprec.reader import read
+from sidestream.siprec.state import merged
 from sidestream.siprec.strict import check_strict
 from sidestream.testing.comparison import compare
 from sidestream.testing.g711 import Samples
@@ -18,7 +26,7 @@ _STANDARD = ("AccountSid", "CallSid", "From", "To", "CallStatus", "ApiVersion", 
 
 
 @dataclass(slots=True)
-class Recording:
+class Kept:
     """What the SRS made of one Siprec; paths are absolute, None where there is none."""
 
     wav: str | None = None
@@ -28,9 +36,9 @@ class Recording:
     problems: list[str] = field(default_factory=list)
 
 
-async def judge_recording(directory: Path, sip_call_id: str, speech: dict[str, Samples], timeout_s: float) -> Recording:
+async def judge_recording(directory: Path, sip_call_id: str, speech: dict[str, Samples], timeout_s: float) -> Kept:
     """Find the recording of a recording session by its Call-ID and compare each channel with what was said."""
-    result = Recording()
+    result = Kept()
     found = await _finished(directory, sip_call_id, timeout_s)
     if found is None:
         result.problems.append(f"no finished recording of {sip_call_id} under {directory}")
@@ -50,8 +58,8 @@ async def judge_recording(directory: Path, sip_call_id: str, speech: dict[str, S
     if manifest["metadata"]:
         first = path.parent / manifest["metadata"][0]
         result.metadata = str(first)
-        for name in manifest["metadata"]:
-            result.problems += _judge_metadata(path.parent / name)
+        labels = [stream["label"] for stream in manifest["streams"]]
+        result.problems += _judge_metadata([path.parent / name for name in manifest["metadata"]], labels)
     else:
         result.problems.append("there are no metadata")
     return result
@@ -94,8 +102,27 @@ def _judge_audio(path: Path, manifest: dict[str, Any], speech: dict[str, Samples
     return problems
 
 
-def _judge_metadata(path: Path) -> list[str]:
-    return [f"{path.name}: {problem}" for problem in check_strict(path.read_bytes(), None)]
+def _judge_metadata(paths: list[Path], labels: list[str]) -> list[str]:
+    """Every document against the schema and the rules beyond it, each on top of the state that those before it built.
+
+    The first came with the offer, whose labels the SRS wrote down; the others are judged without a description.
+    """
+    offered: SessionDescription | None = _description_with(labels)
+    state: Recording | None = None
+    problems = []
+    for path in paths:
+        data = path.read_bytes()
+        problems += [f"{path.name}: {problem}" for problem in check_strict(data, offered, state)]
+        document = read(data).recording
+        if document is not None:
+            state = merged(state, document).recording
+        offered = None
+    return problems
+
+
+def _description_with(labels: list[str]) -> SessionDescription:
+    lines = [AudioLine(9, (PCMU,), Direction.SENDONLY, label) for label in labels]
+    return offer("127.0.0.1", lines, Origin("-", 1, 1, "127.0.0.1"))
 
 
 def judge_callbacks(

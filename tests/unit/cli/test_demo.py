@@ -40,8 +40,8 @@ def test_a_person_sees_counts_files_callbacks_and_the_console():
     text = shown()
     for expected in (
         "CA1",
-        "150/149",
-        "150/148",
+        "150 packets sent, 150 recorded",
+        "149 packets sent, 148 recorded",
         "4.2 ms",
         "/r/recording.wav",
         "/r/metadata-001.xml",

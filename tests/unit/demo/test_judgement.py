@@ -10,10 +10,24 @@ from sidestream.demo.report import CallbackReport
 from sidestream.testing.speech import AGENT, CALLER, read_speech, write_channels
 
 CALL_ID = "079b93cc30197757"
-METADATA = """<?xml version="1.0" encoding="UTF-8"?>
+SESSION, CALLER_ID, CALLEE_ID = "+b6VvL1RRW24nrRQxci3lw==", "4/uAfbN0RWqLbFijp+5A/Q==", "L0yHiwMvSo6sbfgjQ2s37g=="
+IN, OUT = "SiVoBgVqT0KlDFNIWOucRg==", "e1gTxFOPT+OR9nesj5OZnA=="
+METADATA = f"""<?xml version="1.0" encoding="UTF-8"?>
 <recording xmlns="urn:ietf:params:xml:ns:recording:1">
   <datamode>complete</datamode>
-  <session session_id="+b6VvL1RRW24nrRQxci3lw=="><start-time>2026-03-02T09:15:02.640118Z</start-time></session>
+  <session session_id="{SESSION}"><start-time>2026-03-02T09:15:02.640118Z</start-time></session>
+  <participant participant_id="{CALLER_ID}"><nameID aor="sip:alice@example.com"/></participant>
+  <participant participant_id="{CALLEE_ID}"><nameID aor="sip:desk@example.com"/></participant>
+  <stream stream_id="{IN}" session_id="{SESSION}"><label>inbound</label></stream>
+  <stream stream_id="{OUT}" session_id="{SESSION}"><label>outbound</label></stream>
+  <participantstreamassoc participant_id="{CALLER_ID}"><send>{IN}</send><recv>{OUT}</recv></participantstreamassoc>
+  <participantstreamassoc participant_id="{CALLEE_ID}"><send>{OUT}</send><recv>{IN}</recv></participantstreamassoc>
+</recording>
+"""
+FINAL = f"""<?xml version="1.0" encoding="UTF-8"?>
+<recording xmlns="urn:ietf:params:xml:ns:recording:1">
+  <datamode>partial</datamode>
+  <session session_id="{SESSION}"><stop-time>2026-03-02T09:16:02.640118Z</stop-time></session>
 </recording>
 """
 
@@ -33,13 +47,13 @@ def recording(tmp_path, speech):
         "sip_call_id": CALL_ID,
         "state": "complete",
         "audio": "recording.wav",
-        "metadata": ["metadata-001.xml"],
+        "metadata": ["metadata-001.xml", "metadata-002.xml"],
         "problems": [],
         "streams": [{"label": label, "packets": 100} for label in ("inbound", "outbound")],
     }
 
     async def judged(change=None):
-        files = {"metadata-001.xml": METADATA}
+        files = {"metadata-001.xml": METADATA, "metadata-002.xml": FINAL}
         if change is not None:
             change(manifest, channels, files)
         write_channels(folder / "recording.wav", tuple(channels))
@@ -86,6 +100,14 @@ def invalid_metadata(_manifest, _channels, files):
     files["metadata-001.xml"] = METADATA.replace("datamode", "dataMode")
 
 
+def a_label_of_the_offer_is_missing(_manifest, _channels, files):
+    files["metadata-001.xml"] = METADATA.replace("<label>inbound</label>", "")
+
+
+def the_last_document_names_a_stranger(_manifest, _channels, files):
+    files["metadata-002.xml"] = FINAL.replace(SESSION, CALLER_ID)
+
+
 def a_problem_noted(manifest, _channels, _files):
     manifest["problems"] = ["sequence gap"]
 
@@ -108,6 +130,8 @@ def not_finished(manifest, _channels, _files):
         too_short,
         no_metadata,
         invalid_metadata,
+        a_label_of_the_offer_is_missing,
+        the_last_document_names_a_stranger,
         a_problem_noted,
         no_audio,
         not_finished,
