@@ -27,7 +27,9 @@ METADATA = f"""<?xml version="1.0" encoding="UTF-8"?>
 FINAL = f"""<?xml version="1.0" encoding="UTF-8"?>
 <recording xmlns="urn:ietf:params:xml:ns:recording:1">
   <datamode>partial</datamode>
-  <session session_id="{SESSION}"><stop-time>2026-03-02T09:16:02.640118Z</stop-time></session>
+  <sessionrecordingassoc session_id="{SESSION}">
+    <disassociate-time>2026-03-02T09:16:02.640118Z</disassociate-time>
+  </sessionrecordingassoc>
 </recording>
 """
 
