@@ -176,7 +176,9 @@ password = "between-us"
         for transport in ("udp", "tcp"):
             text += f'[[listeners]]\ntransport = "{transport}"\nport = {self.sip_port}\n'
         for connector in connectors:
-            text += f'[[connectors]]\nname = "{connector.name}"\nsrs = {json.dumps(connector.srs)}\nanswer_timeout = 2\n'
+            text += (
+                f'[[connectors]]\nname = "{connector.name}"\nsrs = {json.dumps(connector.srs)}\nanswer_timeout = 2\n'
+            )
         for number in numbers:
             twiml = json.dumps(f"<Response>{number.twiml}</Response>")
             text += f'[[numbers]]\nnumber = "{number.user}"\ntwiml = {twiml}\n'

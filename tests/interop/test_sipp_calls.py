@@ -59,7 +59,7 @@ def test_unknown_number(stage: Stage) -> None:
 def test_repeated_invite_is_one_call(stage: Stage) -> None:
     before = len(stage.server.calls(to=DIAL))
     with stage.play("callee_answers", stage.callee) as callee:
-        stage.call("caller_repeats_its_invite", DIAL).run()
+        stage.call("caller_repeats_its_invite", DIAL, options=["-pause_msg_ign"]).run()
     assert callee.received("INVITE") == 1
     assert len(stage.server.calls(to=DIAL)) == before + 1
 
