@@ -1,5 +1,7 @@
 //! JSON lines on standard error. No addresses and no names of calls go in.
 
+use std::io::Write;
+
 use serde_json::{json, Value};
 
 use crate::sys::clock;
@@ -18,5 +20,6 @@ fn write(level: &str, event: &str, mut fields: Value) {
         fields.insert("event".into(), json!(event));
         fields.insert("at_ns".into(), json!(clock::wall_ns()));
     }
-    eprintln!("{fields}");
+    // Not eprintln!, which panics when it cannot write: the log's reader may be gone while calls live on.
+    let _ = writeln!(std::io::stderr(), "{fields}");
 }
