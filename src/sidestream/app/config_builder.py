@@ -26,10 +26,6 @@ from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Network, Trunk, TrunkCredentials
 from sidestream.twiml.parser import parse_twiml
 
-DEFAULT_LISTENERS = (
-    ListenerConfig("udp-5060", "udp", "127.0.0.1", 5060),
-    ListenerConfig("tcp-5060", "tcp", "127.0.0.1", 5060),
-)
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
@@ -59,7 +55,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         numbers=_numbers(tables["numbers"], sids, problems),
         trunks=_trunks(tables["trunks"], sids, problems),
         connectors=connectors,
-        listeners=_listeners(tables["listeners"], problems) or DEFAULT_LISTENERS,
+        listeners=_listeners(tables["listeners"], problems),
         media=_media(media, tables["media.interfaces"], problems),
         http=HttpConfig(http.word("host"), http.integer("port"), _base_url(http)),
         srs=srs_config,
@@ -240,7 +236,7 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
     return MediaConfig(
         port_low=low,
         port_high=high,
-        interfaces=listed or MediaConfig().interfaces,
+        interfaces=listed,
         workers=table.integer("workers"),
         socket=socket,
         external=table.flag("external"),

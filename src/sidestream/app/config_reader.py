@@ -88,6 +88,9 @@ def read_tables(source: str, environ: Mapping[str, str], problems: Problems) -> 
         return {}
     problems.lines = find_lines(source)
     raw = {section.name: _raw_tables(data, section, problems) for section in SECTIONS.values()}
+    for section in SECTIONS.values():
+        if not raw[section.name]:
+            raw[section.name] = [dict(table) for table in section.without]
     _check_top(data, problems)
     for name, text in sorted(environ.items()):
         if name.startswith(ENVIRONMENT_PREFIX):

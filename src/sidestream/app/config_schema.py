@@ -46,12 +46,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of the file, `[name]`, or `[[name]]` if it is repeated; the empty name is the top of the file."""
+    """One table of the file, `[name]`, or `[[name]]` if it is repeated; the empty name is the top of the file.
+
+    `without`: the tables that a file without this repeated section is read as, so that variables can override them.
+    """
 
     name: str
     meaning: str
     keys: tuple[Key, ...]
     repeated: bool = False
+    without: tuple[Mapping[str, object], ...] = ()
 
 
 def _port(default: int) -> Key:
@@ -173,6 +177,7 @@ _SECTIONS = (
             Key("advertised", Kind.HOST, "host that peers are told; needed with 0.0.0.0 and behind NAT"),
         ),
         repeated=True,
+        without=({"transport": "udp"}, {"transport": "tcp"}),
     ),
     Section(
         "media",
@@ -194,6 +199,7 @@ _SECTIONS = (
             Key("advertised", Kind.ADDRESS, "address that SDP names; needed with 0.0.0.0 and behind NAT"),
         ),
         repeated=True,
+        without=({"name": "default", "address": "127.0.0.1"},),
     ),
     Section(
         "http",

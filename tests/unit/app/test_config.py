@@ -151,3 +151,16 @@ def test_problems_come_in_the_order_of_the_file(tmp_path: Path) -> None:
         (5, "bogus"),
         (None, "SIDESTREAM_SRS_PORT"),
     ]
+
+
+def test_the_embedded_listeners_can_be_moved_by_the_environment():
+    config = load(None, {"SIDESTREAM_LISTENERS_0_PORT": "5090", "SIDESTREAM_LISTENERS_1_PORT": "5091"})
+    assert [(listener.name, listener.transport, listener.port) for listener in config.listeners] == [
+        ("udp-5090", "udp", 5090),
+        ("tcp-5091", "tcp", 5091),
+    ]
+
+
+def test_the_embedded_media_address_can_be_changed_by_the_environment():
+    config = load(None, {"SIDESTREAM_MEDIA_INTERFACES_0_ADDRESS": "127.0.0.2"})
+    assert [interface.address for interface in config.media.interfaces] == ["127.0.0.2"]
