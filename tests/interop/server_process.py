@@ -31,7 +31,10 @@ CALLEE_USER = "bob.dodgson"
 PERSONAL = (PHONE_NUMBER, PHONE_NUMBER[1:], CALLER_USER, CALLEE_USER)
 
 _READABLE_USER = re.compile(r"\b(?:sips?|tel):[^\s@;>…]+@")
-_DEFECT = re.compile(r"Traceback \(most recent call last\)|never retrieved|never awaited|\[(?:error|critical) *\]")
+# An alert of the debugger may be an error: it says what is wrong with a peer or an application.
+_DEFECT = re.compile(
+    r"Traceback \(most recent call last\)|never retrieved|never awaited|\[(?:error|critical) *\](?!.*room=debugger)"
+)
 
 
 @dataclass(frozen=True, slots=True)
