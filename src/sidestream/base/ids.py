@@ -6,7 +6,6 @@ import string
 import uuid
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
-_HEX = "0123456789abcdef"
 
 AUTH_TOKEN_LENGTH = 32  # alphanumeric: the go client library refuses any other character in a credential
 
@@ -26,7 +25,7 @@ class Ids:
 
     def hex(self, digits: int) -> str:
         """`digits` lower-case hex digits."""
-        return "".join(self._rng.choices(_HEX, k=digits))
+        return f"{self._rng.getrandbits(4 * digits):0{digits}x}"
 
     def auth_token(self) -> str:
         """A secret of 32 alphanumeric characters (190 bits)."""

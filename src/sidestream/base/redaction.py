@@ -4,7 +4,7 @@ import re
 
 _KEEP = 4  # last characters of a phone number that stay readable, enough to match a complaint to a log line
 _SIP_USER = re.compile(r"(?i)\b(sips?|tel):([^@;>\s]+)")
-_LONG_NUMBER = re.compile(r"\+?\d{7,}")
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?\d{7,}(?![0-9A-Za-z])")  # not the digits inside a SID
 _IPV4 = re.compile(r"\b(\d{1,3})\.(\d{1,3})\.\d{1,3}\.\d{1,3}\b")
 
 

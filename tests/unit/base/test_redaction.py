@@ -14,6 +14,8 @@ from sidestream.base.redaction import Redacted, redact
         ("listening on 127.0.0.1:5060", "listening on 127.0.0.1:5060"),
         ("1234567 in a row", "… in a row"),
         ("no number 123456", "no number 123456"),
+        ("/Calls/CA342f1102ab9d8526716c9aedb3adb4ed.json", "/Calls/CA342f1102ab9d8526716c9aedb3adb4ed.json"),
+        ("to=+14155550142;x", "to=…0142;x"),
     ],
 )
 def test_what_a_log_may_show(text, expected):
