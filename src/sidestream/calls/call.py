@@ -1,6 +1,7 @@
 """A live call: one leg with its record, its Siprecs and, if it has instructions, the TwiML that runs on it."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import datetime
 
 from sidestream.accounts.account import Account
@@ -15,19 +16,20 @@ from sidestream.calls.playback import player_ended
 from sidestream.calls.progress import Progress as ProgressCallbacks
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
 from sidestream.calls.requests import Instructions
+from sidestream.calls.script_runner import ScriptRunner
 from sidestream.calls.services import Services
 from sidestream.calls.streams import Streams
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
-from sidestream.sip.reasons import reason_phrase
 from sidestream.webhooks.parameters import DialOutcome, SipParameters
 
 log = get_logger("calls")
 
 STREAMS_STOP_S = 3.0  # how long the end of a call waits for its recording sessions' BYE to be answered
 
-_REQUEST_TERMINATED = 487  # our own CANCEL, which says nothing about the dialled party
+_SERVER_ERROR = 500
+_DEFECT = 20500  # of the catalogue: a mistake in the platform
 
 _STATUS_OF_FAILURE = {
     486: CallStatus.BUSY,
@@ -60,16 +62,18 @@ class Call:
         self.session_id = services.ids.uuid_base64()  # of the communication session, in recording metadata
         self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
         self.streams = Streams(self)
+        self.script = ScriptRunner(self)
         self.pairing: Pairing | None = None
         self.partner: Call | None = None  # the call at the other side of the pairing
         self.answered = asyncio.Event()
+        self.agreed = asyncio.Event()  # offer and answer have met
         self.over = asyncio.Event()
         self.star_pressed = asyncio.Event()
         self.players: dict[str, asyncio.Event] = {}  # set when the engine says that the player has ended
         self.end_reason: str | None = None  # the Reason header's value that the leg's end came with
         self.dial_outcome: DialOutcome | None = None  # of the last Dial
-        self._script: asyncio.Task[None] | None = None
-        self._limits: list[asyncio.TimerHandle] = []
+        self._answer_limit: asyncio.TimerHandle | None = None
+        self._talk_limit: asyncio.TimerHandle | None = None
         self._talk_limit_s: float | None = None
         self._final_status: CallStatus | None = None
 
@@ -77,68 +81,59 @@ class Call:
 
     async def run(self, instructions: Instructions | None) -> None:
         """Live through the call; `instructions` start at once (incoming) or when it is answered (outgoing)."""
-        if self.owns_media_session:
-            self.services.engine.subscribe(self.leg.media.session, self.take_media_event)
-        if instructions is not None and self.record.direction is Direction.INBOUND:
-            self.instruct(instructions)
-        event: LegEvent = Failed(500, "Server Error")
+        event: LegEvent = Failed(_SERVER_ERROR, "Server Internal Error")
         try:
-            while True:
-                event = await self.leg.events.get()
+            if self.owns_media_session:
+                self.services.engine.subscribe(self.leg.media.session, self.take_media_event)
+            if instructions is not None and self.record.direction is Direction.INBOUND:
+                self.script.start(instructions)
+            while not isinstance(event := await self.leg.events.get(), Ended | Failed | Redirected):
                 await self._take(event, instructions)
-                if isinstance(event, Ended | Failed | Redirected):
-                    break
+        except Exception as error:
+            # The driver's catch-all: a defect of ours ends this call, cleanly, and no other.
+            self.break_off(error)
+            event = Failed(_SERVER_ERROR, "Server Internal Error")
         finally:
             await self._wind_up(event)
 
-    def instruct(self, instructions: Instructions) -> None:
-        """Run these instructions, in place of those that run now."""
-        previous = self._script
-        self._script = asyncio.create_task(self._run_script(instructions, previous))
+    def break_off(self, error: Exception) -> None:
+        """End the call because of a defect of ours, and tell the debugger."""
+        self._report_defect(error)
+        self.refuse(_SERVER_ERROR, "Server Internal Error", CallStatus.FAILED)
+        self.hang_up(CallStatus.FAILED)
 
     def hang_up(self, status: CallStatus | None = None, *, reason: str | None = None) -> None:
         """End the call; `status` is what the record shall say if it was never answered."""
-        self._final_status = status
+        self._ending_as(status)
         self.leg.hang_up(reason)
 
     def refuse(self, sip_status: int, sip_reason: str, status: CallStatus) -> None:
         """End an incoming call that is not answered yet with this SIP status."""
-        self._final_status = status
+        self._ending_as(status)
         self.leg.reject(sip_status, sip_reason)
+
+    def _ending_as(self, status: CallStatus | None) -> None:
+        """Whoever ends the call first says what becomes of it."""
+        if self.leg.phase is not LegPhase.OVER:
+            self._final_status = status
 
     def limit_time(self, *, answer_s: float | None = None, talk_s: float | None = None) -> None:
         """End the call unless it is answered within `answer_s` from now; end it `talk_s` after its answer, or now."""
         loop = asyncio.get_running_loop()
         if answer_s is not None:
-            self._limits.append(loop.call_later(answer_s, self._give_up))
+            _cancel(self._answer_limit)
+            self._answer_limit = loop.call_later(answer_s, self._give_up)
         if talk_s is None:
             return
         self._talk_limit_s = talk_s
         if self.record.start_time is not None:
             talked_s = (self.services.clock.wall() - self.record.start_time).total_seconds()
-            self._limits.append(loop.call_later(max(0.0, talk_s - talked_s), self.hang_up))
+            _cancel(self._talk_limit)
+            self._talk_limit = loop.call_later(max(0.0, talk_s - talked_s), self.hang_up)
 
     def _give_up(self) -> None:
         if not self.answered.is_set():
             self.hang_up(CallStatus.NO_ANSWER)
-
-    async def _run_script(self, instructions: Instructions, previous: asyncio.Task[None] | None) -> None:
-        if previous is not None:
-            previous.cancel()
-            await asyncio.wait([previous])
-        await self.services.script(self, instructions)
-        if not self.over.is_set():
-            self._hang_up_unanswered_as_dialled()
-            self.hang_up()
-
-    def _hang_up_unanswered_as_dialled(self) -> None:
-        """A caller whose Dial reached nobody, and whom nothing else answered, hears why: busy stays busy."""
-        outcome = self.dial_outcome
-        if self.leg.phase is not LegPhase.WAITING or outcome is None or outcome.sip_response_code is None:
-            return
-        code = outcome.sip_response_code
-        if code >= 400 and code != _REQUEST_TERMINATED:
-            self.refuse(code, reason_phrase(code), _STATUS_OF_FAILURE.get(code, CallStatus.FAILED))
 
     # --- what verbs and the pairing do to it
 
@@ -148,8 +143,8 @@ class Call:
 
     def accept(self, sdp: SessionDescription) -> None:
         """Answer the caller with this description."""
-        self.leg.accept(sdp)
-        self._mark_answered()
+        if self.leg.accept(sdp):
+            self._mark_answered()
 
     async def ensure_answered(self) -> None:
         """Answer the caller ourselves, if nobody did yet. Raises SdpError, MediaEngineError."""
@@ -158,6 +153,7 @@ class Call:
         offered = self.leg.remote_offer
         if offered is None:
             self.accept(await self.leg.media.describe_offer())
+            await self.agreed.wait()  # RFC 3261 §13.2.1: the answer to our offer comes in the ACK
             return
         answer = await self.leg.media.describe_answer(offered)
         await self.leg.media.apply(offered)
@@ -166,6 +162,8 @@ class Call:
 
     def media_changed(self) -> None:
         """Offer and answer met anew: recordings start, or tell their servers."""
+        if self.leg.media.is_agreed:
+            self.agreed.set()
         self.streams.media_changed()
 
     def take_media_event(self, event: MediaEvent) -> None:
@@ -203,7 +201,7 @@ class Call:
         if first_answer and self.leg.phase is LegPhase.ESTABLISHED:
             self._mark_answered()
             if instructions is not None:
-                self.instruct(instructions)
+                self.script.start(instructions)
 
     async def _take_alone(self, event: LegEvent) -> None:
         """What a leg without a partner is answered."""
@@ -255,20 +253,45 @@ class Call:
     # --- the end
 
     async def _wind_up(self, event: LegEvent) -> None:
-        """Stop what runs on the call, give its media back, and write down how it ended."""
-        if isinstance(event, Ended):
-            self.end_reason = event.reason
-        for limit in self._limits:
-            limit.cancel()
-        if self._script is not None and not self._script.done():
-            self._script.cancel()
-            await asyncio.wait([self._script])
+        """Stop what runs on the call, give its media back, and write down how it ended; always to the end."""
+        try:
+            if isinstance(event, Ended):
+                self.end_reason = event.reason
+            self.leg.hang_up()  # it is over, unless our own task was cancelled
+            _cancel(self._answer_limit)
+            _cancel(self._talk_limit)
+            await self._try(self.script.stop())
+            await self._try(self._stop_streams())
+            await self._try(self._release_media())
+            self._conclude(event)
+        except Exception as error:
+            # A store that fails, say: who waits for the end of this call has to hear of it all the same.
+            self._report_defect(error)
+        finally:
+            self.over.set()
+
+    async def _try(self, step: Awaitable[None]) -> None:
+        """One step of the end; what it raises must not keep the others from being taken."""
+        try:
+            await step
+        except Exception as error:
+            self._report_defect(error)
+
+    async def _stop_streams(self) -> None:
         try:
             async with asyncio.timeout(STREAMS_STOP_S):
                 await self.streams.stop_all()
         except TimeoutError:
             log.error("! recording sessions did not end in time", call=self.record.sid)
-        await self._release_media()
+            await self.streams.abandon_all()
+
+    async def _release_media(self) -> None:
+        try:
+            await self.leg.media.release(with_session=self.owns_media_session)
+        except MediaEngineError as error:
+            log.error("! media not released", call=self.record.sid, problem=str(error))
+
+    def _conclude(self, event: LegEvent) -> None:
         now = self.services.clock.wall()
         self.record.end_time = now
         if isinstance(event, Failed | Redirected):
@@ -278,16 +301,15 @@ class Call:
         self._save(status, now)
         self.callbacks.completed(self.record)
         self.services.metrics.calls_total.labels(self.record.direction.value, status.value).inc()
-        self.over.set()
 
-    async def _release_media(self) -> None:
-        media = self.leg.media
-        try:
-            await media.close()
-            if self.owns_media_session:
-                await self.services.engine.close_session(media.session)
-        except MediaEngineError as error:
-            log.error("! media not released", call=self.record.sid, problem=str(error))
+    def _report_defect(self, error: Exception) -> None:
+        log.error("! defect", call=self.record.sid, exc_info=error)
+        self.services.debugger.report(
+            _DEFECT,
+            account_sid=self.account.sid,
+            call_sid=self.record.sid,
+            text=f"The platform failed while it ran the call: {type(error).__name__}",
+        )
 
     @property
     def owns_media_session(self) -> bool:
@@ -301,4 +323,11 @@ class Call:
             return self._final_status
         if isinstance(event, Failed):
             return _STATUS_OF_FAILURE.get(event.status, CallStatus.FAILED)
+        if isinstance(event, Ended) and event.by_remote and self.record.direction is Direction.INBOUND:
+            return CallStatus.CANCELED  # RFC 3261 §15: a caller may give up by BYE on the early dialog
         return CallStatus.FAILED
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from sidestream.accounts.account import Account, Number, VoiceSettings
 from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.leg import Leg
-from sidestream.calls.leg_media import LegMedia
+from sidestream.calls.leg_media import LegMedia, check_offer
 from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place
 from sidestream.calls.party import party_of
 from sidestream.calls.ports import CallFilter
@@ -22,6 +23,7 @@ from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestRecei
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
+from sidestream.sip.reasons import reason_phrase
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.trunks.trunk_book import Admission
@@ -55,6 +57,17 @@ class CallFront:
                 pass
 
     def _incoming(self, session: str, request: Request, source_ip: str) -> None:
+        try:
+            self._admit(session, request, source_ip)
+        except (SdpError, MessageError) as error:
+            log.info("! unusable INVITE", problem=str(error))
+            self._refuse(session, error.status, reason_phrase(error.status))
+        except Exception as error:
+            # The driver's catch-all: a defect of ours must not leave a caller without an answer.
+            log.error("! INVITE failed", exc_info=error)
+            self._refuse(session, 500, "Server Internal Error")
+
+    def _admit(self, session: str, request: Request, source_ip: str) -> None:
         services = self._services
         to_user = request.uri.user or ""
         if self._draining or len(services.live) >= services.settings.calls:
@@ -72,12 +85,7 @@ class CallFront:
             log.info("! no such number", to=str(request.uri))
             self._refuse(session, 404, "Not Found")
             return
-        try:
-            call = self._inbound_call(session, request, source_ip, account, number)
-        except (SdpError, MessageError) as error:
-            log.info("! unusable INVITE", problem=str(error))
-            self._refuse(session, error.status, "Bad Request" if error.status == 400 else "Not Acceptable Here")
-            return
+        call = self._inbound_call(session, request, source_ip, account, number)
         call.leg.alert(180, "Ringing")
         services.live.run(call, _instructions(number.voice))
 
@@ -121,6 +129,8 @@ class CallFront:
             headers=_application_headers(request),
         )
         leg.adopt(session, request)
+        if leg.remote_offer is not None:
+            check_offer(leg.remote_offer)  # before the application is asked what to do with the call
         services.calls.save(record)
         call.note("call.created", direction=record.direction.value, sip_call_id=request.call_id)
         log.info("< call", call=sid, from_=record.from_, to=record.to)
@@ -180,7 +190,7 @@ class CallFront:
         """End a live call, or give it new instructions."""
         record = await self.fetch_call(account, call_sid)
         call = self._live(account, call_sid)
-        if call is None or call.over.is_set():
+        if call is None or call.leg.phase is LegPhase.OVER:
             raise Refusal(400, 21220, f"Call is not in-progress, it is {record.status}")
         if form.status_callback is not None:
             call.callbacks.url = form.status_callback
@@ -192,7 +202,7 @@ class CallFront:
         elif form.instructions is not None:
             if record.status is not CallStatus.IN_PROGRESS:
                 raise Refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
-            call.instruct(form.instructions)
+            call.script.start(form.instructions)
         return call.record
 
     async def _end(self, call: Call, status: CallStatus) -> None:
@@ -249,9 +259,11 @@ class CallFront:
     async def drain(self) -> None:
         """Take no more calls, end those that live, and return when all have."""
         self._draining = True
-        for call in self._services.live:
-            call.hang_up(CallStatus.CANCELED)
-        await self._services.live.wait_until_none()
+        while self._services.live:
+            # Again and again: one that was being placed when we began is not among the first.
+            for call in self._services.live:
+                call.hang_up(CallStatus.CANCELED)
+            await self._services.live.wait_until_one_ends()
 
     def _live(self, account: Account, call_sid: str) -> Call | None:
         call = self._services.live.get(call_sid)
@@ -275,7 +287,7 @@ def _caller(request: Request) -> NameAddr:
 
 def _api_address(uri: Uri) -> str:
     """A URI as the API shows it: E.164 with + for a phone number, else the SIP URI without its parameters."""
-    if uri.user is not None and uri.user.startswith("+") and uri.user[1:].isdigit():
+    if uri.user is not None and (uri.scheme == "tel" or (uri.user.startswith("+") and uri.user[1:].isdigit())):
         return uri.user
     return str(replace(uri, params=(), headers=()))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
+from sidestream.calls.descriptions import SDP_TYPE, body_of, description_of, tolerated_description_of
 from sidestream.calls.events import (
     Answered,
     Ended,
@@ -45,7 +46,6 @@ from sidestream.sip.agent.events import (
     SessionEnded,
 )
 from sidestream.sip.digest import DigestCredentials
-from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -53,7 +53,6 @@ from sidestream.wire.driver import SipDriver
 
 log = get_logger("calls")
 
-SDP_TYPE = "application/sdp"
 OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
 UPDATE_RETRY_AFTER_S = 2  # RFC 3311 §5.2 wants up to 10 s; an INVITE or re-INVITE is mostly answered in less
 
@@ -107,7 +106,7 @@ class Leg:
         self._session = session
         self.phase = LegPhase.WAITING
         self.invite_request = request
-        self.remote_offer = _description(request)
+        self.remote_offer = description_of(request)
         self._driver.attach(session, self.take)
 
     def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
@@ -262,7 +261,7 @@ class Leg:
         if response.status == 100:
             self._speak(Trying())
             return
-        sdp = _tolerated(response, self._call_sid)
+        sdp = tolerated_description_of(response, self._call_sid)
         if sdp is None:
             self._speak(Ringing(response.status, response.reason))
         else:
@@ -275,7 +274,7 @@ class Leg:
             agent.acknowledge(self._session, now=now)
         self.phase = LegPhase.ESTABLISHED
         try:
-            sdp = _description(response)
+            sdp = description_of(response)
         except SdpError as error:
             # RFC 3261 §13.2.2.4: an unacceptable answer in a 2xx is acknowledged, then the session is ended.
             log.info("! unusable answer", call=self._call_sid, problem=str(error))
@@ -293,7 +292,7 @@ class Leg:
     def _acknowledged(self, request: Request) -> None:
         # RFC 3261 §13.2.2.4: when our 2xx held the offer, the answer is in the ACK.
         awaited, self._awaits_answer = self._awaits_answer, False
-        sdp = _tolerated(request, self._call_sid)
+        sdp = tolerated_description_of(request, self._call_sid)
         if sdp is not None:
             self._speak(Answered(sdp))
         elif awaited:
@@ -303,7 +302,7 @@ class Leg:
     def _updated(self, request: Request, asked: _Asked) -> None:
         self._asked = asked
         try:
-            sdp = _description(request)
+            sdp = description_of(request)
         except SdpError as error:
             self.refuse_offer(error.status)
             return
@@ -337,7 +336,7 @@ class Leg:
             with self._driver.turn() as (agent, now):
                 agent.acknowledge(self._session, now=now)
         try:
-            sdp = _description(response)
+            sdp = description_of(response)
         except SdpError as error:
             self._offer_done(OfferRefused(error.status))
             return
@@ -366,7 +365,7 @@ class Leg:
             self._respond(status, None, sdp)
             return
         with self._driver.turn() as (agent, now):
-            body, content_type = _body(sdp)
+            body, content_type = body_of(sdp)
             try:
                 agent.answer(asked.update_id, status, body=body, content_type=content_type, now=now)
             except UnknownRequest:
@@ -377,7 +376,7 @@ class Leg:
     ) -> None:
         if self._session is None:
             return
-        body, content_type = _body(sdp)
+        body, content_type = body_of(sdp)
         with self._driver.turn() as (agent, now):
             agent.respond(
                 self._session, status, reason=reason, headers=headers, body=body, content_type=content_type, now=now
@@ -390,30 +389,3 @@ class Leg:
     def _finish(self, event: Ended | Failed | Redirected) -> None:
         self._speak(event)
         self.phase = LegPhase.OVER
-
-
-def _body(sdp: SessionDescription | None) -> tuple[bytes, str | None]:
-    return (b"", None) if sdp is None else (sdp.to_bytes(), SDP_TYPE)
-
-
-def _description(message: Request | Response) -> SessionDescription | None:
-    """The session description of a message, None if it has none. Raises SdpError for one that cannot be read."""
-    try:
-        content_type = message.content_type
-    except MessageError as error:
-        raise SdpError(f"of an unreadable type: {error.reason}", status=error.status) from error
-    if content_type is None or not message.body:
-        return None
-    # A body of another type was either refused by the agent (415) or concerns nobody here.
-    if (content_type.type, content_type.subtype) != ("application", "sdp"):
-        return None
-    return SessionDescription.parse(message.body)
-
-
-def _tolerated(message: Request | Response, call_sid: str) -> SessionDescription | None:
-    """Like `_description` where a bad body only loses what it would have said."""
-    try:
-        return _description(message)
-    except SdpError as error:
-        log.info("! unusable description ignored", call=call_sid, problem=str(error))
-        return None

@@ -1,7 +1,7 @@
 """One leg's audio: what was offered and answered, and the engine's endpoint that carries it."""
 
 from sidestream.base.ids import Ids
-from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine
+from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine, MediaEngineError
 from sidestream.sdp.answer import answer, usable_lines
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
@@ -29,6 +29,7 @@ class LegMedia:
         self._engine = engine
         self._interface = interface
         self._origin_id = ids.integer(10 ** (_ORIGIN_ID_DIGITS - 1), 10**_ORIGIN_ID_DIGITS - 1)
+        self._is_released = False
         self.session = session
         self.endpoint = endpoint
         self.ports: LocalPorts | None = None
@@ -43,17 +44,42 @@ class LegMedia:
         """Whether offer and answer have met, so that there is something to hear, play or record."""
         return bool(self.formats)
 
+    @property
+    def narrowed(self) -> tuple[SdpFormat, ...]:
+        """What another leg may be offered when the peer took less than we offered; () when `local` says it all.
+
+        We do not transcode, so a codec that this peer did not take must not reach the other.
+        """
+        lines = usable_lines(self.local) if self.local is not None else ()
+        if self.local is None or not lines:
+            return ()
+        ours = self.local.media[lines[0]].rtpmaps()
+        agreed = {f.payload_type for f in self.formats}
+        kept = tuple(f for f in ours if f.payload_type in agreed)
+        return _single_codec(kept) if agreed and len(kept) < len(ours) else ()
+
     async def open(self) -> LocalPorts:
         """Allocate the endpoint if it has none yet. Raises MediaEngineError."""
+        if self._is_released:
+            raise MediaEngineError("no-session", "the leg is over")
         if self.ports is None:
             await self._engine.open_session(self.session)
             self.ports = await self._engine.open_endpoint(self.session, self.endpoint, interface=self._interface)
         return self.ports
 
-    async def close(self) -> None:
-        if self.ports is not None:
-            self.ports = None
-            await self._engine.close_endpoint(self.session, self.endpoint)
+    async def release(self, *, with_session: bool) -> None:
+        """Give the endpoint back, and with it the session if that is this leg's own. Raises MediaEngineError.
+
+        After it nothing can be opened again: a task that is a moment late must not bring the session back to life.
+        """
+        self._is_released = True
+        try:
+            if self.ports is not None:
+                self.ports = None
+                await self._engine.close_endpoint(self.session, self.endpoint)
+        finally:
+            if with_session:
+                await self._engine.close_session(self.session)
 
     async def describe_relayed(
         self, other: SessionDescription, *, answers: SessionDescription | None
@@ -107,22 +133,23 @@ class LegMedia:
         index = lines[0]
         address = remote_address(remote, index)
         direction = remote.direction(index)
-        self.remote = remote
-        self.formats = tuple(
+        formats = tuple(
             Format(f.payload_type, f.encoding, f.clock_rate, f.channels or 1) for f in self._common(remote, index)
         )
         local = self.local.direction(index) if self.local is not None else Direction.SENDRECV
-        self.remote_sends = direction.sends and local.receives
-        self.remote_receives = direction.receives and local.sends
+        remote_sends = direction.sends and local.receives
+        remote_receives = direction.receives and local.sends
         await self._engine.configure_endpoint(
             self.session,
             self.endpoint,
             remote=None if address is None else Address(address.host, address.rtp_port),
             remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
-            formats=self.formats,
-            send=self.remote_receives,
-            receive=self.remote_sends,
+            formats=formats,
+            send=remote_receives,
+            receive=remote_sends,
         )
+        self.remote, self.formats = remote, formats
+        self.remote_sends, self.remote_receives = remote_sends, remote_receives
 
     def _common(self, remote: SessionDescription, index: int) -> tuple[SdpFormat, ...]:
         """The formats of the peer's line that ours has too, by payload type; the peer's order (RFC 3264 §6.1)."""
@@ -138,6 +165,14 @@ class LegMedia:
 
     def _origin(self, host: str) -> Origin:
         return Origin("-", self._origin_id, 1, host)
+
+
+def check_offer(offered: SessionDescription) -> None:
+    """Raises SdpError (488) if nothing of the offer can be carried, whoever answers it."""
+    lines = usable_lines(offered)
+    if not lines:
+        raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
+    remote_address(offered, lines[0])
 
 
 def _single_codec(offered: tuple[SdpFormat, ...]) -> tuple[SdpFormat, ...]:

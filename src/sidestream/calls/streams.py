@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
 from sidestream.calls.refusal import Refusal
@@ -52,7 +53,8 @@ class Streams:
         call, services = self._call, self._call.services
         track = _track(wanted.track)
         method = _check_callback(wanted)
-        if started_by == "rest" and call.record.status is not CallStatus.IN_PROGRESS:
+        is_over = call.leg.phase is LegPhase.OVER
+        if is_over or (started_by == "rest" and call.record.status is not CallStatus.IN_PROGRESS):
             raise Refusal(400, 21220, f"Call is not in-progress, it is {call.record.status}")
         connector = services.connectors.find(call.account.sid, wanted.connector_name)
         if connector is None:
@@ -181,6 +183,14 @@ class Streams:
             self.stop(sid, by="call-ended")
         if self._sessions:
             await asyncio.wait(list(self._sessions.values()))
+
+    async def abandon_all(self) -> None:
+        """What `stop_all` could not bring to an end in time: cancelled, so that nothing outlives the call."""
+        unfinished = [*self._sessions.values(), *self._stopping]
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)
 
     # --- what recording sessions say
 

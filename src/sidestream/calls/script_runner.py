@@ -1,0 +1,71 @@
+"""The instructions that run on a call: one script at a time, each cancelled before the next begins."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.record import CallStatus
+from sidestream.calls.requests import Instructions
+from sidestream.sip.reasons import reason_phrase
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+
+_TEMPORARILY_UNAVAILABLE = 480
+_REQUEST_TERMINATED = 487  # our own CANCEL: nobody answered in time
+_SERVER_ERROR = 500
+# What a dialled leg was told of our own request; it would make the caller act on something that it never sent.
+_NOT_FOR_THE_CALLER = frozenset({401, 405, 407, 413, 414, 415, 416, 420, 421, 423, 481, 482, 483, 494})
+
+
+class ScriptRunner:
+    """Owner of the tasks that run a call's TwiML. A script that ends by itself ends the call."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._tasks: set[asyncio.Task[None]] = set()  # the last one runs; the others are cancelled and cleaning up
+
+    def start(self, instructions: Instructions) -> None:
+        """Run these instructions, in place of those that run now. On a call that is over nothing happens."""
+        if self._call.leg.phase is LegPhase.OVER:
+            return
+        previous = self._cancel()
+        task = asyncio.create_task(self._run(instructions, previous))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Cancel whatever runs and return when all of it has cleaned up."""
+        running = self._cancel()
+        if running:
+            await asyncio.wait(running)
+
+    def _cancel(self) -> frozenset[asyncio.Task[None]]:
+        for task in self._tasks:
+            # A second cancellation would break into the clean-up of the first.
+            if not task.cancelling():
+                task.cancel()
+        return frozenset(self._tasks)
+
+    async def _run(self, instructions: Instructions, previous: frozenset[asyncio.Task[None]]) -> None:
+        if previous:
+            await asyncio.wait(previous)
+        try:
+            await self._call.services.script(self._call, instructions)
+            self._ended()
+        except Exception as error:
+            # The driver's catch-all: whatever is wrong with one verb ends this call, cleanly, and no other.
+            self._call.break_off(error)
+
+    def _ended(self) -> None:
+        """There is nothing more to do. A caller whose Dial reached nobody hears why: busy stays busy."""
+        call = self._call
+        outcome = call.dial_outcome
+        if call.leg.phase is LegPhase.WAITING and outcome is not None and outcome.sip_response_code is not None:
+            code = outcome.sip_response_code
+            if code == _REQUEST_TERMINATED:
+                code = _TEMPORARILY_UNAVAILABLE
+            elif code < 400 or code in _NOT_FOR_THE_CALLER:
+                code = _SERVER_ERROR
+            call.refuse(code, reason_phrase(code), CallStatus(outcome.status))
+        call.hang_up()
