@@ -1,5 +1,6 @@
 """Placing a call: to a phone number by a trunk, or to a SIP address directly."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sidestream.accounts.account import Account
@@ -13,11 +14,15 @@ from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import Instructions
 from sidestream.calls.services import Services
+from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.digest import DigestCredentials
+from sidestream.sip.errors import MessageError
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.trunks.trunk_book import Route
+
+_INVALID_CALLER = 13247
 
 CALL_SID_HEADER = "X-Sidestream-CallSid"
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
@@ -53,9 +58,13 @@ def number_destination(services: Services, account: Account, number: str) -> Des
 
 
 def caller_address(services: Services, caller: str, name: str | None = None) -> NameAddr:
-    """The From of an outgoing call: a SIP URI as it is, a number at our own host."""
-    text = caller if caller.lower().startswith(("sip:", "sips:")) else f"sip:{caller}@{services.settings.sip_host}"
-    return NameAddr(name, Uri.parse(text))
+    """The From of an outgoing call: a SIP URI as it is, a number at our own host. Raises Refusal."""
+    if not caller.lower().startswith(("sip:", "sips:")):
+        return NameAddr(name, Uri.sip(caller, services.settings.sip_host))
+    try:
+        return NameAddr(name, Uri.parse(caller))
+    except MessageError as error:
+        raise Refusal(400, _INVALID_CALLER, f"The caller ID '{caller}' is no SIP URI") from error
 
 
 async def place(
@@ -73,6 +82,7 @@ async def place(
     With a `parent` it is a dialled call: it lives in the parent's engine session and offers what the parent offered.
     Raises Refusal, SdpError, MediaEngineError; then there is no call.
     """
+    max_forwards = _max_forwards(parent)
     sid = services.ids.sid("CA")
     from_ = caller_address(services, caller, parent.record.caller_name if parent is not None else None)
     session = parent.leg.media.session if parent is not None else sid
@@ -103,16 +113,22 @@ async def place(
     )
     to = NameAddr(None, destination.uri)
     call = Call(services, account, record, leg, party_of(to, services.ids), progress)
-    offer = await _offer(media, parent)
-    leg.invite(
-        target=destination.uri,
-        from_=from_,
-        to=to,
-        offer=offer,
-        headers=(*destination.headers, (CALL_SID_HEADER, sid)),
-        credentials=destination.credentials,
-        max_forwards=_max_forwards(parent),
-    )
+    try:
+        offer = await _offer(media, parent)
+        leg.invite(
+            target=destination.uri,
+            from_=from_,
+            to=to,
+            offer=offer,
+            headers=(*destination.headers, (CALL_SID_HEADER, sid)),
+            credentials=destination.credentials,
+            max_forwards=max_forwards,
+        )
+    except BaseException:
+        # Nobody will run this call and give its ports back, also if the one who wanted it was cancelled.
+        with suppress(MediaEngineError):
+            await media.release(with_session=parent is None)
+        raise
     services.calls.save(record)
     call.note("call.created", direction=record.direction.value)
     progress.initiated(record)
@@ -123,9 +139,13 @@ async def place(
 async def _offer(media: LegMedia, parent: Call | None) -> SessionDescription:
     if parent is None:
         return await media.describe_offer()
-    waiting = parent.leg.phase is LegPhase.WAITING
-    theirs = parent.leg.remote_offer if waiting else parent.leg.media.local
-    return await media.describe_offer() if theirs is None else await media.describe_relayed(theirs, answers=None)
+    theirs = parent.leg.media
+    if parent.leg.phase is not LegPhase.WAITING and theirs.narrowed:
+        return await media.describe_offer(theirs.narrowed)
+    description = parent.leg.remote_offer if parent.leg.phase is LegPhase.WAITING else theirs.local
+    if description is None:
+        return await media.describe_offer()
+    return await media.describe_relayed(description, answers=None)
 
 
 def _max_forwards(parent: Call | None) -> int:

@@ -21,6 +21,7 @@ from sidestream.calls.bridge import (
 from sidestream.calls.events import Answered, LegEvent, Progress, Ringing
 from sidestream.calls.leg import OfferRefused
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
+from sidestream.calls.record import CallStatus
 from sidestream.media.engine import MediaEngine, MediaEngineError
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = get_logger("calls")
 
 _SERVER_ERROR = 500
+# Answers of one peer that say nothing about the other's offer, or would end the other's session (RFC 3261 §12.2.1.2).
+_NOT_PASSED_ON = frozenset({401, 405, 407, 408, 414, 415, 420, 421, 481, 487, 494})
 
 
 class Pairing:
@@ -45,7 +48,8 @@ class Pairing:
         self._second = second
         self._engine = engine
         self._alone = alone
-        self._exchange: asyncio.Task[None] | None = None
+        self._exchanges: set[asyncio.Task[None]] = set()
+        self._is_parted = False
         self.audible = asyncio.Event()
 
     async def pass_on(self, source: "Call", event: LegEvent) -> None:
@@ -54,37 +58,62 @@ class Pairing:
         if not self._alone and isinstance(event, Progress):
             event = Ringing(180, "Ringing")
         if isinstance(event, Progress | Answered) and not self._claim():
-            source.hang_up()
+            source.hang_up(CallStatus.CANCELED)
             return
         try:
             await self._carry_out(source, other, event)
         except SdpError as error:
             log.info("! unusable description", call=source.record.sid, problem=str(error))
-            source.leg.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
+            self._fail(source, NOT_ACCEPTABLE, "Not Acceptable Here")
         except MediaEngineError as error:
             log.error("! media engine refused", call=source.record.sid, problem=str(error))
-            source.leg.fail(_SERVER_ERROR, "Media Failure")
+            self._fail(source, _SERVER_ERROR, "Media Failure")
 
     def _claim(self) -> bool:
-        """Join the first with this second, unless it is joined with another one already."""
-        if self._first.pairing is None:
+        """Join the first with this second, unless it is joined with another one already, or nobody waits any more."""
+        if self._first.pairing is None and not self._is_parted:
             self._first.pairing = self
             self._first.partner = self._second
         return self._first.pairing is self
 
+    def _fail(self, source: "Call", status: int, reason: str) -> None:
+        """`source` cannot be joined. If it was the answer of one of several, another one may still be."""
+        source.leg.fail(status, reason)
+        if source is self._second and source.leg.phase is LegPhase.OVER and self._first.pairing is self:
+            self._first.pairing = self._first.partner = None
+
     async def part(self) -> None:
-        """Cut the audio between the two; their legs stay as they are."""
-        if self._exchange is not None:
-            self._exchange.cancel()
-        for call in (self._first, self._second):
-            call.pairing = None
-            call.partner = None
-            if call.leg.media.ports is not None:
-                await self._engine.set_route(call.leg.media.session, call.leg.media.endpoint, None)
+        """Cut the audio between the two, for good; their legs stay as they are. Raises nothing."""
+        self._is_parted = True
+        exchanges = list(self._exchanges)
+        for exchange in exchanges:
+            exchange.cancel()
+        if exchanges:
+            await asyncio.wait(exchanges)
+        was_joined = self._first.pairing is self
+        calls = (self._first, self._second) if was_joined else (self._second,)
+        for call in calls:
+            call.pairing = call.partner = None
+        for call in calls:
+            await self._cut(call)
+        if was_joined and self._first.leg.phase is LegPhase.ESTABLISHED:
+            self._first.media_changed()
+
+    async def _cut(self, call: "Call") -> None:
+        media = call.leg.media
+        if media.ports is None:
+            return
+        try:
+            await self._engine.set_route(media.session, media.endpoint, None)
+        except MediaEngineError as error:
+            log.error("! route not cut", call=call.record.sid, problem=str(error))
 
     async def _carry_out(self, source: "Call", other: "Call", event: LegEvent) -> None:
         match decide(event, other.leg.phase):
             case Alert(status, reason):
+                other.alert(status, reason)
+            case AlertWithMedia(status, reason) if other.leg.remote_offer is None:
+                # RFC 3261 §13.2.1: the offer that this caller waits for must come reliably, so in the 200.
                 other.alert(status, reason)
             case AlertWithMedia(_, _, sdp):
                 await source.leg.media.apply(sdp)
@@ -93,6 +122,8 @@ class Pairing:
                 await self._route(source, other)
                 self._media_changed()
             case Accept(sdp):
+                # A 200 should repeat the answer of the 183 before it (RFC 3261 §13.2.1); not every phone does.
+                sdp = sdp or source.leg.media.remote
                 if sdp is None:
                     raise SdpError("the answer has no description", status=NOT_ACCEPTABLE)
                 await source.leg.media.apply(sdp)
@@ -107,7 +138,9 @@ class Pairing:
                 await self._take_answer(source, event)
                 await self._join()
             case Offer(sdp):
-                self._exchange = asyncio.create_task(self._pass_offer(source, other, sdp))
+                exchange = asyncio.create_task(self._pass_offer(source, other, sdp))
+                self._exchanges.add(exchange)
+                exchange.add_done_callback(self._exchanges.discard)
             case RefuseOffer(status):
                 source.leg.refuse_offer(status)
             case Tell(content_type, body):
@@ -150,6 +183,17 @@ class Pairing:
 
     async def _pass_offer(self, source: "Call", other: "Call", sdp: SessionDescription | None) -> None:
         """A re-INVITE of one side, offered to the other; its answer goes back. The session of both survives a no."""
+        try:
+            await self._exchange(source, other, sdp)
+        except asyncio.CancelledError:
+            # The two are parted: without an answer the asking side could never make an offer again.
+            source.leg.refuse_offer(REQUEST_PENDING)
+            raise
+        except Exception as error:
+            # The driver's catch-all of this task: a defect of ours ends the call that asked.
+            source.break_off(error)
+
+    async def _exchange(self, source: "Call", other: "Call", sdp: SessionDescription | None) -> None:
         media = source.leg.media
         if sdp is None:
             # RFC 3261 §14.1: an offerless re-INVITE asks for our offer; the answer comes in the ACK, as Answered.
@@ -162,11 +206,13 @@ class Pairing:
         try:
             answer = await other.leg.offer(await other.leg.media.describe_relayed(sdp, answers=None))
             await other.leg.media.apply(answer)
-            source.leg.answer_offer(await media.describe_relayed(answer, answers=sdp))
+            back = await media.describe_relayed(answer, answers=sdp)
             await media.apply(sdp)
+            source.leg.answer_offer(back)
         except OfferRefused as refused:
             other.leg.media.local = before
-            source.leg.refuse_offer(refused.status)
+            is_telling = refused.status >= 400 and refused.status not in _NOT_PASSED_ON
+            source.leg.refuse_offer(refused.status if is_telling else REQUEST_PENDING)
         except (SdpError, MediaEngineError) as error:
             other.leg.media.local = before
             log.info("! re-INVITE not passed on", call=source.record.sid, problem=str(error))

@@ -1,8 +1,8 @@
 """`<Dial>`: call others and connect the first that answers."""
 
 import asyncio
-from contextlib import suppress
 
+from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
@@ -18,45 +18,47 @@ from sidestream.sip.digest import DigestCredentials
 from sidestream.twiml.document import Dial, DialNumber, DialSip, DialTarget
 from sidestream.webhooks.parameters import DialOutcome, dial_parameters
 
+log = get_logger("calls")
+
 _NOT_DIALLED = 13201  # Dial: the call could not be placed
 
 
 async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     """Returns when the connection is over or nobody answered; `action` then decides what comes next."""
     call = interpreter.call
-    interpreter.took_time()
     call.star_pressed.clear()
     if not verb.answer_on_bridge:
         await call.ensure_answered()
-    children = await _place_all(verb, interpreter)
-    outcome = await _connect(verb, call, children)
-    call.dial_outcome = outcome
+    children: list[Call] = []
+    winner: Call | None = None
+    try:
+        await _place_all(verb, interpreter, children)
+        if children:
+            interpreter.took_time()
+            winner = await _connect(verb, call, children)
+    finally:
+        await _clear_away(children, call)
+    call.dial_outcome = outcome = _outcome(winner, children)
     if verb.action is None:
         return None
     url = interpreter.absolute(verb.action)
     return None if url is None else GoTo(url, verb.method, dial_parameters(call_parameters(call.record), outcome))
 
 
-async def _place_all(verb: Dial, interpreter: Interpreter) -> list[Call]:
-    """Invite every target that can be; the others are alerts."""
+async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call]) -> None:
+    """Invite every target that can be, into `children`; the others are alerts."""
     call = interpreter.call
-    children = []
-    try:
-        for target in verb.targets:
-            try:
-                child = await _place(target, verb, interpreter)
-            except Refusal as refusal:
-                interpreter.report(refusal.code, f"<Dial>: {refusal.message}")
-            except (SdpError, MediaEngineError) as error:
-                interpreter.report(_NOT_DIALLED, f"<Dial>: no media for the dialled leg: {error}")
-            else:
-                child.pairing = Pairing(call, child, call.services.engine, alone=len(verb.targets) == 1)
-                child.partner = call
-                children.append(child)
-    except asyncio.CancelledError:
-        _release(children, call, CallStatus.CANCELED)
-        raise
-    return children
+    for target in verb.targets:
+        try:
+            child = await _place(target, verb, interpreter)
+        except Refusal as refusal:
+            interpreter.report(refusal.code, f"<Dial>: {refusal.message}")
+        except (SdpError, MediaEngineError) as error:
+            interpreter.report(_NOT_DIALLED, f"<Dial>: no media for the dialled leg: {error}")
+        else:
+            child.pairing = Pairing(call, child, call.services.engine, alone=len(verb.targets) == 1)
+            child.partner = call
+            children.append(child)
 
 
 async def _place(target: DialTarget, verb: Dial, interpreter: Interpreter) -> Call:
@@ -88,30 +90,35 @@ def _destination(target: DialTarget, call: Call) -> Destination:
             return Destination(str(uri), uri, credentials, headers)
 
 
-async def _connect(verb: Dial, call: Call, children: list[Call]) -> DialOutcome:
-    """Wait for an answer, then for the end; leaves no dialled call behind, also when cancelled."""
+async def _connect(verb: Dial, call: Call, children: list[Call]) -> Call | None:
+    """Wait for an answer, then for the end; returns who answered. The caller clears away, also when cancelled."""
     ringing: asyncio.Task[None] | None = None
-    winner: Call | None = None
-    unanswered_as = CallStatus.CANCELED
     try:
-        if children and call.leg.phase is LegPhase.ESTABLISHED:
+        if call.leg.phase is LegPhase.ESTABLISHED:
             ringing = asyncio.create_task(_play_ringing(call, children))
         winner = await _first_answer(children, verb.timeout)
         if winner is None:
-            unanswered_as = CallStatus.NO_ANSWER
+            _release(children, call, CallStatus.NO_ANSWER)
         else:
             _release([child for child in children if child is not winner], call, CallStatus.CANCELED)
             await _until_over(verb, call, winner)
+        return winner
     finally:
+        _release(children, call, CallStatus.CANCELED)
         if ringing is not None:
             ringing.cancel()
-        _release(children, call, unanswered_as)
-        if call.pairing is not None:
-            with suppress(MediaEngineError):
-                await call.pairing.part()
-        if children:
-            await asyncio.wait([asyncio.ensure_future(child.over.wait()) for child in children])
-    return _outcome(winner, children)
+            await asyncio.wait([ringing])
+
+
+async def _clear_away(children: list[Call], call: Call) -> None:
+    """Leave no dialled call behind, and nobody joined with one."""
+    _release(children, call, CallStatus.CANCELED)  # also those of a Dial that was cancelled while it placed them
+    for child in children:
+        # Also those that were never joined: an answer of theirs may still wait to be read.
+        if child.pairing is not None:
+            await child.pairing.part()
+    if children:
+        await asyncio.wait([asyncio.ensure_future(child.over.wait()) for child in children])
 
 
 async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
@@ -156,7 +163,11 @@ async def _until_over(verb: Dial, call: Call, winner: Call) -> None:
 
 async def _play_ringing(call: Call, children: list[Call]) -> None:
     """The ringing tone, until the caller hears somebody or everybody is gone."""
-    path = await call.services.audio.ringing_tone()
+    try:
+        path = await call.services.audio.ringing_tone()
+    except OSError as error:
+        log.error("! no ringing tone", call=call.record.sid, problem=str(error))
+        return
     tone = asyncio.ensure_future(play_file(call, path, loops=0))
     heard = [asyncio.ensure_future(child.pairing.audible.wait()) for child in children if child.pairing is not None]
     try:
