@@ -1,21 +1,22 @@
 """Runs TwiML on a call: fetches a document, runs its verbs one by one, follows where they lead."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sidestream.base.logs import get_logger
-from sidestream.calls.bridge import LegPhase
+from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
 from sidestream.calls.requests import Instructions
 from sidestream.debugger.alert import Level
 from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.error import SdpError
+from sidestream.sip.reasons import reason_phrase
 from sidestream.twiml.document import Document, Problem
 from sidestream.twiml.parser import parse_twiml
 from sidestream.webhooks.client import CallCookies
-from sidestream.webhooks.parameters import Parameters, voice_parameters
+from sidestream.webhooks.parameters import Parameters, fallback_parameters, voice_parameters
 from sidestream.webhooks.target_url import InvalidUrl, resolve
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 log = get_logger("calls")
 
 DOCUMENT_LIMIT = 200  # documents one call may fetch in a row without a verb that takes time: a redirect loop
+
+_SERVER_ERROR = 500
+_UNAVAILABLE = 503
+_NO_DOCUMENT = 12100  # document parse failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +74,14 @@ class Interpreter:
     async def run(self, instructions: Instructions) -> None:
         """Returns when there is nothing more to do; the caller then ends the call. Never raises for bad TwiML."""
         try:
-            if not await self._load_first(instructions):
-                return
-            while True:
+            usable = await self._load_first(instructions)
+            while usable:
                 outcome = await self._run_document()
-                if not isinstance(outcome, GoTo) or not await self._follow(outcome, instructions):
+                if not isinstance(outcome, GoTo):
                     return
+                usable = await self._follow(outcome, instructions)
+            # A caller that nobody answered yet hears that it is our side that failed, not that it was declined.
+            self._refuse(_SERVER_ERROR)
         except (SdpError, MediaEngineError) as error:
             # The verb needed media that cannot be had: no common codec, or no engine.
             log.error("! no media for the call", call=self.call.record.sid, problem=str(error))
@@ -84,8 +91,10 @@ class Interpreter:
                 call_sid=self.call.record.sid,
                 text=f"The call has no usable media: {error}",
             )
-            if self.call.leg.phase is LegPhase.WAITING:
-                self.call.refuse(488 if isinstance(error, SdpError) else 503, "Not Acceptable Here", CallStatus.FAILED)
+            self._refuse(NOT_ACCEPTABLE if isinstance(error, SdpError) else _UNAVAILABLE)
+
+    def _refuse(self, status: int) -> None:
+        self.call.refuse(status, reason_phrase(status), CallStatus.FAILED)
 
     def absolute(self, url: str) -> str | None:
         """A URL of the current document as an absolute one; None, with an alert, if it cannot be."""
@@ -161,7 +170,14 @@ class Interpreter:
         content_type = fetched.media_type + (f"; charset={fetched.charset}" if fetched.charset else "")
         document, problems = parse_twiml(fetched.body, content_type or None, url=fetched.url)
         source = Source(fetched.url, method, document or Document())
-        return self._take(source, problems, usable=document is not None)
+        if self._take(source, problems, usable=document is not None):
+            return True
+        if fallback is None or outcome.failures:
+            return False
+        # twiml that cannot be run is a failure of the URL like any other: the fallback is told of it.
+        code = next((problem.code for problem in problems if problem.level is Level.ERROR), _NO_DOCUMENT)
+        told = fallback_parameters(self.parameters(), code, fetched.url)
+        return await self._fetch(*fallback, told, replace(instructions, fallback_url=None))
 
     def _take(self, source: Source, problems: tuple[Problem, ...], *, usable: bool) -> bool:
         self.source = source

@@ -1,13 +1,16 @@
 """`<Start><Siprec>`: begin streams and go on at once."""
 
-from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
+from sidestream.calls.interpreter import Interpreter, Outcome
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import StartSiprec
 from sidestream.twiml.document import Start
 
 
 async def run(verb: Start, interpreter: Interpreter) -> Outcome:
-    """A stream that cannot start is an alert and never ends the call (contract 11.3)."""
+    """A stream that cannot start is an alert and never ends the call (contract 11.3).
+
+    `action` has no effect: the next verb runs at once, and what follows must not depend on an attribute of a stream.
+    """
     for noun in verb.siprecs:
         callback = interpreter.absolute(noun.status_callback) if noun.status_callback else None
         wanted = StartSiprec(
@@ -22,7 +25,4 @@ async def run(verb: Start, interpreter: Interpreter) -> Outcome:
             interpreter.call.streams.start(wanted, started_by="twiml")
         except Refusal as refusal:
             interpreter.report(refusal.code, f"<Siprec> not started: {refusal.message}")
-    if verb.action is None:
-        return None
-    url = interpreter.absolute(verb.action)
-    return None if url is None else GoTo(url, verb.method)
+    return None
