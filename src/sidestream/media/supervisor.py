@@ -10,6 +10,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from sidestream.base.logs import get_logger
 from sidestream.media.connection import greet
@@ -212,7 +215,7 @@ class EngineSupervisor:
             line = raw.decode("utf-8", "replace").rstrip()
             if line:
                 self._lines.append(line)
-                log.info("= media engine says", line=line)
+                _repeat(line)
 
     def _remove_directory(self) -> None:
         if self._given is None and self._directory is not None:
@@ -227,6 +230,21 @@ def _private(directory: Path | None) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     return directory.absolute()
+
+
+def _repeat(line: str) -> None:
+    """Say in our log what the engine said in its own: JSON with `level` and `event`, or plain text (a panic)."""
+    try:
+        fields = msgspec.json.decode(line, type=dict[str, Any])
+        text = f"media engine: {fields.pop('event')}"
+    except (msgspec.MsgspecError, KeyError):
+        log.warning("! media engine says", line=line)
+        return
+    fields.pop("at_ns", None)
+    if fields.pop("level", "info") == "info":
+        log.info(f"= {text}", **fields)
+    else:
+        log.warning(f"! {text}", **fields)
 
 
 async def _gone(pid: int) -> None:

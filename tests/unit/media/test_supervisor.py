@@ -27,7 +27,10 @@ if os.path.exists(path):
 listener.bind(path)
 listener.listen()
 print("x" * 300000, file=sys.stderr)
-print("listening as", os.getpid(), file=sys.stderr, flush=True)
+print("listening as", os.getpid(), file=sys.stderr)
+print('{"level":"info","event":"started","at_ns":1,"workers":2}', file=sys.stderr)
+print('{"level":"warning","event":"ports low","free":3}', file=sys.stderr)
+print('{"level":"info"}', file=sys.stderr, flush=True)
 version = 2 if way == "newer" else 1
 while True:
     client, _ = listener.accept()
@@ -65,7 +68,7 @@ def _alive(pid: int) -> bool:
 async def _until(reached) -> None:
     # What is waited for is another process: no event of ours announces it.
     async with asyncio.timeout(20):
-        while not reached():  # noqa: ASYNC110
+        while not reached():
             await asyncio.sleep(0)
 
 
@@ -168,6 +171,19 @@ async def test_an_engine_that_was_taken_over_is_stopped(supervise, tmp_path: Pat
     await first._process.wait()
     await first._reader
     assert not _alive(pid)
+
+
+async def test_what_the_engine_says_is_repeated_in_our_log(supervise, monkeypatch) -> None:
+    said = []
+    monkeypatch.setattr(module.log, "info", lambda text, **fields: said.append((text, fields)))
+    monkeypatch.setattr(module.log, "warning", lambda text, **fields: said.append((text, fields)))
+    supervisor = supervise()
+    pid = (await supervisor.start()).pid
+    await supervisor.stop()
+    assert ("! media engine says", {"line": f"listening as {pid}"}) in said
+    assert ("= media engine: started", {"workers": 2}) in said
+    assert ("! media engine: ports low", {"free": 3}) in said
+    assert ("! media engine says", {"line": '{"level":"info"}'}) in said
 
 
 def test_the_socket_is_known_once_started() -> None:

@@ -29,8 +29,8 @@ class RtpStream:
     """Made on the event loop, then owned by an `AudioThread`, which calls `run` and the two receivers.
 
     From the loop only these are used: `direct`, `press`, and the reading of `sent`, `received` and `received_reports`,
-    to which the thread only ever appends. RTCP: a sender report with CNAME after a second of sending and then every
-    five, and BYE at the end; no receiver reports.
+    to which the thread appends (and takes back from `sent` at once what could not be sent). RTCP: a sender report with
+    CNAME after a second of sending and then every five, and BYE at the end; no receiver reports.
     """
 
     def __init__(self, host: str, ids: Ids, *, speech: Path | None, loop_speech: bool, cname: str) -> None:
@@ -76,10 +76,12 @@ class RtpStream:
             packet = self.talker.tick(talk if remote is not None else None)
             if packet is None or remote is None:
                 continue
-            at_ns = time.time_ns()
+            # Noted first: whoever sees it arrive must find it here.
+            self.sent.append(Heard(time.time_ns(), packet))
             if self._send(self.rtp, packet.to_bytes(), remote):
-                self.sent.append(Heard(at_ns, packet))
                 self._octets += len(packet.payload)
+            else:
+                self.sent.pop()
         self._report(now, remote_rtcp)
         return self._schedule.next_due
 
