@@ -127,8 +127,10 @@ class Pairing:
                 if sdp is None:
                     raise SdpError("the answer has no description", status=NOT_ACCEPTABLE)
                 await source.leg.media.apply(sdp)
-                other.accept(await self._answer_for(other, sdp))
-                await self._join()
+                answer = await self._answer_for(other, sdp)
+                if not self._is_parted:  # it may have been, during either of these
+                    other.accept(answer)
+                    await self._join()
             case Hear():
                 await self._take_answer(source, event)
                 await self._route(source, other)
@@ -171,7 +173,8 @@ class Pairing:
         self._media_changed()
 
     async def _route(self, source: "Call", sink: "Call") -> None:
-        await self._engine.set_route(source.leg.media.session, source.leg.media.endpoint, sink.leg.media.endpoint)
+        if not self._is_parted:
+            await self._engine.set_route(source.leg.media.session, source.leg.media.endpoint, sink.leg.media.endpoint)
 
     def _heard(self, source: "Call") -> None:
         if source is self._second:
