@@ -27,7 +27,7 @@ from benches.table import print_table
 ROOT = Path(__file__).resolve().parent.parent
 CALLS = (100, 200, 500)
 ENGINE_PORTS = (20_000, 29_999)
-PEER_PORTS = (50_000, 59_999)
+PEER_PORTS = (30_000, 59_999)
 NG_PORT = 22_222
 START_LIMIT_S = 5.0
 P99_LIMIT_US = 1000.0  # what the relay may add at 200 calls
@@ -77,20 +77,26 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=list(CALLS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run, after its warm-up")
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="run relays and generator before all other processes (chrt), for numbers from a machine that is shared",
+    )
     options = parser.parse_args(arguments)
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         print("media: skipped, relay and generator need a core each", file=sys.stderr)
         return
     generator = _build_generator()
+    before = ["chrt", "--fifo", "1"] if options.realtime else []
     with (
         tempfile.TemporaryDirectory(prefix="sidestream-bench-") as folder,
-        _engine(Path(folder), cores[0]) as engine,
-        _rtpengine(Path(folder), cores[0]) as peer,
+        _engine(Path(folder), [*before, *_pinned(cores[0])]) as engine,
+        _rtpengine(Path(folder), [*before, *_pinned(cores[0])]) as peer,
     ):
         targets = [Target("direct", "direct", os.getpid()), engine, *([peer] if peer else [])]
         results = {
-            calls: _rounds(generator, targets, calls, options.rounds, options.seconds, cores[1])
+            calls: _rounds(generator, targets, calls, options.rounds, options.seconds, [*before, *_pinned(cores[1])])
             for calls in options.calls
         }
     _print(results)
@@ -99,18 +105,15 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def _rounds(
-    generator: Path, targets: Sequence[Target], calls: int, rounds: int, seconds: float, core: int
+    generator: Path, targets: Sequence[Target], calls: int, rounds: int, seconds: float, prefix: Sequence[str]
 ) -> dict[str, list[Measured]]:
     """The runs of one load by target, interleaved so that the machine's moods meet all targets alike."""
     found: dict[str, list[Measured]] = {target.name: [] for target in targets}
     for _ in range(rounds):
         for target in targets:
-            command = [str(generator), target.address, str(calls), str(seconds), str(target.pid)]
-            with _pinned(command, core, stdout=subprocess.PIPE) as process:
-                output, _ = process.communicate(timeout=seconds + 120)
-            if process.returncode != 0:
-                raise RuntimeError(f"the generator failed on {target.name} with {calls} calls")
-            found[target.name].append(Measured.read(output.decode()))
+            command = [*prefix, str(generator), target.address, str(calls), str(seconds), str(target.pid)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, timeout=seconds + 120, check=True)
+            found[target.name].append(Measured.read(done.stdout.decode()))
     return found
 
 
@@ -169,27 +172,35 @@ def _build_generator() -> Path:
 
 
 @contextmanager
-def _engine(folder: Path, core: int) -> Iterator[Target]:
+def _engine(folder: Path, prefix: Sequence[str]) -> Iterator[Target]:
     path = folder / "media.sock"
     low, high = ENGINE_PORTS
-    command = [sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
+    command = [*prefix, sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
     command += ["--port-min", str(low), "--port-max", str(high), "--port-cooldown-ms", "4000"]
-    with _pinned(command, core, stderr=subprocess.DEVNULL) as process, _stopped(process):
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
         _wait(lambda: path.exists(), process)
         yield Target("sidestream", f"sidestream:{path}", process.pid)
 
 
 @contextmanager
-def _rtpengine(folder: Path, core: int) -> Iterator[Target | None]:
+def _rtpengine(folder: Path, prefix: Sequence[str]) -> Iterator[Target | None]:
     program = shutil.which("rtpengine")
     if program is None:
         yield None
         return
     low, high = PEER_PORTS
-    command = [program, "--config-file=none", "--foreground", "--table=-1", "--interface=127.0.0.1", "--num-threads=1"]
+    command = [
+        *prefix,
+        program,
+        "--config-file=none",
+        "--foreground",
+        "--table=-1",
+        "--interface=127.0.0.1",
+        "--num-threads=1",
+    ]
     command += [f"--listen-ng=127.0.0.1:{NG_PORT}", f"--port-min={low}", f"--port-max={high}", "--log-level=1"]
     command += [f"--pidfile={folder / 'rtpengine.pid'}", "--log-stderr"]
-    with _pinned(command, core, stderr=subprocess.DEVNULL) as process, _stopped(process):
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
         _wait(lambda: _answers(NG_PORT), process)
         yield Target("rtpengine", f"rtpengine:127.0.0.1:{NG_PORT}", process.pid)
 
@@ -213,10 +224,8 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def _pinned(
-    command: Sequence[str], core: int, stdout: int | None = None, stderr: int | None = None
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["taskset", "-c", str(core), *command], stdout=stdout, stderr=stderr, cwd=ROOT)
+def _pinned(core: int) -> list[str]:
+    return ["taskset", "-c", str(core)]
 
 
 @contextmanager

@@ -6,7 +6,6 @@ Run by `measured.Measured`. It prints one JSON line when it is ready, and answer
 
 import asyncio
 import cProfile
-import gc
 import os
 import resource
 import sys
@@ -23,6 +22,7 @@ import uvloop
 from benches.control.answering import HOST, AnsweringMachine
 from sidestream.accounts.account import Account, Number, VoiceSettings
 from sidestream.accounts.account_book import AccountBook
+from sidestream.app.collector import settle_collector
 from sidestream.base.clock import SystemClock
 from sidestream.base.ids import Ids
 from sidestream.base.logs import configure_logs
@@ -197,7 +197,7 @@ async def _serve(setup: Setup) -> None:
     baseline: tracemalloc.Snapshot | None = None
     run = _reference if setup.mode == "reference" else _control
     async with run(setup) as measured:
-        gc.collect()
+        settle_collector()
         _say(measured.report())
         while line := (await asked.readline()).decode().split():
             match line:

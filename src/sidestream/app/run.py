@@ -5,6 +5,7 @@ import signal
 
 import uvloop
 
+from sidestream.app.collector import settle_collector
 from sidestream.app.config import Config
 from sidestream.app.platform import Platform
 from sidestream.base.logs import get_logger
@@ -64,6 +65,7 @@ async def _run(config: Config, announce: Announce) -> None:
         await platform.start()
     except (OSError, EngineStartError, StorageError) as error:
         raise StartFailed(error) from error
+    settle_collector()
     try:
         announce(platform)
         await stopping.wait()
