@@ -10,7 +10,7 @@ from sidestream.testing.g711 import encode
 from sidestream.testing.speech import CALLER, read_speech
 
 from .server_process import CALLEE_USER, HOST, PHONE_NUMBER, Connector, Number, ServerProcess, free_port
-from .sipp_process import Sipp
+from .sipp_process import SPEECH, Sipp
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         connectors=[Connector("out", (first,)), Connector("spare", (first, second))],
         trunk=f"sip:{HOST}:{carrier}",
     )
-    (directory / "speech.ulaw").write_bytes(encode(read_speech(CALLER), "PCMU"))
+    (directory / SPEECH).write_bytes(encode(read_speech(CALLER), "PCMU"))
     server.start()
     yield Stage(server, directory, callee, carrier, srs, spare_srs)
     server.stop()

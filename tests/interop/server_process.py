@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 HOST = "127.0.0.1"
 # Below those that Linux gives to clients: who asks one of these whether anybody listens may be answered by itself.
 PORTS = (10000, 19990)
+# Out of the way of the default range, so that other platforms on this machine do not come into a capture.
+MEDIA_PORTS = (31000, 32700)
 START_SECONDS = 30.0  # a loaded machine imports and migrates in a few
 STOP_SECONDS = 20.0
 RECORDING_SECONDS = 15.0  # from the end of a call until its recording is complete
@@ -165,6 +167,9 @@ data_dir = {json.dumps(str(directory))}
 port = {self.http_port}
 [srs]
 port = {self.srs_port}
+[media]
+port_low = {MEDIA_PORTS[0]}
+port_high = {MEDIA_PORTS[1]}
 [log]
 level = "debug"
 [[accounts]]

@@ -12,6 +12,7 @@ import pytest
 
 from .server_process import HOST, is_free
 
+SPEECH = "speech.ulaw"  # in the directory of the test: what scenarios play, one octet a sample
 SCENARIOS = Path(__file__).parent / "sipp"
 START_SECONDS = 10.0
 END_SECONDS = 20.0  # of a scenario; SIPp itself gives up shortly before
@@ -22,8 +23,8 @@ class Sipp:
     """A context manager: starts at entry, at exit waits until every call of the scenario has ended as it expects.
 
     `scenario` is a file of `sipp/` without its ending. With `remote` it calls that address, else it waits for calls on
-    `port`. `user` is who is called; `values` are keywords of the scenario. The speech a scenario streams is
-    `speech.ulaw` in `directory`.
+    `port`. `user` is who is called; `values` are keywords of the scenario. The speech that a scenario
+    plays is `SPEECH` in `directory`.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Sipp:
         self.scenario = scenario
         self._directory = directory / f"{scenario}-{time.monotonic_ns()}"
         self._directory.mkdir()
-        speech = directory / "speech.ulaw"
+        speech = directory / SPEECH
         if speech.exists():
             (self._directory / speech.name).symlink_to(speech)
         self._port = port
