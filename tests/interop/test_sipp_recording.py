@@ -1,8 +1,17 @@
 """SIPREC toward recording servers that SIPp plays."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from sidestream.testing.comparison import compare
+from sidestream.testing.g711 import decode
+from sidestream.testing.speech import SAMPLE_RATE, read_channels
+
 from .conftest import RECORD_OUT, RECORD_SPARE, Stage
+from .sipp_process import SPEECH
 
 pytestmark = pytest.mark.interop
 
@@ -41,3 +50,16 @@ def test_call_lives_without_any_recording_server(stage: Stage) -> None:
     (siprec,) = stage.server.get(f"/sidestream/v1/Calls/{call['sid']}")["siprecs"]
     assert (call["status"], siprec["status"]) == ("completed", "stopped")
     assert siprec["error_code"] is not None
+
+
+def test_bundled_recording_server_keeps_what_sipp_spoke(stage: Stage, recorded_call: Callable[[], Path]) -> None:
+    folder = recorded_call()
+    sent = decode((stage.directory / SPEECH).read_bytes(), "PCMU")
+    spoken, echoed = read_channels(folder / "recording.wav")
+    for channel in (spoken, echoed):
+        result = compare(channel, sent)
+        assert result.whole, result
+        assert result.compared > 2 * SAMPLE_RATE
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert [stream["lost"] for stream in manifest["streams"]] == [0, 0]
+    assert manifest["problems"] == []
