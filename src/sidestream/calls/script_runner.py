@@ -59,10 +59,9 @@ class ScriptRunner:
 
     def _ended(self) -> None:
         """There is nothing more to do. A caller whose Dial reached nobody hears why: busy stays busy."""
-        call = self._call
-        outcome = call.dial_outcome
-        if call.leg.phase is LegPhase.WAITING and outcome is not None and outcome.sip_response_code is not None:
-            code = outcome.sip_response_code
+        call, outcome = self._call, self._call.dial_outcome
+        if call.leg.phase is LegPhase.WAITING and outcome is not None and outcome.status != CallStatus.COMPLETED:
+            code = outcome.sip_response_code or _SERVER_ERROR  # without one, nobody could be called at all
             if code == _REQUEST_TERMINATED:
                 code = _TEMPORARILY_UNAVAILABLE
             elif code < 400 or code in _NOT_FOR_THE_CALLER:
