@@ -22,6 +22,7 @@ mod registry;
 mod report;
 pub mod rtcp;
 pub mod rtp;
+pub mod srtp;
 mod statistics;
 mod time;
 pub mod wav;

@@ -101,27 +101,14 @@ where
         Ok(self.finish(buffer, len, mac, mki))
     }
 
-    fn open_rtp(
-        &self,
-        packet: &mut [u8],
-        layout: &RtpLayout,
-        index: u64,
-        mki_len: usize,
-    ) -> Result<usize, SrtpError> {
+    fn open_rtp(&self, packet: &mut [u8], layout: &RtpLayout, index: u64, mki_len: usize) -> Result<usize, SrtpError> {
         let end = packet.len() - self.tag_len - mki_len;
         self.verify(packet, self.mac_of(&packet[..end], &roc(index)))?;
         self.apply(&mut packet[layout.header_len..end], layout.ssrc, index);
         Ok(end)
     }
 
-    fn seal_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
+    fn seal_rtcp(&self, buffer: &mut [u8], len: usize, ssrc: u32, word: u32, mki: &[u8]) -> Result<usize, SrtpError> {
         if word & ENCRYPTED != 0 {
             self.apply(&mut buffer[RTCP_CLEAR_LEN..len], ssrc, u64::from(word & !ENCRYPTED));
         }
@@ -167,7 +154,8 @@ mod tests {
     #[test]
     fn rfc_3711_appendix_b_2() {
         let stream = keystream::<Aes128Enc>("2B7E151628AED2A6ABF7158809CF4F3C");
-        let first = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        let first =
+            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
         let last = "EC8CDF7398607CB0F2D21675EA9EA1E4 362B7C3C6773516318A077D7FC5073AE 6A2CC3787889374FBEB4C81B17BA6C44";
         assert_eq!(stream[..48], octets(first));
         assert_eq!(stream[stream.len() - 48..], octets(last));
@@ -175,9 +163,9 @@ mod tests {
 
     #[test]
     fn rfc_6188_section_7_1() {
-        let stream =
-            keystream::<Aes256Enc>("57f82fe3613fd170a85ec93c40b1f092 2ec4cb0dc025b58272147cc438944a98");
-        let first = "92bdd28a93c3f52511c677d08b5515a4 9da71b2378a854f67050756ded165bac 63c4868b7096d88421b563b8c94c9a31";
+        let stream = keystream::<Aes256Enc>("57f82fe3613fd170a85ec93c40b1f092 2ec4cb0dc025b58272147cc438944a98");
+        let first =
+            "92bdd28a93c3f52511c677d08b5515a4 9da71b2378a854f67050756ded165bac 63c4868b7096d88421b563b8c94c9a31";
         let last = "cea518c90fd91ced9cbb18c078a54711 3dbc4814f4da5f00a08772b63c6a046d 6eb246913062a16891433e97dd01a57f";
         assert_eq!(stream[..48], octets(first));
         assert_eq!(stream[stream.len() - 48..], octets(last));

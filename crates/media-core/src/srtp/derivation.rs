@@ -1,7 +1,7 @@
 //! Session keys from master keys (RFC 3711 §4.3).
 
-use aes::cipher::{BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use aes::cipher::consts::U16;
+use aes::cipher::{BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use aes::{Aes128Enc, Aes256Enc};
 use zeroize::Zeroize;
 
@@ -62,9 +62,8 @@ mod tests {
 
     #[test]
     fn rfc_3711_appendix_b_3() {
-        let derived = |label, len| {
-            derived("E1F97A0D3E018BE0D64FA32C06DE4139", "0EC675AD498AFEEBB6960B3AABE6", label, len)
-        };
+        let derived =
+            |label, len| derived("E1F97A0D3E018BE0D64FA32C06DE4139", "0EC675AD498AFEEBB6960B3AABE6", label, len);
         assert_eq!(derived(Label::RtpEncryption, 16), octets("C61E7A93744F39EE10734AFE3FF7A087"));
         assert_eq!(derived(Label::RtpSalt, 14), octets("30CBBC08863D8C85D49DB34A9AE1"));
         let authentication = octets(

@@ -79,13 +79,7 @@ where
         Ok(len + TAG_LEN + mki.len())
     }
 
-    fn open_rtp(
-        &self,
-        packet: &mut [u8],
-        layout: &RtpLayout,
-        index: u64,
-        mki_len: usize,
-    ) -> Result<usize, SrtpError> {
+    fn open_rtp(&self, packet: &mut [u8], layout: &RtpLayout, index: u64, mki_len: usize) -> Result<usize, SrtpError> {
         let len = packet.len() - mki_len - TAG_LEN;
         let tag = tag_at(packet, len)?;
         let (header, payload) = packet[..len].split_at_mut(layout.header_len);
@@ -93,14 +87,7 @@ where
         Ok(len)
     }
 
-    fn seal_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
+    fn seal_rtcp(&self, buffer: &mut [u8], len: usize, ssrc: u32, word: u32, mki: &[u8]) -> Result<usize, SrtpError> {
         let index = u64::from(word & !ENCRYPTED);
         let tag = if word & ENCRYPTED != 0 {
             let clear = clear_part(buffer, word);

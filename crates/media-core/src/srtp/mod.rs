@@ -25,6 +25,9 @@ mod session;
 mod suite;
 mod transform;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{KeyError, SrtpError};
 pub use index::WINDOW;
 pub use keys::{SrtpKeys, MAX_LIFETIME, MAX_MKI};

@@ -97,9 +97,8 @@ mod tests {
 
     #[test]
     fn lengths_are_those_of_the_registry() {
-        let lengths = CryptoSuite::ALL.map(|suite| {
-            (suite.key_len() + suite.salt_len(), suite.rtp_tag_len(), suite.rtcp_tag_len())
-        });
+        let lengths = CryptoSuite::ALL
+            .map(|suite| (suite.key_len() + suite.salt_len(), suite.rtp_tag_len(), suite.rtcp_tag_len()));
         assert_eq!(lengths, [(30, 10, 10), (30, 4, 10), (46, 10, 10), (46, 4, 10), (28, 16, 16), (44, 16, 16)]);
     }
 }

@@ -31,23 +31,10 @@ pub(super) trait Transform: Send {
     ) -> Result<usize, SrtpError>;
 
     /// Verifies and decrypts RTP; the new length. A packet that is refused is left as it was.
-    fn open_rtp(
-        &self,
-        packet: &mut [u8],
-        layout: &RtpLayout,
-        index: u64,
-        mki_len: usize,
-    ) -> Result<usize, SrtpError>;
+    fn open_rtp(&self, packet: &mut [u8], layout: &RtpLayout, index: u64, mki_len: usize) -> Result<usize, SrtpError>;
 
     /// Protects RTCP; `word` is the index with [`ENCRYPTED`] or without.
-    fn seal_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError>;
+    fn seal_rtcp(&self, buffer: &mut [u8], len: usize, ssrc: u32, word: u32, mki: &[u8]) -> Result<usize, SrtpError>;
 
     /// Verifies and decrypts RTCP whose index word is `word`. A packet that is refused is left as it was.
     fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, word: u32, mki_len: usize) -> Result<usize, SrtpError>;
@@ -56,8 +43,14 @@ pub(super) trait Transform: Send {
     fn rtcp_tail_len(&self) -> usize;
 }
 
-/// The transforms of RTP and of RTCP that master keys stand for.
-pub(super) fn transforms(keys: &SrtpKeys) -> Result<(Box<dyn Transform>, Box<dyn Transform>), KeyError> {
+/// A direction's transforms: of RTP and of RTCP, which never share a key (RFC 3711 §3.2.1).
+pub(super) struct Transforms {
+    pub(super) rtp: Box<dyn Transform>,
+    pub(super) rtcp: Box<dyn Transform>,
+}
+
+/// The transforms that master keys stand for.
+pub(super) fn transforms(keys: &SrtpKeys) -> Result<Transforms, KeyError> {
     let session = |encryption, authentication, salt| {
         let (key, master_salt) = (keys.master_key(), keys.master_salt());
         let mut derived = SessionKeys::default();
@@ -69,23 +62,22 @@ pub(super) fn transforms(keys: &SrtpKeys) -> Result<(Box<dyn Transform>, Box<dyn
     let rtp = session(Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt)?;
     let rtcp = session(Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt)?;
     let suite = keys.suite();
-    Ok((transform(suite, suite.rtp_tag_len(), &rtp)?, transform(suite, suite.rtcp_tag_len(), &rtcp)?))
+    Ok(Transforms {
+        rtp: transform(suite, suite.rtp_tag_len(), &rtp)?,
+        rtcp: transform(suite, suite.rtcp_tag_len(), &rtcp)?,
+    })
 }
 
 /// Session keys, each as long as the longest suite needs.
 #[derive(Default)]
-pub(super) struct SessionKeys {
-    pub(super) encryption: Zeroizing<[u8; 32]>,
-    pub(super) authentication: Zeroizing<[u8; AUTHENTICATION_KEY_LEN]>,
-    pub(super) salt: Zeroizing<[u8; 14]>,
+struct SessionKeys {
+    encryption: Zeroizing<[u8; 32]>,
+    authentication: Zeroizing<[u8; AUTHENTICATION_KEY_LEN]>,
+    salt: Zeroizing<[u8; 14]>,
 }
 
 /// A suite's transform with its session keys.
-pub(super) fn transform(
-    suite: CryptoSuite,
-    tag_len: usize,
-    keys: &SessionKeys,
-) -> Result<Box<dyn Transform>, KeyError> {
+fn transform(suite: CryptoSuite, tag_len: usize, keys: &SessionKeys) -> Result<Box<dyn Transform>, KeyError> {
     let key = &keys.encryption[..suite.key_len()];
     Ok(match suite {
         CryptoSuite::AesCm128HmacSha1_80 | CryptoSuite::AesCm128HmacSha1_32 => {

@@ -19,6 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const SOCKETS: usize = 16;
 /// Packets of the first part of a run are not measured: legs latch and caches fill.
 const WARM_UP: Duration = Duration::from_millis(700);
+/// A generator further behind than this was held up by the machine.
+const MAX_BEHIND: Duration = Duration::from_millis(1);
 /// Packets still under way after the last was sent.
 const DRAIN: Duration = Duration::from_millis(300);
 /// The clock ticks of /proc/PID/stat.
@@ -100,6 +102,11 @@ impl Load {
             let measured = now >= measured_from;
             if measured && busy_before.is_none() {
                 busy_before = Some(busy_s(pid));
+            }
+            // a generator that was held up goes on from now: a burst to catch up would be its own doing, not the relay's
+            let behind = now.saturating_duration_since(round + step * next as u32);
+            if behind > MAX_BEHIND {
+                round += behind;
             }
             for _ in 0..16 {
                 if round + step * next as u32 > now {
