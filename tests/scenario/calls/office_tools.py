@@ -21,13 +21,14 @@ def change(office, **services):
     office.services.driver.default_sink = office.front.take_sip_event
 
 
-def add_number(office, address, **voice):
-    """A number of the office's account with these voice settings."""
-    known = office.services.accounts
-    settings = VoiceSettings(**{"status_callback": office.app.url("/status"), **voice})
-    number = Number(address, office.account.sid, settings)
-    numbers = [known.number_for("1000"), number]
-    change(office, accounts=AccountBook(known.accounts, [one for one in numbers if one is not None]))
+def add_numbers(office, **documents):
+    """Numbers of the office's account with TwiML of their own: `_2000="<Reject/>"`; 1000 stays."""
+    known, callback = office.services.accounts, office.app.url("/status")
+    numbers = [known.number_for("1000")]
+    for name, verbs in documents.items():
+        voice = VoiceSettings(twiml=f"<Response>{verbs}</Response>", status_callback=callback)
+        numbers.append(Number(name.lstrip("_"), office.account.sid, voice))
+    change(office, accounts=AccountBook(known.accounts, numbers))
 
 
 async def until(reached, what="it", timeout=5.0):

@@ -15,7 +15,7 @@ from sidestream.recording.siprec import SiprecStatus
 from sidestream.sip.agent.events import EndCause
 from sidestream.trunks.trunk_book import TrunkBook
 
-from .office_tools import add_number, change, codes, statuses, until
+from .office_tools import add_numbers, change, codes, statuses, until
 from .test_dial import connect
 from .test_siprec import event
 
@@ -207,7 +207,7 @@ async def test_a_recording_that_does_not_end_is_abandoned(office, monkeypatch):
 
 
 async def test_siprecs_that_wait_for_media_end_with_the_call(office):
-    add_number(office, "2000", twiml="<Response><Start><Siprec/></Start><Reject/></Response>")
+    add_numbers(office, _2000="<Start><Siprec/></Start><Reject/>")
     alice = office.dial_in("2000")
     await alice.ended()
     await office.quiet()

@@ -12,7 +12,7 @@ from sidestream.sip.agent.events import EndCause
 from sidestream.testing.webhook_app import Reply
 from sidestream.trunks.trunk_book import TrunkBook
 
-from .office_tools import add_number, change, codes, statuses, until
+from .office_tools import add_numbers, change, codes, statuses, until
 
 # A WAV of 80 samples of silence, 8 kHz mono 16-bit.
 WAV = (
@@ -213,11 +213,9 @@ async def test_an_answered_call_ends_when_the_next_document_cannot_be_had(office
 
 
 async def test_inline_twiml_has_no_url_to_start_from(office):
-    add_number(
+    add_numbers(
         office,
-        "2000",
-        twiml="<Response><Start><Siprec name='a' statusCallback='/cb'/></Start><Redirect>/next</Redirect>"
-        "<Reject reason='busy'/></Response>",
+        _2000='<Start><Siprec name="a" statusCallback="/cb"/></Start><Redirect>/next</Redirect><Reject reason="busy"/>',
     )
     alice = office.dial_in("2000")
     await alice.ended()
