@@ -16,6 +16,7 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0  # a loaded machine imports and migrates in a few seconds
 STOP_TIMEOUT_S = 20.0  # calls end, callbacks drain, the media engine completes its files
 
+_FIRST_CLIENT_PORT = 32768  # ip_local_port_range of a Linux that nobody has tuned
 _USUAL_PORTS = {"sip": 5060, "http": 8080, "srs": 5070}
 
 
@@ -106,11 +107,12 @@ class DemoServer:
 
 
 def free_ports() -> ServerPorts:
-    """The usual ports where they are free on loopback, else any that are."""
+    """The usual ports where they are free on loopback, else the next that are."""
     taken: set[int] = set()
     chosen = {}
     for name, usual in _USUAL_PORTS.items():
-        port = usual if _is_free(usual) else _any_free(taken)
+        # Not from those that Linux gives to clients: a probe of whether anybody listens there may connect to itself.
+        port = next(port for port in range(usual, _FIRST_CLIENT_PORT) if port not in taken and _is_free(port))
         taken.add(port)
         chosen[name] = port
     return ServerPorts(**chosen)
@@ -126,15 +128,6 @@ def _is_free(port: int) -> bool:
             except OSError:
                 return False
     return True
-
-
-def _any_free(taken: set[int]) -> int:
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
-        if port not in taken and _is_free(port):
-            return port
 
 
 async def _answers(port: int) -> bool:

@@ -1,5 +1,6 @@
 import random
 import socket
+from contextlib import ExitStack
 
 from sidestream.app.config import load
 from sidestream.base.ids import Ids
@@ -33,3 +34,12 @@ def test_ports_that_are_taken_are_not_chosen():
         second = free_ports()
     assert second.sip != first.sip
     assert len({second.sip, second.http, second.srs}) == 3
+
+
+def test_ports_are_none_that_a_client_may_get():
+    with ExitStack() as taken:
+        for _ in range(3):
+            found = free_ports()
+            for port in (found.sip, found.http, found.srs):
+                taken.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((HOST, port))
+                assert port < 32768
