@@ -1,17 +1,31 @@
 #!/bin/sh
-# Install the Debian packages that the interop tests drive. Without root nothing is installed: those tests are then
-# skipped, each naming what it misses.
+# Install the Debian packages that the interop tests drive. It never fails: what is not there when it ends, because
+# this is not root on Debian or a package cannot be had, is named, and the tests that need it are skipped.
 set -eu
-packages="sip-tester tshark espeak-ng chromium"
+peers="sipp:sip-tester tshark:tshark chromium:chromium espeak-ng:espeak-ng node:nodejs npm:npm" # command:package
 
-[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "install-peers: not root on Debian, nothing installed" >&2; exit 0; }
 missing=""
-for package in $packages; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+for peer in $peers; do
+    command -v "${peer%%:*}" >/dev/null 2>&1 || missing="$missing ${peer##*:}"
 done
-[ -z "$missing" ] && exit 0
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq || echo "install-peers: apt-get update failed, trying with the old lists" >&2
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "install-peers: not root on Debian; tests that need$missing are skipped" >&2
+    exit 0
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+apt() { # tshark and others ask questions unless told not to
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null >>"$log" 2>&1
+}
+
+apt update || true # the old lists may do
 # shellcheck disable=SC2086
-apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
-    echo "install-peers: some of$missing could not be installed; their tests will be skipped" >&2
+if ! apt install -y --no-install-recommends $missing; then
+    # One package that cannot be had must not keep the others away.
+    for package in $missing; do
+        apt install -y --no-install-recommends "$package" ||
+            echo "install-peers: no $package ($(tail -n 1 "$log")); its tests are skipped" >&2
+    done
+fi
