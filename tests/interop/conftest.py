@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,17 +28,17 @@ class Stage:
     srs: int
     spare_srs: int
 
-    def play(self, scenario: str, port: int, **options: object) -> Sipp:
-        return Sipp(self.directory, scenario, port=port, media_port=free_port(4), **options)  # type: ignore[arg-type]
+    def play(self, scenario: str, port: int, **options: Any) -> Sipp:
+        return Sipp(self.directory, scenario, port=port, media_port=free_port(4), **options)
 
-    def call(self, scenario: str, user: str, **options: object) -> Sipp:
+    def call(self, scenario: str, user: str, **options: Any) -> Sipp:
         return Sipp(
             self.directory,
             scenario,
             remote=self.server.sip_address,
             user=user,
             media_port=free_port(4),
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
 

@@ -12,6 +12,7 @@ from sidestream.testing.webhook_app import Received, WebhookApp
 
 from .conftest import DIAL, Stage
 from .server_process import CALLEE_USER, HOST
+from .sipp_process import Sipp
 
 pytestmark = pytest.mark.interop
 
@@ -110,7 +111,7 @@ async def test_calls_are_listed_in_pages(stage: Stage, client: Client) -> None:
     assert len({call.sid for call in busy}) == len(busy)
 
 
-async def _enter(peers: AsyncExitStack, sipp: object) -> None:
+async def _enter(peers: AsyncExitStack, sipp: Sipp) -> None:
     """Start a SIPp; its end is waited for in a thread, so that the application goes on to answer."""
-    await asyncio.to_thread(sipp.__enter__)  # type: ignore[attr-defined]
-    peers.push_async_exit(lambda *error: asyncio.to_thread(sipp.__exit__, *error))  # type: ignore[attr-defined]
+    await asyncio.to_thread(sipp.__enter__)
+    peers.push_async_exit(lambda *error: asyncio.to_thread(sipp.__exit__, *error))
