@@ -26,19 +26,13 @@ class Defect(Exception):
     """A mistake in the platform."""
 
 
-def fail_with(defect):
+def broken(*_args, **_fields):
     """A method that raises, whatever it is asked."""
-
-    def method(*_args, **_fields):
-        raise defect
-
-    async def coroutine(*_args, **_fields):
-        raise defect
-
-    return method, coroutine
+    raise Defect("boom")
 
 
-broken, broken_coroutine = fail_with(Defect("boom"))
+async def broken_coroutine(*_args, **_fields):
+    raise Defect("boom")
 
 
 @pytest.fixture(autouse=True)
