@@ -99,6 +99,20 @@ fn a_key_that_is_set_again_keeps_its_counters() {
 }
 
 #[test]
+fn identifier_and_lifetime_may_change_while_the_key_stays() {
+    let mut pair = Pair::new(SUITE);
+    pair.sealed(&audio(7, 1));
+    let amended = keys(SUITE, 1).with_mki(&[1, 2]).and_then(|keys| keys.with_lifetime(2)).expect("good keys");
+    pair.near.set_sending_keys(&amended, Rollover::Restart).expect("good keys");
+    pair.far.set_receiving_keys(&amended).expect("good keys");
+    assert_eq!(pair.near.packets_left(), Some(1), "what has been sent counts");
+    let sealed = pair.sealed(&audio(7, 2));
+    assert_eq!(sealed.len(), 172 + 2 + 10);
+    assert_eq!(pair.open(&sealed), Ok(audio(7, 2)));
+    assert_eq!(seal(&mut pair.near, &audio(7, 3), SrtpSession::protect_rtp), Err(SrtpError::KeyExpired));
+}
+
+#[test]
 fn one_key_serves_one_suite() {
     let mut pair = Pair::new(SUITE);
     let error = pair.near.set_sending_keys(&keys(CryptoSuite::AesCm128HmacSha1_32, 1), Rollover::Restart);
