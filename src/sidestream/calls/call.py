@@ -29,6 +29,7 @@ log = get_logger("calls")
 STREAMS_STOP_S = 3.0  # how long the end of a call waits for its recording sessions' BYE to be answered
 
 _SERVER_ERROR = 500
+_UNAVAILABLE = 503
 _DEFECT = 20500  # of the catalogue: a mistake in the platform
 
 _STATUS_OF_FAILURE = {
@@ -107,6 +108,11 @@ class Call:
         self._ending_as(status)
         self.leg.hang_up(reason)
 
+    def give_up(self, status: CallStatus) -> None:
+        """End the call because the platform cannot go on with it; a caller that waits may try elsewhere."""
+        self.refuse(_UNAVAILABLE, "Service Unavailable", status)
+        self.hang_up(status)
+
     def refuse(self, sip_status: int, sip_reason: str, status: CallStatus) -> None:
         """End an incoming call that is not answered yet with this SIP status."""
         self._ending_as(status)
@@ -122,7 +128,7 @@ class Call:
         loop = asyncio.get_running_loop()
         if answer_s is not None:
             _cancel(self._answer_limit)
-            self._answer_limit = loop.call_later(answer_s, self._give_up)
+            self._answer_limit = loop.call_later(answer_s, self._not_answered)
         if talk_s is None:
             return
         self._talk_limit_s = talk_s
@@ -131,7 +137,7 @@ class Call:
             _cancel(self._talk_limit)
             self._talk_limit = loop.call_later(max(0.0, talk_s - talked_s), self.hang_up)
 
-    def _give_up(self) -> None:
+    def _not_answered(self) -> None:
         if not self.answered.is_set():
             self.hang_up(CallStatus.NO_ANSWER)
 
@@ -180,7 +186,7 @@ class Call:
                     self.star_pressed.set()
             case EngineLost(_, reason):
                 log.error("! media engine lost", call=self.record.sid, reason=reason)
-                self.hang_up(CallStatus.FAILED)
+                self.give_up(CallStatus.FAILED)
             case _:
                 pass
 

@@ -192,28 +192,22 @@ class CallFront:
         call = self._live(account, call_sid)
         if call is None or call.leg.phase is LegPhase.OVER:
             raise Refusal(400, 21220, f"Call is not in-progress, it is {record.status}")
+        # `canceled` ends calls that are queued or ringing and leaves others alone.
+        if form.status is CallStatus.CANCELED and call.answered.is_set():
+            raise Refusal(400, 21220, "Call is in-progress. Cannot cancel.")
+        if form.status is None and form.instructions is not None and record.status is not CallStatus.IN_PROGRESS:
+            raise Refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
         if form.status_callback is not None:
             call.callbacks.url = form.status_callback
             call.callbacks.method = form.status_callback_method or "POST"
         if form.time_limit is not None:
             call.limit_time(talk_s=form.time_limit)
         if form.status is not None:
-            await self._end(call, form.status)
+            call.hang_up(form.status)
+            await call.over.wait()
         elif form.instructions is not None:
-            if record.status is not CallStatus.IN_PROGRESS:
-                raise Refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
             call.script.start(form.instructions)
         return call.record
-
-    async def _end(self, call: Call, status: CallStatus) -> None:
-        if status is CallStatus.CANCELED:
-            # `canceled` ends calls that are queued or ringing and leaves others alone.
-            if call.answered.is_set():
-                raise Refusal(400, 21220, "Call is in-progress. Cannot cancel.")
-            call.hang_up(CallStatus.CANCELED)
-        else:
-            call.hang_up(CallStatus.COMPLETED)
-        await call.over.wait()
 
     async def delete_call(self, account: Account, call_sid: str) -> None:
         if self._live(account, call_sid) is not None:
@@ -262,7 +256,7 @@ class CallFront:
         while self._services.live:
             # Again and again: one that was being placed when we began is not among the first.
             for call in self._services.live:
-                call.hang_up(CallStatus.CANCELED)
+                call.give_up(CallStatus.CANCELED)
             await self._services.live.wait_until_one_ends()
 
     def _live(self, account: Account, call_sid: str) -> Call | None:

@@ -141,6 +141,7 @@ class Leg:
         headers: Sequence[tuple[str, str]] = (),
         credentials: DigestCredentials | None = None,
         max_forwards: int = 70,
+        call_id: str | None = None,
     ) -> None:
         """Send the INVITE; its fate arrives as events."""
         with self._driver.turn() as (agent, now):
@@ -153,6 +154,7 @@ class Leg:
                 content_type=SDP_TYPE,
                 credentials=credentials,
                 max_forwards=max_forwards,
+                call_id=call_id,
                 now=now,
             )
             self._driver.attach(self._session, self.take)

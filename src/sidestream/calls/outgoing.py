@@ -23,6 +23,7 @@ from sidestream.sip.values import NameAddr
 from sidestream.trunks.trunk_book import Route
 
 _INVALID_CALLER = 13247
+_CALL_ID_DIGITS = 32  # RFC 3261 §8.1.1.4: cryptographically random, so that no two calls share one
 
 CALL_SID_HEADER = "X-Sidestream-CallSid"
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
@@ -102,6 +103,7 @@ async def place(
         date_created=now,
         date_updated=now,
         caller_name=from_.display_name or None,
+        sip_call_id=services.ids.hex(_CALL_ID_DIGITS),
     )
     progress = Progress(
         services.outbox,
@@ -123,6 +125,7 @@ async def place(
             headers=(*destination.headers, (CALL_SID_HEADER, sid)),
             credentials=destination.credentials,
             max_forwards=max_forwards,
+            call_id=record.sip_call_id,
         )
     except BaseException:
         # Nobody will run this call and give its ports back, also if the one who wanted it was cancelled.

@@ -66,6 +66,7 @@ class TestCreating:
         assert (record.direction, record.status) == (Direction.OUTBOUND_API, CallStatus.COMPLETED)
         assert bob.request.from_.uri.user == "+15550100001"
         assert bob.request.headers.get("X-Sidestream-CallSid") == record.sid
+        assert bob.request.call_id == record.sip_call_id
 
     async def test_by_number_it_goes_to_the_trunk(self, office):
         record = await create(office, "+15550100002")
@@ -208,8 +209,12 @@ class TestUpdating:
 
     async def test_canceled_leaves_an_answered_call_alone(self, office):
         record, bob = await answered(office)
-        assert await refused(update(office, record.sid, status=CallStatus.CANCELED)) == (400, 21220)
+        wanted = {"status": CallStatus.CANCELED, "status_callback": office.app.url("/new"), "time_limit": 0}
+        assert await refused(update(office, record.sid, **wanted)) == (400, 21220)
         assert bob.cause is None
+        bob.bye()
+        await office.quiet()
+        assert office.app.to("/new") == []
 
     async def test_the_end_of_the_dialled_call_lets_the_caller_go_on(self, office):
         office.twiml("<Pause length='600'/>", "/next")
@@ -374,6 +379,32 @@ class TestAccounts:
         siprec = await office.front.start_siprec(office.account, first.sid, StartSiprec(name="mine"))
         for asked in (siprec.sid, "mine", "nobody"):
             assert await refused(office.front.stop_siprec(office.account, second.sid, asked)) == (404, 20404)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_who_waits_when_the_platform_cannot_go_on_may_try_elsewhere(office, lost):
+    office.twiml('<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>')
+    alice = office.dial_in()
+    bob = await office.bob.wait_for_call()
+    if lost:
+        office.engine.lose()
+    else:
+        await office.front.drain()
+    assert await bob.ended() is EndCause.CANCELLED
+    await alice.ended()
+    assert alice.status == 503
+    await office.quiet()
+    assert (await office.records())[0].status is (CallStatus.FAILED if lost else CallStatus.CANCELED)
+
+
+async def test_the_action_learns_which_sip_call_it_was(office):
+    office.twiml("<Hangup/>", "/after")
+    alice, bob = await connect(office, '<Dial action="/after" answerOnBridge="true"><Sip>{bob}</Sip></Dial>')
+    bob.bye()
+    request = await office.app.wait_for(lambda received: received.path == "/after")
+    assert request.parameter("DialSipCallId") == bob.request.call_id
+    await alice.ended()
+    await office.quiet()
 
 
 async def test_a_lost_engine_ends_a_call_that_is_being_placed(office):

@@ -196,5 +196,6 @@ def _outcome(winner: Call | None, children: list[Call]) -> DialOutcome:
         call_sid=chosen.record.sid,
         duration_s=chosen.record.duration if winner is not None else None,
         bridged=winner is not None,
+        sip_call_id=chosen.record.sip_call_id,
         sip_response_code=chosen.record.sip_response_code,
     )
