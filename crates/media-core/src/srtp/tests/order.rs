@@ -124,18 +124,21 @@ fn a_sender_that_keeps_its_counter_over_a_new_ssrc_is_understood() {
 #[test]
 fn the_source_that_is_silent_longest_makes_room() {
     let mut pair = Pair::new(CryptoSuite::AesCm128HmacSha1_80);
-    let kept = pair.sealed(&audio(1, 0));
-    assert!(pair.open(&kept).is_ok());
-    let lost = pair.sealed(&audio(2, 0));
-    assert!(pair.open(&lost).is_ok());
-    for ssrc in 3..MAX_RECEIVED_SOURCES as u32 + 2 {
+    let first: Vec<_> = (1..=3).map(|ssrc| pair.sealed(&audio(ssrc, 0))).collect();
+    for sealed in &first {
+        assert!(pair.open(sealed).is_ok());
+    }
+    for ssrc in 4..MAX_RECEIVED_SOURCES as u32 + 2 {
         let sealed = pair.sealed(&audio(ssrc, 0));
         assert!(pair.open(&sealed).is_ok());
-        let sealed = pair.sealed(&audio(1, ssrc as u16));
+        // one goes on with RTP, one with RTCP alone, and the third is silent
+        let (sealed, report_sealed) = (pair.sealed(&audio(1, ssrc as u16)), pair.sealed_rtcp(&report(2)));
         assert!(pair.open(&sealed).is_ok());
+        assert!(pair.open_rtcp(&report_sealed).is_ok());
     }
-    assert_eq!(pair.open(&kept), Err(SrtpError::Replayed));
-    assert!(pair.open(&lost).is_ok(), "forgotten, so taken as a new source");
+    assert_eq!(pair.open(&first[0]), Err(SrtpError::Replayed));
+    assert_eq!(pair.open(&first[1]), Err(SrtpError::Replayed));
+    assert!(pair.open(&first[2]).is_ok(), "forgotten, so taken as a new source");
 }
 
 #[test]
