@@ -127,6 +127,16 @@ class TypedFields:
         """Smallest session interval in seconds (RFC 4028 §5)."""
         return self.headers.parsed("Min-SE", _min_se)
 
+    @property
+    def rseq(self) -> int | None:
+        """The number of a reliable provisional response (RFC 3262 §7.1)."""
+        return self.headers.parsed("RSeq", _rseq)
+
+    @property
+    def rack(self) -> tuple[int, CSeq] | None:
+        """What a PRACK acknowledges: the RSeq, then the CSeq of the response (RFC 3262 §7.2)."""
+        return self.headers.parsed("RAck", _rack)
+
     def check(self) -> None:
         """Read every field above that the message has, so that a malformed one is found now. Raises MessageError."""
         for name, parse in _PARSERS.items():
@@ -206,15 +216,24 @@ def _parse_expires(value: str) -> int:
 def _parse_session_expires(value: str) -> tuple[int, str | None]:
     seconds, semicolon, params = value.partition(";")
     refresher = grammar.find_param(grammar.parse_params(semicolon + params, "Session-Expires"), "refresher")
-    return _seconds(seconds.strip(" \t"), "Session-Expires"), refresher.lower() if refresher else None
+    return _number32(seconds.strip(" \t"), "Session-Expires"), refresher.lower() if refresher else None
 
 
 def _parse_min_se(value: str) -> int:
-    return _seconds(value.partition(";")[0].strip(" \t"), "Min-SE")
+    return _number32(value.partition(";")[0].strip(" \t"), "Min-SE")
 
 
-def _seconds(text: str, name: str) -> int:
+def _number32(text: str, name: str) -> int:
     return grammar.parse_decimal(text, MAX_EXPIRES, name)
+
+
+def _parse_rseq(value: str) -> int:
+    return _number32(value, "RSeq")
+
+
+def _parse_rack(value: str) -> tuple[int, CSeq]:
+    number, _, cseq = value.partition(" ")
+    return _number32(number, "RAck"), CSeq.parse(cseq.strip(" \t"))
 
 
 def _retry_after(values: Sequence[str]) -> int | None:
@@ -230,6 +249,8 @@ _max_forwards = _optional("Max-Forwards", _parse_max_forwards)
 _expires = _optional("Expires", _parse_expires)
 _session_expires = _optional("Session-Expires", _parse_session_expires)
 _min_se = _optional("Min-SE", _parse_min_se)
+_rseq = _optional("RSeq", _parse_rseq)
+_rack = _optional("RAck", _parse_rack)
 _content_type = _optional("Content-Type", ContentType.parse)
 _content_disposition = _optional("Content-Disposition", Disposition.parse)
 _contacts = _addresses("Contact")
@@ -254,4 +275,6 @@ _PARSERS: dict[str, Callable[[Sequence[str]], object]] = {
     "Expires": _expires,
     "Session-Expires": _session_expires,
     "Min-SE": _min_se,
+    "RSeq": _rseq,
+    "RAck": _rack,
 }

@@ -34,18 +34,19 @@ SDP_TYPE = "application/sdp"
 class Phone:
     """An agent with the simplest application: it rings, answers and acknowledges unless told otherwise.
 
-    `answers` is the final status to an INVITE, None to leave it ringing.
+    `answers` is the final status to an INVITE, None to leave it ringing; `config` are fields of its AgentConfig.
     """
 
     name: str
     host: str
     wire: LossyWire
     answers: int | None = 200
+    config: dict[str, Any] = field(default_factory=dict)
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
         listeners = tuple(ListenerAddress(t.lower(), t, self.host, 5060) for t in Transport)
-        agent = Agent(AgentConfig(name="", listeners=listeners), Ids(random.Random(self.name)))
+        agent = Agent(AgentConfig(name="", listeners=listeners, **self.config), Ids(random.Random(self.name)))
         self.node = self.wire.join(self.name, agent, self.host, on_event=self._take)
 
     @property
@@ -138,6 +139,21 @@ def pair() -> Pair:
 def pair_on() -> Callable[..., Pair]:
     """`make_pair`: takes the arguments of LossyWire."""
     return make_pair
+
+
+@pytest.fixture
+def pair_with() -> Callable[..., Pair]:
+    """Takes what goes into Alice's and into Bob's AgentConfig, then the arguments of LossyWire."""
+
+    def make(alice: dict[str, Any], bob: dict[str, Any], **wire: Any) -> Pair:
+        lossy = LossyWire(VirtualClock(), **wire)
+        return Pair(
+            lossy,
+            Phone("alice", "10.0.0.1", lossy, config=alice),
+            Phone("bob", "10.0.0.2", lossy, config=bob),
+        )
+
+    return make
 
 
 @pytest.fixture

@@ -116,6 +116,10 @@ def test_what_may_be_there_only_once(name):
         ("Session-Expires", "x;refresher=uac"),
         ("Session-Expires", "1800;;"),
         ("Min-SE", ""),
+        ("RSeq", "x"),
+        ("RAck", "1"),
+        ("RAck", "x 1 INVITE"),
+        ("RAck", "1 x INVITE"),
     ],
 )
 def test_check_finds_a_malformed_field(name, value):
@@ -134,3 +138,9 @@ def test_overlarge_or_unreadable_times():
     assert message(("Retry-After", "5")).retry_after == 5
     assert message(("Session-Expires", "90")).session_expires == (90, None)
     assert message(("Min-SE", "90;x=y")).min_se == 90
+
+
+def test_reliable_provisional_responses():
+    assert message(("RSeq", "4294967295")).rseq == 2**32 - 1
+    assert message(("RAck", "776656 1  INVITE")).rack == (776656, CSeq(1, "INVITE"))
+    assert (message().rseq, message().rack) == (None, None)

@@ -25,9 +25,13 @@ from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import AgentEvent, EndCause
 from sidestream.sip.agent.exchange import ACK_PREFIX, Exchanges
+from sidestream.sip.agent.offers import is_free, may_update
+from sidestream.sip.agent.refreshing import Refreshing
+from sidestream.sip.agent.reliable import Pracks, ReliableProgress
 from sidestream.sip.agent.requests import Requests
 from sidestream.sip.agent.routing import next_uri
 from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
+from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.sip.errors import LocalError, MessageError
@@ -49,17 +53,22 @@ class Agent:
         self._core = Core(config, ids)
         self._exchanges = Exchanges(self._core)
         self._ending = Ending(self._core, self._exchanges)
-        self._caller = Caller(self._core, self._exchanges, self._ending)
-        self._callee = Callee(self._core, self._ending)
-        self._requests = Requests(self._core, self._exchanges, self._ending)
-        self._dispatch = Dispatch(self._core, self._exchanges, self._ending, self._caller, self._callee, self._requests)
+        self._clock = SessionClock(self._core)
+        self._pracks = Pracks(self._core, self._exchanges, self._ending)
+        self._caller = Caller(self._core, self._exchanges, self._ending, self._pracks, self._clock)
+        self._callee = Callee(self._core, self._ending, ReliableProgress(self._core), self._clock)
+        self._requests = Requests(self._core, self._exchanges, self._ending, self._clock)
+        refreshing = Refreshing(self._core, self._exchanges, self._ending, self._caller, self._clock)
+        self._dispatch = Dispatch(
+            self._core, self._exchanges, self._ending, self._caller, self._callee, self._requests, refreshing
+        )
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """One message: a datagram, or what `framing.StreamFramer` cut from a stream."""
         try:
             message = parse_message(data)
             if isinstance(message, Response):
-                _ = message.contacts, message.record_routes  # what a dialog is made of
+                _ = message.contacts, message.record_routes, message.rseq  # what a dialog is made of
         except MessageError as error:
             self.malformed += 1
             if error.answer is not None:
@@ -144,6 +153,7 @@ class Agent:
             body=body,
             content_type=content_type,
             max_forwards=max_forwards,
+            own=self._clock.fields(session),
         )
         core.add(session)
         numbers = count(FIRST_SEQ + 1)
@@ -191,6 +201,17 @@ class Agent:
         if usage.accepted is None:
             raise WrongState(session, "acknowledge", usage.phase.value)
         self._ending.acknowledge(usage, usage.accepted, body, content_type)
+
+    def acknowledge_progress(self, session: str, *, now: float, body: bytes, content_type: str) -> None:
+        """Answer the offer of a reliable provisional response, which our INVITE without one asked for."""
+        usage = self._core.session(session)
+        if usage.phase is Phase.ENDED:
+            return
+        owed, usage.owed_prack = usage.owed_prack, None
+        if owed is None:
+            raise WrongState(session, "acknowledge_progress", usage.phase.value)
+        usage.agreed_tags.add(owed.dialog.remote.tag or "")
+        self._pracks.send(usage, owed, body, content_type, now)
 
     def cancel(self, session: str, *, now: float, headers: HeaderList = ()) -> None:
         """Give up our unanswered INVITE. Waits for the first provisional response; a crossing 2xx is ended by BYE.
@@ -253,19 +274,21 @@ class Agent:
             headers=headers,
             body=body,
             content_type=content_type,
+            own=self._clock.fields(usage),
         )
         self._caller.reinvite(usage, request, now)
 
     def may_reinvite(self, session: str) -> bool:
-        """True if the session is established and no INVITE waits in either direction (RFC 3261 §14.1)."""
+        """True if the session is established and nothing else is being negotiated (RFC 3261 §14.1)."""
+        return is_free(self._core.session(session))
+
+    def may_update(self, session: str) -> bool:
+        """True if an UPDATE with an offer may be sent and the peer allows it; also in an early dialog (RFC 3311 §5.1).
+
+        In an established session a re-INVITE is the better choice: it gives the peer time (RFC 3311 §5.1).
+        """
         usage = self._core.session(session)
-        return (
-            usage.phase is Phase.ESTABLISHED
-            and usage.invite is None
-            and usage.accepted is None
-            and usage.incoming is None
-            and usage.unacked is None
-        )
+        return "UPDATE" in usage.peer_allows and may_update(usage)
 
     def request(
         self,
@@ -285,6 +308,7 @@ class Agent:
     ) -> str:
         """Send INFO, UPDATE, OPTIONS or the like and return its id, which the one `RequestAnswered` will carry.
 
+        Send an UPDATE with an offer only while `may_update`; the peer refuses others.
         Outside a session (`session` None) `target` and `from_` are needed; `to` defaults to the target.
         """
         extra = _Content(method, headers, body, content_type)
@@ -366,6 +390,7 @@ class Agent:
             headers=extra.headers,
             body=extra.body,
             content_type=extra.content_type,
+            own=self._clock.fields(usage) if extra.method in TARGET_METHODS else (),
         )
         hops = core.hops(usage, dialog)
         exchange = Exchange(request, hops, self._requests, usage, usage.digest, dialog.next_seq)

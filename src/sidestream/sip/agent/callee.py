@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sidestream.sip.agent.compose import trying
 from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.description import SDP_TYPE, description
 from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import (
@@ -14,8 +15,11 @@ from sidestream.sip.agent.events import (
     ReinviteCancelled,
     ReinviteReceived,
 )
+from sidestream.sip.agent.offers import is_ours_open
+from sidestream.sip.agent.reliable import ReliableProgress
 from sidestream.sip.agent.routing import next_uri
 from sidestream.sip.agent.session import HeldBye, Incoming, Phase, Session, SessionTimer, UnackedOk
+from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog, uas_dialog
 from sidestream.sip.errors import LocalError, MessageError
 from sidestream.sip.grammar import Params
@@ -23,15 +27,16 @@ from sidestream.sip.message import Request, Response
 from sidestream.sip.transport import Peer, Transport
 
 PROGRESS_INTERVAL = 60.0  # seconds; RFC 3261 §13.3.1.1: proxies cancel an INVITE that is silent for three minutes
-MAX_RETRY_AFTER = 10  # seconds; RFC 3261 §14.2
 
 
 class Callee:
     """Takes INVITEs, their CANCELs and ACKs, and sends our responses."""
 
-    def __init__(self, core: Core, ending: Ending) -> None:
+    def __init__(self, core: Core, ending: Ending, reliable: ReliableProgress, clock: SessionClock) -> None:
         self._core = core
         self._ending = ending
+        self._reliable = reliable
+        self._clock = clock
 
     def receive_first(self, key: str, request: Request, peer: Peer, now: float) -> None:
         """An INVITE outside any dialog: a session is born."""
@@ -53,6 +58,7 @@ class Callee:
         )
         if peer.transport is Transport.TCP and self._is_direct(request, dialog, peer):
             session.connection = peer
+        session.learn(request)
         core.add(session)
         core.bind(session, dialog)
         core.open(session, Incoming(key, request))
@@ -65,24 +71,38 @@ class Callee:
         self, session: Session, dialog: Dialog, key: str, request: Request, peer: Peer, now: float
     ) -> None:
         """An INVITE inside the dialog (RFC 3261 §14.2), in order."""
-        core, unacked = self._core, session.unacked
+        core = self._core
         if session.phase is Phase.ENDED:
             core.refuse(key, request, 481, now)
         elif session.incoming is not None:
             # RFC 3261 §14.2: the one before is not answered yet.
-            wait = core.ids.integer(0, MAX_RETRY_AFTER)
-            core.refuse(key, request, 500, now, [("Retry-After", str(wait))])
-        elif session.invite is not None or session.accepted is not None or (unacked is not None and unacked.offerless):
-            # RFC 3261 §14.2: ours is under way. Just as little can a new offer be taken while the ACK is still to bring
-            # the answer to ours.
+            core.refuse(key, request, 500, now, [core.retry_after()])
+        elif session.invite is not None or session.accepted is not None or is_ours_open(session):
+            # RFC 3261 §14.2: ours is under way. Just as little can a new offer be taken while the ACK or the answer to
+            # an UPDATE is still to bring the answer to ours.
             core.refuse(key, request, 491, now)
+        elif session.asked:
+            # RFC 6337 §2.4: two offers of the peer at once
+            core.refuse(key, request, 500, now, [core.retry_after()])
         else:
-            if unacked is not None:
-                self._stop_repeating(session)  # whoever sends a re-INVITE has the 2xx; only the ACK is lost or late
-            dialog.refresh(request)
-            core.open(session, Incoming(key, request))
-            core.layer.respond(key, trying(request), now)
+            self._take_again(session, dialog, key, request, peer, now)
+
+    def _take_again(self, session: Session, dialog: Dialog, key: str, request: Request, peer: Peer, now: float) -> None:
+        core = self._core
+        if session.unacked is not None:
+            self._stop_repeating(session)  # whoever sends a re-INVITE has the 2xx; only the ACK is lost or late
+        dialog.refresh(request)
+        session.learn(request)
+        # RFC 4028 §7.4: a re-INVITE that only refreshes repeats the description that is in force, so we do the same.
+        is_refresh = bool(
+            request.session_expires and session.sent_sdp and request.body and request.body == session.heard_sdp
+        )
+        core.open(session, Incoming(key, request, is_refresh=is_refresh))
+        core.layer.respond(key, trying(request), now)
+        if not is_refresh:
             core.emit(ReinviteReceived(session.id, request, peer))
+            return
+        self.respond(session, 200, now, body=session.sent_sdp, content_type=SDP_TYPE)
 
     def respond(
         self,
@@ -90,19 +110,20 @@ class Callee:
         status: int,
         now: float,
         *,
-        reason: str | None,
-        headers: Sequence[tuple[str, str]],
-        body: bytes,
-        content_type: str | None,
-        contact_params: Params | None,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        contact_params: Params | None = None,
     ) -> None:
         """Send a response of the application to the waiting INVITE or re-INVITE."""
-        if session.incoming is None or session.dialog is None:
+        incoming = session.incoming
+        if incoming is None or session.dialog is None or incoming.accepting is not None:
             raise WrongState(session.id, "respond", session.phase.value)
         if not 100 < status < 700:
             raise LocalError(f"no response to send: {status}")
         response = self._core.compose.response(
-            session.incoming.request,
+            incoming.request,
             status,
             tag=session.dialog.local.tag or "",
             reason=reason,
@@ -110,13 +131,35 @@ class Callee:
             headers=headers,
             body=body,
             content_type=content_type,
+            own=self._clock.answer(incoming.request)[1] if 200 <= status < 300 else (),
         )
         if status < 200:
-            self._progress(session, session.incoming, response, now)
-        elif status < 300:
-            self._accept(session, session.incoming, session.dialog, response, now)
+            self._progress(session, incoming, response, now)
+        elif status >= 300:
+            self.reject(session, incoming, response, EndCause.REJECTED, now)
+        elif incoming.unpracked is not None and incoming.unpracked.has_description:
+            # RFC 3262 §3: no 2xx before the PRACK of what held an offer or answer.
+            incoming.accepting = response
         else:
-            self.reject(session, session.incoming, response, EndCause.REJECTED, now)
+            self._accept(session, incoming, session.dialog, response, now)
+
+    def receive_prack(self, session: Session, key: str, request: Request, now: float) -> bool:
+        """The peer has our reliable provisional response. False: not that one, and it is answered 481."""
+        if self._reliable.is_acknowledged(session, request):
+            return True
+        # RFC 3262 §3: it belongs to nothing that waits.
+        self._core.refuse(key, request, 481, now)
+        return False
+
+    def go_on(self, session: Session, now: float) -> None:
+        """Send what waited for a PRACK."""
+        incoming, dialog = session.incoming, session.dialog
+        if incoming is None or dialog is None:
+            return
+        if incoming.accepting is not None:
+            self._accept(session, incoming, dialog, incoming.accepting, now)
+        elif incoming.queue:
+            self._progress(session, incoming, incoming.queue.popleft(), now, is_reliable=True)
 
     def reject(self, session: Session, incoming: Incoming, response: Response, cause: EndCause, now: float) -> None:
         """Send a response above 299; it ends the session if it is to the first INVITE."""
@@ -158,7 +201,10 @@ class Callee:
         if unacked is None or request.cseq.number != unacked.seq:
             return
         self._stop_repeating(session)
-        self._core.emit(AckReceived(session.id, request))
+        if unacked.offerless:
+            session.agree(heard=description(request))
+        if not unacked.is_refresh:
+            self._core.emit(AckReceived(session.id, request))
         held = session.held_bye
         if held is not None:
             self._ending.hang_up(
@@ -195,28 +241,44 @@ class Callee:
             assert incoming is not None
             self._core.layer.respond_again(incoming.key, *incoming.progress, now)
             self._core.timers.set((session.id, timer), now + PROGRESS_INTERVAL)
+        elif timer is SessionTimer.REPEAT_RELIABLE:
+            assert session.incoming is not None
+            self._reliable.repeat(session, session.incoming, now)
+        elif timer is SessionTimer.MISSED_PRACK:
+            # RFC 3262 §3: a 5xx.
+            self.refuse(session, 504, EndCause.NO_PRACK, now)
         else:
             # RFC 3261 §13.3.1 item 1: as if it had been cancelled.
             self.refuse(session, 487, EndCause.EXPIRED, now)
 
-    def _progress(self, session: Session, incoming: Incoming, response: Response, now: float) -> None:
-        data = self._core.layer.respond(incoming.key, response, now)
+    def _progress(
+        self, session: Session, incoming: Incoming, response: Response, now: float, *, is_reliable: bool = False
+    ) -> None:
+        if is_reliable or self._reliable.is_wanted(incoming.request, response):
+            data = self._reliable.send(session, incoming, response, now)
+            if data is None:
+                return
+        else:
+            data = self._core.layer.respond(incoming.key, response, now)
         incoming.progress = (response.status, data)
         self._core.timers.set((session.id, SessionTimer.REPEAT_PROGRESS), now + PROGRESS_INTERVAL)
 
     def _accept(self, session: Session, incoming: Incoming, dialog: Dialog, response: Response, now: float) -> None:
-        core, timers = self._core, self._core.config.timers
+        core, timers, request = self._core, self._core.config.timers, incoming.request
         data = core.layer.respond(incoming.key, response, now)
         self._answered(session)
         session.unacked = UnackedOk(
             incoming.key,
-            incoming.request.cseq.number,
+            request.cseq.number,
             response.status,
             data,
             interval=timers.t1,
-            offerless=not incoming.request.body,
+            offerless=not request.body and not incoming.agreed,
             first=session.phase is Phase.RINGING,
+            is_refresh=incoming.is_refresh,
         )
+        session.agree(sent=description(response), heard=description(request))
+        self._clock.start(session, self._clock.answer(request)[0], now)
         session.phase, dialog.confirmed = Phase.ESTABLISHED, True
         core.timers.set((session.id, SessionTimer.REPEAT_OK), now + timers.t1)
         core.timers.set((session.id, SessionTimer.MISSED_ACK), now + timers.patience)
@@ -225,6 +287,7 @@ class Callee:
         self._core.settle(session)
         self._core.timers.stop((session.id, SessionTimer.EXPIRES))
         self._core.timers.stop((session.id, SessionTimer.REPEAT_PROGRESS))
+        self._reliable.stop(session)
 
     def _stop_repeating(self, session: Session) -> None:
         session.unacked = None

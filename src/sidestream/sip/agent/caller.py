@@ -2,6 +2,7 @@
 
 from sidestream.sip.agent.compose import Fields, cancel_of
 from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.description import description
 from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.events import (
     EndCause,
@@ -10,39 +11,39 @@ from sidestream.sip.agent.events import (
     InviteFailed,
     InviteProgress,
     InviteRejected,
+    Refreshed,
     ReinviteAccepted,
     ReinviteRejected,
 )
 from sidestream.sip.agent.exchange import Exchanges
+from sidestream.sip.agent.reliable import Pracks
 from sidestream.sip.agent.session import Accepted, Cancel, Exchange, Phase, Session, SessionTimer
+from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog, uac_dialog
 from sidestream.sip.message import Request, Response
-
-# RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
-GLARE_OWNER = (2.1, 4.0)
-GLARE_OTHER = (0.0, 2.0)
-GLARE_STEP = 0.01
 
 
 class Caller:
     """Owner of every INVITE exchange of one agent."""
 
-    def __init__(self, core: Core, exchanges: Exchanges, ending: Ending) -> None:
+    def __init__(self, core: Core, exchanges: Exchanges, ending: Ending, pracks: Pracks, clock: SessionClock) -> None:
         self._core = core
         self._exchanges = exchanges
         self._ending = ending
+        self._pracks = pracks
+        self._clock = clock
 
     def call(self, session: Session, exchange: Exchange, now: float) -> None:
         """Send the first INVITE of a session."""
         session.invite = exchange
         self._exchanges.start(exchange, now)
 
-    def reinvite(self, session: Session, request: Request, now: float) -> None:
-        """Send an INVITE inside the session's dialog."""
+    def reinvite(self, session: Session, request: Request, now: float, *, is_refresh: bool = False) -> None:
+        """Send an INVITE inside the session's dialog; the application hears nothing of one that is a refresh."""
         dialog = session.dialog
         assert dialog is not None
         hops = self._core.hops(session, dialog)
-        session.invite = Exchange(request, hops, self, session, session.digest, dialog.next_seq)
+        session.invite = Exchange(request, hops, self, session, session.digest, dialog.next_seq, is_refresh=is_refresh)
         self._exchanges.start(session.invite, now)
 
     def cancel(self, session: Session, headers: Fields, now: float) -> None:
@@ -89,7 +90,8 @@ class Caller:
             return
         if session.dialog is not None:
             # RFC 3261 §12.2.1.2: silence to a request in the dialog ends it.
-            self._core.emit(ReinviteRejected(session.id, None))
+            if not exchange.is_refresh:
+                self._core.emit(ReinviteRejected(session.id, None))
             self._ending.hang_up(session, EndCause.LOST, now)
         elif session.cancel is not Cancel.NONE:
             self._core.end(session, EndCause.CANCELLED, now)
@@ -104,16 +106,20 @@ class Caller:
         if response.status > 100:
             # RFC 3261 §13.2.2.1: a tag makes an early dialog; each fork has its own.
             if tag is not None:
-                self._early(session, exchange, response, tag)
+                dialog = self._early(session, exchange, response, tag)
+                session.learn(response)
+                if not self._pracks.receive(session, exchange, dialog, response, now):
+                    return
             self._core.emit(InviteProgress(session.id, response))
 
-    def _early(self, session: Session, exchange: Exchange, response: Response, tag: str) -> None:
+    def _early(self, session: Session, exchange: Exchange, response: Response, tag: str) -> Dialog:
         known = session.early.get(tag)
-        if known is None:
-            dialog = session.early[tag] = uac_dialog(exchange.request, response)
-            self._core.bind(session, dialog)
-        else:
+        if known is not None:
             known.refresh(response)
+            return known
+        dialog = session.early[tag] = uac_dialog(exchange.request, response)
+        self._core.bind(session, dialog)
+        return dialog
 
     def _accepted(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:
         tag = response.to.tag or ""
@@ -147,6 +153,13 @@ class Caller:
         session.early.clear()
         self._core.bind(session, dialog)
         session.phase, session.dialog, session.accepted, session.invite = Phase.ESTABLISHED, dialog, accepted, None
+        if tag not in session.agreed_tags:
+            # RFC 3261 §13.2.1: only the first description counts; a reliable 101–199 may have brought it.
+            session.agree(sent=description(exchange.request), heard=description(response))
+        session.agreed_tags.clear()
+        session.owed_prack = None
+        session.learn(response)
+        self._clock.accepted(session, exchange.request, response, now)
         self._core.emit(InviteAccepted(session.id, response))
 
     def _reinvite_answered(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:
@@ -155,19 +168,26 @@ class Caller:
         if response.status < 200:
             return
         if response.status < 300:
-            self._reinvite_accepted(session, dialog, exchange, response)
+            self._reinvite_accepted(session, dialog, exchange, response, now)
             return
         session.invite = None
         if session.phase is Phase.ENDED:
             return
         # RFC 3261 §14.1: after a 491 wait, the owner of the Call-ID longer than the other.
-        retry_in = self._glare_wait(session) if response.status == 491 else None
-        self._core.emit(ReinviteRejected(session.id, response, retry_in))
+        retry_in = self._core.glare_wait(session) if response.status == 491 else None
+        if not exchange.is_refresh:
+            self._core.emit(ReinviteRejected(session.id, response, retry_in))
+        elif retry_in is not None:
+            self._clock.put_off(session, retry_in, now)
+        else:
+            self._clock.refused(session, now)
         # RFC 3261 §12.2.1.2: 481 and 408 end the dialog.
         if response.status in (481, 408):
             self._ending.hang_up(session, EndCause.LOST, now)
 
-    def _reinvite_accepted(self, session: Session, dialog: Dialog, exchange: Exchange, response: Response) -> None:
+    def _reinvite_accepted(
+        self, session: Session, dialog: Dialog, exchange: Exchange, response: Response, now: float
+    ) -> None:
         seq = exchange.request.cseq.number
         ack = session.acks.get((seq, dialog.remote.tag or ""))
         if ack is not None:
@@ -182,8 +202,16 @@ class Caller:
         if session.phase is Phase.ENDED:
             self._ending.acknowledge(session, accepted)
             return
-        session.accepted = accepted
-        self._core.emit(ReinviteAccepted(session.id, response))
+        session.learn(response)
+        is_new = session.agree(sent=description(exchange.request), heard=description(response))
+        self._clock.accepted(session, exchange.request, response, now)
+        if not exchange.is_refresh:
+            session.accepted = accepted
+            self._core.emit(ReinviteAccepted(session.id, response))
+            return
+        self._ending.acknowledge(session, accepted)
+        if is_new:
+            self._core.emit(Refreshed(session.id, response))
 
     def _send_cancel(self, session: Session, exchange: Exchange, now: float) -> None:
         session.cancel = Cancel.SENT
@@ -199,10 +227,6 @@ class Caller:
             now,
         )
         self._core.timers.set((session.id, SessionTimer.CANCEL), now + self._core.config.timers.patience)
-
-    def _glare_wait(self, session: Session) -> float:
-        low, high = GLARE_OWNER if session.owns_call_id else GLARE_OTHER
-        return GLARE_STEP * self._core.ids.integer(round(low / GLARE_STEP), round(high / GLARE_STEP))
 
 
 def _authorization(request: Request) -> tuple[tuple[str, str], ...]:

@@ -30,6 +30,10 @@ _OWN_FIELDS = frozenset(
         "Record-Route",
         "Content-Length",
         "Content-Type",
+        "Session-Expires",
+        "Min-SE",
+        "RSeq",
+        "RAck",
     )
 )
 # RFC 3261 table 2 and RFC 3311 §4: the methods that (re)set the remote target and tell what we understand.
@@ -43,7 +47,7 @@ class Composer:
         self._name = config.name
         self._allow = ", ".join(config.allow)
         self._accept = ", ".join(config.accept)
-        self._supported = ", ".join(config.supported)
+        self._supported = ", ".join(config.option_tags)
 
     def request(
         self,
@@ -60,7 +64,9 @@ class Composer:
         body: bytes = b"",
         content_type: str | None = None,
         max_forwards: int = MAX_FORWARDS,
+        own: Fields = (),
     ) -> Request:
+        """`own`: further fields of the agent itself; `headers`: those of the application."""
         fields = [
             ("Max-Forwards", str(max_forwards)),
             *[("Route", str(route)) for route in routes],
@@ -73,8 +79,12 @@ class Composer:
             fields.append(("Contact", contact))
         if method in TARGET_METHODS:
             self._capabilities(fields)
+        elif method != "ACK" and self._supported:
+            # RFC 4028 §7.1: who knows the session timer says so in every request but ACK.
+            fields.append(("Supported", self._supported))
         if self._name:
             fields.append(("User-Agent", self._name))
+        fields += own
         _content(fields, headers, body, content_type)
         return Request(method, target, Headers(fields), body)
 
@@ -88,6 +98,7 @@ class Composer:
         headers: Fields = (),
         body: bytes = b"",
         content_type: str | None = None,
+        own: Fields = (),
     ) -> Request:
         """A request inside a dialog (RFC 3261 §12.2.1.1)."""
         target, routes = dialog.addressing()
@@ -103,6 +114,7 @@ class Composer:
             headers=headers,
             body=body,
             content_type=content_type,
+            own=own,
         )
 
     def response(
@@ -116,6 +128,7 @@ class Composer:
         headers: Fields = (),
         body: bytes = b"",
         content_type: str | None = None,
+        own: Fields = (),
     ) -> Response:
         """A response other than 100. `contact` is given for those that make or refresh a dialog."""
         response = request.response(status, reason, to_tag=tag)
@@ -135,6 +148,7 @@ class Composer:
             fields.append(("Accept-Encoding", "identity"))
         if self._name:
             fields.append(("Server", self._name))
+        fields += own
         _content(fields, headers, body, content_type)
         for name, value in fields:
             response.headers.add(name, value)

@@ -16,6 +16,10 @@ from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
 from sidestream.sip.transport import Transport
 
+# RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
+GLARE_OWNER = (2.1, 4.0)
+GLARE_OTHER = (0.0, 2.0)
+MAX_RETRY_AFTER = 10  # seconds; RFC 3261 §14.2
 TOKEN_OCTETS = 12  # 96 bits; RFC 3261 §19.3 asks for 32 bits of chance in a tag
 
 
@@ -88,6 +92,14 @@ class Core:
         assert listener is not None  # a session is only made where there is one
         return contact_value(listener, session.contact_user, session.contact_params)
 
+    def glare_wait(self, session: Session) -> float:
+        """Seconds to wait after a 491 (RFC 3261 §14.1)."""
+        return self.ids.fraction(*(GLARE_OWNER if session.owns_call_id else GLARE_OTHER))
+
+    def retry_after(self) -> tuple[str, str]:
+        """The field of a 500 to an offer that has met another (RFC 3261 §14.2, RFC 3311 §5.2)."""
+        return "Retry-After", str(self.ids.integer(0, MAX_RETRY_AFTER))
+
     def hops(self, session: Session, dialog: Dialog) -> list[Hop]:
         """The ways to the peer of `dialog`, best first; empty if its URI asks for something we do not speak."""
         hop = self.routing.hop(
@@ -108,7 +120,7 @@ class Core:
             exchange.owner = None
             self.emit(RequestAnswered(name, session.id, None))
         session.requests.clear()
-        if session.invite is not None and session.dialog is not None:
+        if session.invite is not None and session.dialog is not None and not session.invite.is_refresh:
             self.emit(ReinviteRejected(session.id, None))
         self.settle(session)
         session.unacked = session.held_bye = None

@@ -3,11 +3,15 @@
 from sidestream.sip.agent.callee import Callee
 from sidestream.sip.agent.caller import Caller
 from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.description import description
 from sidestream.sip.agent.ending import Ending
+from sidestream.sip.agent.events import ProgressAcknowledged
 from sidestream.sip.agent.exchange import Exchanges
+from sidestream.sip.agent.refreshing import Refreshing
 from sidestream.sip.agent.requests import Requests
 from sidestream.sip.agent.screening import Refusal, Screening
 from sidestream.sip.agent.session import Phase, Session, SessionTimer
+from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.transaction.layer import AckArrived, RequestArrived, ResponseArrived
 
 # Methods that make no sense outside a dialog.
@@ -25,6 +29,7 @@ class Dispatch:
         caller: Caller,
         callee: Callee,
         requests: Requests,
+        refreshing: Refreshing,
     ) -> None:
         self._core = core
         self._screening = Screening(core.config)
@@ -33,6 +38,7 @@ class Dispatch:
         self._caller = caller
         self._callee = callee
         self._requests = requests
+        self._refreshing = refreshing
 
     def drain(self, now: float) -> None:
         """Act on what the transactions report."""
@@ -59,7 +65,7 @@ class Dispatch:
         if refusal is not None:
             tag = self._core.token()
             response = self._core.compose.response(
-                request, refusal.status, tag=tag, reason=refusal.reason, headers=refusal.headers
+                request, refusal.status, tag=tag, reason=refusal.reason, own=refusal.headers
             )
             self._core.layer.respond(key, response, now)
         elif request.to.tag is not None:
@@ -89,13 +95,31 @@ class Dispatch:
             self._ending.receive_bye(session, key, request, now)
         elif request.method == "INVITE":
             self._callee.receive_again(session, dialog, key, request, event.peer, now)
+        elif request.method == "PRACK":
+            self._prack(session, dialog, event, now)
         else:
             self._requests.receive(session, dialog, key, request, event.peer, now)
+
+    def _prack(self, session: Session, dialog: Dialog, event: RequestArrived, now: float) -> None:
+        key, request = event.key, event.request
+        # RFC 3262 §5: an answer, if our reliable response held the offer; else it is a new offer.
+        awaited = session.incoming is not None and session.incoming.offered
+        if not self._callee.receive_prack(session, key, request, now):
+            return
+        if description(request) and not awaited:
+            self._requests.receive(session, dialog, key, request, event.peer, now)
+        else:
+            response = self._core.compose.response(request, 200, tag=dialog.local.tag or "")
+            self._core.layer.respond(key, response, now)
+            self._core.emit(ProgressAcknowledged(session.id, request))
+        self._callee.go_on(session, now)
 
     def session_timeout(self, session: Session, timer: SessionTimer, now: float) -> None:
         if timer is SessionTimer.FORGET:
             self._core.forget(session)
         elif timer is SessionTimer.CANCEL:
             self._caller.cancel_timed_out(session, now)
+        elif timer in (SessionTimer.REFRESH, SessionTimer.LAPSE):
+            self._refreshing.handle_timeout(session, timer, now)
         else:
             self._callee.handle_timeout(session, timer, now)

@@ -2,6 +2,7 @@
 
 from sidestream.sip.agent.compose import Fields
 from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.description import description
 from sidestream.sip.agent.events import ByeReceived, EndCause
 from sidestream.sip.agent.exchange import Exchanges
 from sidestream.sip.agent.session import Accepted, Exchange, Incoming, Phase, SentAck, Session
@@ -67,6 +68,7 @@ class Ending:
         session.acks[(accepted.seq, dialog.remote.tag or "")] = ack
         if session.accepted is accepted:
             session.accepted = None
+            session.agree(sent=description(request))
         self._exchanges.send_ack(session, ack)
 
     def receive_bye(self, session: Session, key: str, request: Request, now: float) -> None:

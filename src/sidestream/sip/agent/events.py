@@ -24,6 +24,8 @@ class EndCause(Enum):
     EXPIRED = "the Expires of an incoming INVITE passed before it was answered"
     FAILED = "the INVITE got no final response"
     NO_ACK = "the peer never acknowledged our 2xx; we sent BYE"
+    NO_PRACK = "the peer never acknowledged our reliable provisional response; its INVITE got a 504"
+    LAPSED = "nobody refreshed the session in time (RFC 4028 §10); we sent BYE"
     LOST = "the peer no longer knows the dialog (481, 408 or silence to a request of ours); we sent BYE"
 
 
@@ -38,7 +40,11 @@ class InviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class InviteProgress:
-    """A provisional response 101–199 to our INVITE; forks are told apart by `response.to.tag`."""
+    """A provisional response 101–199 to our INVITE; forks are told apart by `response.to.tag`.
+
+    A reliable one (RFC 3262) is acknowledged by the agent, unless it holds an offer, which it does only if our INVITE
+    had none: then `Agent.acknowledge_progress` is to bring the answer.
+    """
 
     session: str
     response: Response
@@ -122,6 +128,22 @@ class ReinviteRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressAcknowledged:
+    """The PRACK of a reliable provisional response of ours; it holds the answer when the response held the offer."""
+
+    session: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Our re-INVITE that was only to refresh the session brought another description of the peer than before."""
+
+    session: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
 class ByeReceived:
     """The peer hung up; 200 was sent. `SessionEnded` follows."""
 
@@ -141,11 +163,15 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswered:
-    """The final response to a request made with `Agent.request`; None when there was none."""
+    """The final response to a request made with `Agent.request`; None when there was none.
+
+    `retry_in`: after a 491 to an UPDATE, the seconds to wait before trying again (RFC 3311 §5.3).
+    """
 
     request_id: str
     session: str | None
     response: Response | None
+    retry_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +194,8 @@ AgentEvent = (
     | ReinviteCancelled
     | ReinviteAccepted
     | ReinviteRejected
+    | ProgressAcknowledged
+    | Refreshed
     | ByeReceived
     | RequestReceived
     | RequestAnswered

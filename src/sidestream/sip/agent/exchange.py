@@ -1,13 +1,16 @@
-"""Sending a request and seeing it through: digest challenges, too large for UDP, refused connections."""
+"""Sending a request and seeing it through: digest challenges, 422, too large for UDP, refused connections."""
 
+from sidestream.sip import session_timer
 from sidestream.sip.agent.compose import via_of
 from sidestream.sip.agent.core import Core
-from sidestream.sip.agent.session import Exchange, SentAck, Session
+from sidestream.sip.agent.session import Cancel, Exchange, Phase, SentAck, Session
+from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
+from sidestream.sip.session_timer import Fields
 from sidestream.sip.transaction.machine import Failure
 from sidestream.sip.transport import Peer
 
-MAX_CHALLENGES = 3  # of one request: a proxy's, a server's, and one stale nonce
+MAX_RETRIES = 3  # of one request: a proxy's challenge, a server's, and one stale nonce or 422
 ACK_PREFIX = "a|"  # transmit ids of the ACKs of 2xx, which no transaction owns
 
 
@@ -30,7 +33,7 @@ class Exchanges:
     def receive_response(self, exchange: Exchange, response: Response, now: float) -> None:
         if response.status < 200:
             exchange.provisional = True
-        elif self._answer_challenge(exchange, response, now):
+        elif self._answer_challenge(exchange, response, now) or self._lengthen_interval(exchange, response, now):
             return
         if exchange.owner is not None:
             exchange.owner.answered(exchange, response, now)
@@ -94,16 +97,40 @@ class Exchanges:
         digest = exchange.digest
         if response.status not in (401, 407) or digest is None or exchange.owner is None:
             return False
-        if exchange.challenges == MAX_CHALLENGES or not digest.receive_response(response):
+        if exchange.retries == MAX_RETRIES or not digest.receive_response(response):
             return False
-        exchange.challenges += 1
+        self._again(exchange, now)
+        return True
+
+    def _lengthen_interval(self, exchange: Exchange, response: Response, now: float) -> bool:
+        """Send the request once more if the peer wants a longer session interval (RFC 4028 §7.3)."""
+        session, policy = exchange.session, self._core.config.session_timer
+        if response.status != 422 or session is None or policy is None or exchange.owner is None:
+            return False
+        if session.phase is Phase.ENDED or session.cancel is not Cancel.NONE or exchange.retries == MAX_RETRIES:
+            return False
+        try:
+            least = response.min_se
+        except MessageError:
+            return False
+        if least is None or least <= max(session.least_interval, policy.least):
+            return False
+        session.least_interval = least
+        self._again(exchange, now, session_timer.request_fields(policy, session.interval, least))
+        return True
+
+    def _again(self, exchange: Exchange, now: float, fields: Fields = ()) -> None:
+        """Send the request as a new one, with some fields changed."""
+        exchange.retries += 1
         # RFC 3261 §8.1.3.5: same Call-ID, From and To, a higher CSeq. A copy, for the last one is still acknowledged.
         old = exchange.request
         exchange.request = Request(old.method, old.uri, old.headers.copy(), old.body)
         exchange.request.headers.replace("CSeq", f"{exchange.next_seq()} {old.method}")
-        self._authorize(exchange)
+        for name, value in fields:
+            exchange.request.headers.replace(name, value)
+        if exchange.digest is not None:
+            self._authorize(exchange)
         self._send(exchange, now)
-        return True
 
     def _authorize(self, exchange: Exchange) -> None:
         assert exchange.digest is not None

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from sidestream.sip.agent.compose import TARGET_METHODS
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
+from sidestream.sip.session_timer import is_too_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Screening:
 
     def __init__(self, config: AgentConfig) -> None:
         self._allow = frozenset(config.allow)
-        self._supported = frozenset(config.supported)
+        self._supported = frozenset(config.option_tags)
+        self._timer = config.session_timer
         self._accept = frozenset(config.accept)
 
     def inspect(self, request: Request) -> Refusal | None:
@@ -47,6 +50,9 @@ class Screening:
             unknown = [tag for tag in request.require if tag not in self._supported]
             if unknown:
                 return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),))
+        # RFC 4028 §9
+        if self._timer is not None and request.method in TARGET_METHODS and is_too_short(request, self._timer):
+            return Refusal(422, headers=(("Min-SE", str(self._timer.least)),))
         return None
 
     def _body(self, request: Request) -> Refusal | None:

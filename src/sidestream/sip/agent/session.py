@@ -1,5 +1,6 @@
 """What the agent remembers of an INVITE usage and of the requests it has under way."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,6 +11,7 @@ from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request, Response
+from sidestream.sip.session_timer import SessionInterval
 from sidestream.sip.transaction.machine import Failure
 from sidestream.sip.transport import Peer, Transport
 
@@ -29,6 +31,10 @@ class SessionTimer(Enum):
     REPEAT_PROGRESS = "repeat our provisional response, or proxies cancel the INVITE (§13.3.1.1)"
     EXPIRES = "the Expires of the peer's INVITE has passed (§13.3.1)"
     CANCEL = "no final response after our CANCEL (§9.1)"
+    REPEAT_RELIABLE = "repeat our reliable provisional response, for its PRACK has not come (RFC 3262 §3)"
+    MISSED_PRACK = "that PRACK will not come any more"
+    REFRESH = "it is our turn to refresh the session (RFC 4028 §10)"
+    LAPSE = "nobody has refreshed the session in time"
     FORGET = "no late message will come for the ended session any more"
 
 
@@ -69,7 +75,8 @@ class Exchange:
     key: str = ""
     hop: Hop | None = None
     provisional: bool = False  # a provisional response has come
-    challenges: int = 0
+    retries: int = 0  # after challenges and 422s
+    is_refresh: bool = False  # the application knows nothing of it
 
 
 @dataclass(slots=True)
@@ -91,11 +98,41 @@ class SentAck:
 
 @dataclass(slots=True)
 class Incoming:
-    """The peer's INVITE or re-INVITE that waits for our final response; `progress`: our last 101–199 on the wire."""
+    """The peer's INVITE or re-INVITE that waits for our final response; `progress`: our last 101–199 on the wire.
+
+    `agreed` and `offered`: a reliable 101–199 of ours held the answer, or an offer that has none yet. `is_refresh`:
+    the application knows nothing of it.
+    """
 
     key: str
     request: Request
     progress: tuple[int, bytes] = (100, b"")
+    agreed: bool = False
+    offered: bool = False
+    rseq: int = 0
+    unpracked: "Unpracked | None" = None
+    queue: deque[Response] = field(default_factory=deque)  # reliable ones that wait for the PRACK of the one before
+    accepting: Response | None = None  # our 2xx, which waits for a PRACK
+    is_refresh: bool = False
+
+
+@dataclass(slots=True)
+class Unpracked:
+    """Our reliable provisional response that waits for its PRACK."""
+
+    status: int
+    data: bytes
+    interval: float
+    has_description: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwedPrack:
+    """A reliable response of the peer with an offer: its PRACK needs the application's answer."""
+
+    dialog: Dialog
+    rseq: int
+    seq: int
 
 
 @dataclass(slots=True)
@@ -109,6 +146,7 @@ class UnackedOk:
     interval: float
     offerless: bool
     first: bool  # the INVITE that began the session, not a re-INVITE
+    is_refresh: bool
 
 
 @dataclass(slots=True)
@@ -144,6 +182,31 @@ class Session:
     unacked: UnackedOk | None = None
     held_bye: HeldBye | None = None
     requests: dict[str, Exchange] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)  # ids of the peer's offering UPDATEs and PRACKs to be answered
+    rseqs: dict[str, int] = field(default_factory=dict)  # RSeq heard last, by remote tag
+    agreed_tags: set[str] = field(default_factory=set)  # forks whose reliable response has answered our offer
+    owed_prack: OwedPrack | None = None
+    prackable: tuple[int, int] | None = None  # RSeq and CSeq number of our last reliable response
+    peer_allows: frozenset[str] = frozenset()
+    sent_sdp: bytes = b""  # the description of ours that is in force
+    heard_sdp: bytes = b""  # the peer's
+    interval: SessionInterval | None = None
+    least_interval: int = 0  # seconds; the largest Min-SE heard
+    lapses_at: float = 0.0  # when BYE is sent unless the session is refreshed
+
+    def learn(self, message: Request | Response) -> None:
+        """Note what a message with capabilities (INVITE, UPDATE, a 2xx to one) says about the peer."""
+        if "Allow" in message.headers:
+            self.peer_allows = frozenset(message.allow)
+        if isinstance(message, Request):
+            self.least_interval = max(self.least_interval, message.min_se or 0)
+
+    def agree(self, *, sent: bytes = b"", heard: bytes = b"") -> bool:
+        """Note the descriptions that are in force from now on, if there are any; True if the peer's is a new one."""
+        is_new = bool(heard) and heard != self.heard_sdp
+        self.sent_sdp = sent or self.sent_sdp
+        self.heard_sdp = heard or self.heard_sdp
+        return is_new
 
     @property
     def current_dialog(self) -> Dialog | None:

@@ -62,9 +62,9 @@ def test_the_2xx_is_acknowledged_again_for_each_copy_once_it_was_acknowledged(be
 def test_early_numbers_go_on_in_the_confirmed_dialog(bench: Any) -> None:
     session, request = bench.invite()
     bench.reply(request, 183)
-    bench.agent.request(session, "UPDATE", body=b"v=0\r\n", content_type="application/sdp", now=bench.now)
-    (update,) = bench.take_sent()
-    assert update.cseq.number == 2
+    bench.agent.request(session, "INFO", now=bench.now)
+    (info,) = bench.take_sent()
+    assert info.cseq.number == 2
     bench.request("INFO", number=9, to_tag=request.from_.tag, call_id=request.call_id)
     bench.reply(request, 200)
     dialog = bench.agent.dialog(session)

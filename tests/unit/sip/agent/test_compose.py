@@ -40,8 +40,8 @@ def test_an_invite_in_full() -> None:
         "Call-ID: one",
         "CSeq: 3 INVITE",
         "Contact: <sip:alice@10.0.0.1>",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE",
-        "Supported: timer",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
+        "Supported: timer, 100rel",
         "User-Agent: Test/1",
         "X-Y: z",
         "Content-Type: a/b",
@@ -54,7 +54,7 @@ def test_an_invite_in_full() -> None:
 
 def test_other_requests_do_without_capabilities_and_contact() -> None:
     names = [name for name, _ in build("BYE", max_forwards=9).headers.items()]
-    assert names == ["Max-Forwards", "Route", "From", "To", "Call-ID", "CSeq", "User-Agent"]
+    assert names == ["Max-Forwards", "Route", "From", "To", "Call-ID", "CSeq", "Supported", "User-Agent"]
 
 
 @pytest.mark.parametrize("name", ["via", "Contact", "v", "CSeq", "l", "Route"])

@@ -12,6 +12,7 @@ from sidestream.sip.values import NameAddr
 
 ALICE = NameAddr(None, Uri.parse("sip:alice@10.0.0.1"))
 BOB = Uri.parse("sip:bob@10.0.0.2")
+OFFER = {"body": "v=0\r\n", "extra": "Content-Type: application/sdp\r\n"}
 
 
 def test_an_info_and_its_answer(bench: Any) -> None:
@@ -35,7 +36,7 @@ def test_an_update_refreshes_the_target_both_ways(bench: Any) -> None:
     assert str(update.contacts[0]) == "<sip:alice@10.0.0.1>;+sip.src"
     bench.reply(update, 200, extra="Contact: <sip:bob@10.0.0.7>\r\n")
     assert bench.agent.dialog(session).remote_target.host == "10.0.0.7"
-    bench.inside(session, "UPDATE", 1, contact="<sip:bob@10.0.0.8>")
+    bench.inside(session, "UPDATE", 1, contact="<sip:bob@10.0.0.8>", **OFFER)
     assert bench.agent.dialog(session).remote_target.host == "10.0.0.8"
     bench.agent.answer(bench.take_events()[-1].request_id, 200, now=bench.now)
     assert str(bench.take_sent()[-1].contacts[0]) == "<sip:alice@10.0.0.1>;+sip.src"
@@ -46,7 +47,7 @@ def test_a_refused_update_refreshes_nothing(bench: Any) -> None:
     bench.agent.request(session, "UPDATE", now=bench.now)
     bench.reply(bench.take_sent()[0], 488, extra="Contact: <sip:bob@10.0.0.7>\r\n")
     assert bench.agent.dialog(session).remote_target.host == "10.0.0.2"
-    bench.inside(session, "UPDATE", 1)
+    bench.inside(session, "UPDATE", 1, **OFFER)
     bench.agent.answer(bench.take_events()[-1].request_id, 488, now=bench.now)
     assert bench.take_sent()[-1].contacts == ()
 
@@ -113,7 +114,7 @@ def test_options_is_answered_without_waking_anybody(bench_with: Any) -> None:
     bench.request("OPTIONS")
     for response in bench.take_sent():
         assert response.status == 200
-        assert response.supported == ("timer",)
+        assert response.supported == ("timer", "100rel")
         assert "BYE" in response.allow
         assert response.accept == ("application/sdp", "multipart/mixed")
         assert response.to.tag
@@ -143,6 +144,17 @@ def test_a_request_outside_a_session_of_an_allowed_method(bench_with: Any) -> No
     assert received.session is None
     bench.agent.answer(received.request_id, 200, now=bench.now)
     assert bench.take_sent()[0].to.tag
+
+
+def test_one_outside_a_session_that_nobody_answers_is_forgotten(bench_with: Any) -> None:
+    bench = bench_with(allow=("REGISTER",))
+    bench.request("REGISTER", call_id="one")
+    bench.wait(33)
+    bench.request("REGISTER", call_id="two")
+    first, second = bench.take_events()
+    with pytest.raises(UnknownRequest):
+        bench.agent.answer(first.request_id, 200, now=bench.now)
+    bench.agent.answer(second.request_id, 200, now=bench.now)
 
 
 def test_an_answer_that_comes_too_late(bench: Any) -> None:
