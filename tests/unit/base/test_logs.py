@@ -1,5 +1,6 @@
 import io
 import json
+import re
 
 import pytest
 
@@ -51,3 +52,35 @@ def test_people_get_plain_lines():
     configure_logs("info")
     assert "! problem" in stream.getvalue()
     assert "call=CA1" in stream.getvalue()
+
+
+def test_a_plain_line_begins_with_time_and_level_and_quotes_what_has_blanks_or_line_breaks():
+    stream = io.StringIO()
+    configure_logs("info", stream=stream)
+    get_logger("calls").info("= ringing", call="CA1", reason="not now", text="a\nb", empty="")
+    configure_logs("info")
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \[info    \] = ringing {21} "
+        r"room=calls call=CA1 reason='not now' text='a\\nb' empty=''\n",
+        stream.getvalue(),
+    )
+
+
+def test_a_traceback_follows_its_line():
+    stream = io.StringIO()
+    configure_logs("info", stream=stream)
+    try:
+        raise ValueError("tel:+14155550142")
+    except ValueError:
+        get_logger("calls").exception("! failed", call="CA1")
+    configure_logs("info")
+    first, *rest = stream.getvalue().splitlines()
+    assert "! failed" in first
+    assert rest[0].startswith("Traceback")
+    assert rest[-1] == "ValueError: tel:…0142"
+
+
+def test_without_a_stream_standard_error_is_the_one_of_the_moment(capsys):
+    configure_logs("info")
+    get_logger("calls").warning("! problem")
+    assert "! problem" in capsys.readouterr().err
