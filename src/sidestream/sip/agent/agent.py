@@ -17,7 +17,7 @@ from itertools import count
 from sidestream.base.ids import Ids
 from sidestream.sip.agent.callee import Callee
 from sidestream.sip.agent.caller import Caller
-from sidestream.sip.agent.compose import TARGET_METHODS
+from sidestream.sip.agent.compose import TARGET_METHODS, contact_value
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.core import Core
 from sidestream.sip.agent.dispatch import Dispatch
@@ -123,13 +123,19 @@ class Agent:
         credentials: DigestCredentials | None = None,
         max_forwards: int = 70,
         call_id: str | None = None,
+        via: Peer | None = None,
     ) -> str:
         """Send an INVITE and return its session. Tags are added to `from_`; `to` must have none.
 
-        `credentials` answer a 401 or 407 once, here and for every later request of the session.
+        `credentials` answer a 401 or 407 once, here and for every later request of the session. `via`: where to send
+        it and what follows, whatever the URIs say, such as the connection that a phone registered by; once that is
+        gone, the target's own address is tried.
         """
         core, hop = self._core, self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
-        listener = hop.listener if hop is not None else core.config.listeners[0]
+        hops = [hop] if hop is not None else []
+        if via is not None:
+            hops = core.hops_by(via, hops)
+        listener = hops[0].listener if hops else core.config.listeners[0]
         session = Session(
             id=core.token(),
             phase=Phase.CALLING,
@@ -139,6 +145,7 @@ class Agent:
             contact_params=contact_params,
             owns_call_id=True,
             digest=DigestClient(credentials) if credentials is not None else None,
+            connection=via,
         )
         request = core.compose.request(
             "INVITE",
@@ -157,9 +164,7 @@ class Agent:
         )
         core.add(session)
         numbers = count(FIRST_SEQ + 1)
-        exchange = Exchange(
-            request, [hop] if hop is not None else [], self._caller, session, session.digest, lambda: next(numbers)
-        )
+        exchange = Exchange(request, hops, self._caller, session, session.digest, lambda: next(numbers))
         self._caller.call(session, exchange, now)
         return session.id
 
@@ -305,15 +310,19 @@ class Agent:
         to: NameAddr | None = None,
         route: Sequence[NameAddr] = (),
         credentials: DigestCredentials | None = None,
+        call_id: str | None = None,
+        seq: int = FIRST_SEQ,
     ) -> str:
         """Send INFO, UPDATE, OPTIONS or the like and return its id, which the one `RequestAnswered` will carry.
 
         Send an UPDATE with an offer only while `may_update`; the peer refuses others.
-        Outside a session (`session` None) `target` and `from_` are needed; `to` defaults to the target.
+        Outside a session (`session` None) `target` and `from_` are needed; `to` defaults to the target. `call_id` and
+        `seq` are for requests that belong together, as those of a registration; each digest challenge that is answered
+        on the way uses one number more.
         """
         extra = _Content(method, headers, body, content_type)
         if session is None:
-            return self._request_alone(extra, target, from_, to, route, credentials, now)
+            return self._request_alone(extra, target, from_, to, route, credentials, call_id, seq, now)
         return self._request_inside(self._core.session(session), extra, contact_params, now)
 
     def answer(
@@ -331,6 +340,11 @@ class Agent:
         self._requests.answer(
             request_id, status, now, reason=reason, headers=headers, body=body, content_type=content_type
         )
+
+    def contact_toward(self, target: Uri, user: str | None, route: Sequence[NameAddr] = ()) -> NameAddr | None:
+        """What the Contact of a REGISTER to `target` has to be; None if we do not speak what the URI asks for."""
+        hop = self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
+        return None if hop is None else NameAddr.parse(contact_value(hop.listener, user, ()))
 
     def dialog(self, session: str) -> Dialog | None:
         """A copy of the session's dialog, to be read or written down; of an unanswered one the latest early dialog."""
@@ -355,6 +369,8 @@ class Agent:
         to: NameAddr | None,
         route: Sequence[NameAddr],
         credentials: DigestCredentials | None,
+        call_id: str | None,
+        seq: int,
         now: float,
     ) -> str:
         if target is None or from_ is None:
@@ -366,14 +382,14 @@ class Agent:
             route,
             from_=from_.with_tag(core.token()),
             to=to or NameAddr(None, target),
-            call_id=core.token(),
-            seq=FIRST_SEQ,
+            call_id=call_id or core.token(),
+            seq=seq,
             headers=extra.headers,
             body=extra.body,
             content_type=extra.content_type,
         )
         digest = DigestClient(credentials) if credentials is not None else None
-        numbers = count(FIRST_SEQ + 1)
+        numbers = count(seq + 1)
         hops = [hop] if hop is not None else []
         return self._requests.send(Exchange(request, hops, self._requests, None, digest, lambda: next(numbers)), now)
 

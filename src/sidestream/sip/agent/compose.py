@@ -85,7 +85,7 @@ class Composer:
         if self._name:
             fields.append(("User-Agent", self._name))
         fields += own
-        _content(fields, headers, body, content_type)
+        _content(fields, headers, body, content_type, method=method)
         return Request(method, target, Headers(fields), body)
 
     def in_dialog(
@@ -149,7 +149,7 @@ class Composer:
         if self._name:
             fields.append(("Server", self._name))
         fields += own
-        _content(fields, headers, body, content_type)
+        _content(fields, headers, body, content_type, method=request.method)
         for name, value in fields:
             response.headers.add(name, value)
         response.body = body
@@ -205,9 +205,13 @@ def _host(listener: ListenerAddress) -> str:
     return f"[{listener.host}]" if ":" in listener.host else listener.host
 
 
-def _content(fields: list[tuple[str, str]], extra: Fields, body: bytes, content_type: str | None) -> None:
+def _content(
+    fields: list[tuple[str, str]], extra: Fields, body: bytes, content_type: str | None, *, method: str = ""
+) -> None:
     for name, value in extra:
-        if canonical_name(name) in _OWN_FIELDS:
+        # RFC 3261 §10: the contacts of a REGISTER and of its answer are what it is about.
+        is_payload = method == "REGISTER" and canonical_name(name) == "Contact"
+        if canonical_name(name) in _OWN_FIELDS and not is_payload:
             raise LocalError(f"{name} is the agent's to write")
         fields.append((name, value))
     if body:

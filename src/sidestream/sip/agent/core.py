@@ -14,7 +14,7 @@ from sidestream.sip.dialog.dialog import Dialog, DialogId
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
-from sidestream.sip.transport import Transport
+from sidestream.sip.transport import Peer
 
 # RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
 GLARE_OWNER = (2.1, 4.0)
@@ -100,6 +100,13 @@ class Core:
         """The field of a 500 to an offer that has met another (RFC 3261 §14.2, RFC 3311 §5.2)."""
         return "Retry-After", str(self.ids.integer(0, MAX_RETRY_AFTER))
 
+    def hops_by(self, peer: Peer, others: list[Hop]) -> list[Hop]:
+        """The way back to where a message came from; behind it, if that was a stream, the `others`."""
+        listener = self.routing.listener(peer.transport, peer.listener)
+        if listener is None:
+            return others
+        return [Hop(peer, listener, settled=True), *(others if peer.transport.reliable else ())]
+
     def hops(self, session: Session, dialog: Dialog) -> list[Hop]:
         """The ways to the peer of `dialog`, best first; empty if its URI asks for something we do not speak."""
         hop = self.routing.hop(
@@ -107,9 +114,12 @@ class Core:
         )
         if hop is None:
             return []
-        if session.connection is not None and hop.target.transport is Transport.TCP:
+        if session.connection is None or session.connection.transport is not hop.target.transport:
+            return [hop]
+        if hop.target.transport.reliable:
             return [Hop(session.connection, hop.listener), hop]
-        return [hop]
+        # A phone that we called where it registered from: its Contact may name an address behind a NAT.
+        return [hop] if dialog.route_set else [Hop(session.connection, hop.listener, settled=True)]
 
     def end(self, session: Session, cause: EndCause, now: float) -> None:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""

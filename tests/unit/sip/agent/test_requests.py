@@ -6,6 +6,7 @@ import pytest
 
 from sidestream.sip.agent.errors import UnknownRequest, WrongState
 from sidestream.sip.agent.events import EndCause, RequestAnswered, RequestReceived, SessionEnded
+from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import LocalError
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -178,3 +179,38 @@ def test_a_request_in_an_ended_session(bench: Any) -> None:
     bench.inside(session, "INFO", 1)
     assert [message.status for message in bench.take_sent()] == [481]
     assert bench.take_events() == []
+
+
+def test_requests_that_belong_together_share_a_call_id_and_count_on(bench: Any) -> None:
+    home = Uri.parse("sip:10.0.0.2;transport=tcp")
+    contact = bench.agent.contact_toward(home, "alice")
+    assert str(contact) == "<sip:alice@10.0.0.1:5062;transport=tcp>"
+    bench.agent.request(
+        None,
+        "REGISTER",
+        target=home,
+        from_=NameAddr(None, Uri.parse("sip:alice@10.0.0.2")),
+        credentials=DigestCredentials("alice", "secret"),
+        headers=[("Contact", f"{contact};expires=60")],
+        call_id="mine",
+        seq=7,
+        now=bench.now,
+    )
+    (first,) = bench.take_sent()
+    assert (first.call_id, first.cseq.number, first.headers.get("Contact")) == ("mine", 7, f"{contact};expires=60")
+    bench.reply(first, 401, extra='WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n')
+    (second,) = bench.take_sent()
+    assert (second.call_id, second.cseq.number, second.headers.get("Contact")) == ("mine", 8, f"{contact};expires=60")
+
+
+def test_there_is_no_contact_toward_what_we_do_not_speak(bench: Any) -> None:
+    assert bench.agent.contact_toward(Uri.parse("sip:10.0.0.2;transport=sctp"), "alice") is None
+
+
+def test_the_answer_to_a_register_names_the_contacts_of_others(bench_with: Any) -> None:
+    bench = bench_with(allow=("INVITE", "REGISTER"))
+    bench.request("REGISTER", extra="Contact: <sip:bob@10.0.0.2>\r\n")
+    (event,) = bench.take_events()
+    bench.agent.answer(event.request_id, 200, headers=[("Contact", "<sip:bob@10.0.0.2>;expires=60")], now=bench.now)
+    (response,) = bench.take_sent()
+    assert response.headers.get_all("Contact") == ["<sip:bob@10.0.0.2>;expires=60"]
