@@ -130,5 +130,7 @@ def decide(event: LegEvent, other: LegPhase) -> Action | None:
             return Tell(content_type, body) if established else None
         case Ended(_, reason):
             return Release(reason)
-        case Failed() | Redirected():
+        case Failed(_, _, because):
+            return Release(because)
+        case Redirected():
             return Release(None)

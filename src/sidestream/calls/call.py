@@ -263,6 +263,8 @@ class Call:
         try:
             if isinstance(event, Ended):
                 self.end_reason = event.reason
+            elif isinstance(event, Failed):
+                self.end_reason = event.because
             self.leg.hang_up()  # it is over, unless our own task was cancelled
             _cancel(self._answer_limit)
             _cancel(self._talk_limit)

@@ -62,10 +62,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The leg was never established: the final SIP status, 408 for no answer at all, 487 when it was cancelled."""
+    """The leg was never established: the final SIP status, 408 for no answer at all, 487 when it was cancelled.
+
+    `because` is the value of a Reason header (RFC 3326, RFC 6432), if one came.
+    """
 
     status: int
     reason: str
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Commands on a leg that is over do nothing, so that a crossing BYE is no error fo
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidestream.base.logs import get_logger
@@ -24,6 +24,7 @@ from sidestream.calls.events import (
     Updated,
 )
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
+from sidestream.calls.redirects import Redirects
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.errors import UnknownRequest
@@ -38,6 +39,7 @@ from sidestream.sip.agent.events import (
     InviteFailed,
     InviteProgress,
     InviteRejected,
+    Refreshed,
     ReinviteAccepted,
     ReinviteCancelled,
     ReinviteReceived,
@@ -48,13 +50,13 @@ from sidestream.sip.agent.events import (
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Request, Response
 from sidestream.sip.uri import Uri
-from sidestream.sip.values import NameAddr
+from sidestream.sip.values import STAR, NameAddr
 from sidestream.wire.driver import SipDriver
 
 log = get_logger("calls")
 
 OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
-UPDATE_RETRY_AFTER_S = 2  # RFC 3311 §5.2 wants up to 10 s; an INVITE or re-INVITE is mostly answered in less
+BUSY_WAIT_S = 1.0  # how long another exchange of ours, such as a refresh, mostly takes at most
 
 _REQUEST_TIMEOUT = 408
 _CANCELLED = 487
@@ -62,14 +64,20 @@ _REQUEST_PENDING = 491
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
 _REDIRECTION = range(300, 400)
+_GLOBAL_FAILURE = 600  # RFC 3261 §21.6: and nobody else is to be tried
+_OFFER_METHODS = frozenset({"UPDATE", "PRACK"})
 
 
 class OfferRefused(Exception):
-    """The peer did not take our offer; the session goes on as it was. `status` is its answer."""
+    """The peer did not take our offer; the session goes on as it was. `status` is its answer.
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
+    `retry_in`: seconds after which the same offer may be taken (RFC 3261 §14.1); None if that is up to the peer.
+    """
+
+    def __init__(self, status: int, retry_in: float | None = None) -> None:
+        super().__init__(status, retry_in)
         self.status = status
+        self.retry_in = retry_in
 
     def __str__(self) -> str:
         return f"offer refused with {self.status}"
@@ -93,6 +101,9 @@ class Leg:
         self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
         self._offer_result: asyncio.Future[SessionDescription] | None = None
         self._final: Failed | Redirected | None = None
+        self._early: dict[str, SessionDescription] = {}  # of each fork that sent one before its answer, by tag
+        self._resend: Callable[[Uri], None] | None = None
+        self._redirects: Redirects | None = None
         self.media = media
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
@@ -142,33 +153,43 @@ class Leg:
         credentials: DigestCredentials | None = None,
         max_forwards: int = 70,
         call_id: str | None = None,
+        redirects: int = 0,
     ) -> None:
-        """Send the INVITE; its fate arrives as events."""
-        with self._driver.turn() as (agent, now):
-            self._session = agent.invite(
-                target=target,
-                from_=from_,
-                to=to,
-                headers=headers,
-                body=offer.to_bytes(),
-                content_type=SDP_TYPE,
-                credentials=credentials,
-                max_forwards=max_forwards,
-                call_id=call_id,
-                now=now,
-            )
-            self._driver.attach(self._session, self.take)
+        """Send the INVITE; its fate arrives as events. `redirects`: how many contacts of 3xx answers to follow."""
+
+        def send(where: Uri) -> None:
+            # Who redirects us may name anybody: the trunk's password is for the trunk alone.
+            is_same_host = where.address == target.address
+            with self._driver.turn() as (agent, now):
+                self._session = agent.invite(
+                    target=where,
+                    from_=from_,
+                    to=to,
+                    headers=headers,
+                    body=offer.to_bytes(),
+                    content_type=SDP_TYPE,
+                    credentials=credentials if is_same_host else None,
+                    max_forwards=max_forwards,
+                    call_id=call_id,  # RFC 3261 §8.1.3.4: kept over redirections
+                    now=now,
+                )
+                self._driver.attach(self._session, self.take)
+
+        self._resend, self._redirects = send, Redirects(redirects, target)
+        send(target)
 
     # --- an established session
 
     async def offer(self, sdp: SessionDescription) -> SessionDescription:
         """Send a re-INVITE and return the peer's answer. Raises OfferRefused, with 491 while another one is pending."""
+        # An offer of the peer waits for us, perhaps for this very one: who waits for the other must not be told to.
+        busy_wait = BUSY_WAIT_S if self._asked is None else None
         if self.phase is not LegPhase.ESTABLISHED or self._session is None or self._offer_result is not None:
             raise OfferRefused(_REQUEST_PENDING)
         result: asyncio.Future[SessionDescription] = asyncio.get_running_loop().create_future()
         with self._driver.turn() as (agent, now):
             if not agent.may_reinvite(self._session):
-                raise OfferRefused(_REQUEST_PENDING)
+                raise OfferRefused(_REQUEST_PENDING, busy_wait)
             self._offer_result = result
             agent.reinvite(self._session, body=sdp.to_bytes(), content_type=SDP_TYPE, now=now)
         try:
@@ -223,23 +244,22 @@ class Leg:
                     agent.bye(self._session, now=now)
 
     def _take(self, event: AgentEvent) -> None:
+        if event.session != self._session:
+            return  # of an INVITE that was redirected since
         match event:
             case InviteProgress(_, response):
                 self._progress(response)
             case InviteAccepted(_, response):
                 self._accepted(response)
             case InviteRejected(_, response):
-                if response.status in _REDIRECTION:
-                    contacts = tuple(str(contact.uri) for contact in response.contacts)
-                    self._final = Redirected(response.status, contacts)
-                else:
-                    self._final = Failed(response.status, response.reason)
+                self._rejected(response)
             case InviteFailed(_, cause):
                 # RFC 3261 §8.1.3.1: silence counts as 408, a fatal transport error as 503.
                 status = _REQUEST_TIMEOUT if cause is Failure.TIMEOUT else _UNAVAILABLE
                 self._final = Failed(status, cause.value)
-            case Cancelled():
-                self._final = Failed(_CANCELLED, "Request Terminated")
+                self._try_next()
+            case Cancelled(_, request):
+                self._final = Failed(_CANCELLED, "Request Terminated", request.headers.get("Reason"))
             case AckReceived(_, request):
                 self._acknowledged(request)
             case ReinviteReceived(_, request):
@@ -248,8 +268,12 @@ class Leg:
                 self._asked = None  # the agent has answered it
             case ReinviteAccepted(_, response):
                 self._offer_accepted(response)
-            case ReinviteRejected(_, maybe):
-                self._offer_done(OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT))
+            case ReinviteRejected(_, maybe, retry_in):
+                self._offer_done(OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT, retry_in))
+            case Refreshed(_, response):
+                sdp = tolerated_description_of(response, self._call_sid)
+                if sdp is not None:
+                    self._speak(Answered(sdp))
             case RequestReceived(request_id, _, request):
                 self._requested(request_id, request)
             case ByeReceived(_, request):
@@ -264,10 +288,34 @@ class Leg:
             self._speak(Trying())
             return
         sdp = tolerated_description_of(response, self._call_sid)
-        if sdp is None:
+        if sdp is not None:
+            self._early[response.to.tag or ""] = sdp
+        # RFC 3960 §3.1: of several forks with early media only one can be heard; the first to send any.
+        if sdp is None or next(iter(self._early)) != (response.to.tag or ""):
             self._speak(Ringing(response.status, response.reason))
         else:
             self._speak(Progress(response.status, response.reason, sdp))
+
+    def _rejected(self, response: Response) -> None:
+        contacts = tuple(contact for contact in response.contacts if contact.uri != STAR)
+        if response.status in _REDIRECTION:
+            self._final = Redirected(response.status, tuple(str(contact.uri) for contact in contacts))
+            if self._redirects is not None:
+                self._redirects.take(contacts)
+        else:
+            self._final = Failed(response.status, response.reason, response.headers.get("Reason"))
+        if response.status < _GLOBAL_FAILURE:
+            self._try_next()
+
+    def _try_next(self) -> None:
+        """Call the next place that a redirection named, if the call is still wanted."""
+        if self.phase is not LegPhase.CALLING or self._redirects is None or self._resend is None:
+            return
+        where = self._redirects.next()
+        if where is not None:
+            log.info("> redirected", call=self._call_sid, to=str(where))
+            self._early.clear()
+            self._resend(where)
 
     def _accepted(self, response: Response) -> None:
         if self.phase is LegPhase.OVER or self._session is None:
@@ -282,7 +330,8 @@ class Leg:
             log.info("! unusable answer", call=self._call_sid, problem=str(error))
             self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
             return
-        self._speak(Answered(sdp))
+        # The answer may have come before; it is that of the fork that won, whoever was heard meanwhile.
+        self._speak(Answered(sdp or self._early.get(response.to.tag or "")))
 
     def fail(self, status: int, reason: str) -> None:
         """End an established session that turned out useless; the leg speaks Failed instead of Ended."""
@@ -312,26 +361,14 @@ class Leg:
 
     def _requested(self, request_id: str, request: Request) -> None:
         content_type = request.headers.get("Content-Type")
-        if request.method == "UPDATE" and request.body:
-            self._update_requested(request_id, request)
+        if request.method in _OFFER_METHODS and request.body:
+            # RFC 3311 §5.2: the agent has refused those that cross another offer.
+            self._updated(request, _Asked(request_id))
             return
         with self._driver.turn() as (agent, now):
             agent.answer(request_id, 200, now=now)
         if request.method == "INFO" and content_type is not None:
             self._speak(Info(content_type, request.body))
-
-    def _update_requested(self, request_id: str, request: Request) -> None:
-        """An UPDATE with an offer; one without only refreshes the session."""
-        # RFC 3311 §5.2: 500 while an offer of the peer waits for our answer, 491 while one of ours waits for its.
-        if self.phase is LegPhase.WAITING or self._asked is not None:
-            status, headers = _SERVER_ERROR, [("Retry-After", str(UPDATE_RETRY_AFTER_S))]
-        elif self.phase is LegPhase.CALLING or self._offer_result is not None or self._awaits_answer:
-            status, headers = _REQUEST_PENDING, []
-        else:
-            self._updated(request, _Asked(request_id))
-            return
-        with self._driver.turn() as (agent, now):
-            agent.answer(request_id, status, headers=headers, now=now)
 
     def _offer_accepted(self, response: Response) -> None:
         if self._session is not None:

@@ -18,7 +18,7 @@ from sidestream.calls.bridge import (
     Tell,
     decide,
 )
-from sidestream.calls.events import Answered, LegEvent, Progress, Ringing
+from sidestream.calls.events import Answered, LegEvent, Progress, Ringing, Updated
 from sidestream.calls.leg import OfferRefused
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.record import CallStatus
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sidestream.calls.call import Call
 
 log = get_logger("calls")
+
+OFFER_ATTEMPTS = 3  # RFC 3261 §14.1: after a 491 the waits of both sides differ, so the second mostly succeeds
 
 _SERVER_ERROR = 500
 # Answers of one peer that say nothing about the other's offer, or would end the other's session (RFC 3261 §12.2.1.2).
@@ -109,6 +111,9 @@ class Pairing:
             log.error("! route not cut", call=call.record.sid, problem=str(error))
 
     async def _carry_out(self, source: "Call", other: "Call", event: LegEvent) -> None:
+        if isinstance(event, Updated) and event.sdp is not None and source.leg.phase is not LegPhase.ESTABLISHED:
+            await self._answer_early(source, other, event.sdp)
+            return
         match decide(event, other.leg.phase):
             case Alert(status, reason):
                 other.alert(status, reason)
@@ -159,6 +164,24 @@ class Pairing:
         await other.leg.media.apply(offered)
         return answer
 
+    async def _answer_early(self, source: "Call", other: "Call", sdp: SessionDescription) -> None:
+        """A new offer before the call is answered: the other side need not know, its description answers as before."""
+        media, theirs = source.leg.media, other.leg.media.remote or other.leg.remote_offer
+        before = media.local
+        try:
+            if theirs is None:
+                answer = await media.describe_answer(sdp)
+            else:
+                answer = await media.describe_relayed(theirs, answers=sdp)
+            await media.apply(sdp)
+        except (SdpError, MediaEngineError) as error:
+            media.local = before
+            log.info("! early offer not taken", call=source.record.sid, problem=str(error))
+            source.leg.refuse_offer(NOT_ACCEPTABLE)
+            return
+        source.leg.answer_offer(answer)
+        self._media_changed()
+
     async def _take_answer(self, source: "Call", event: LegEvent) -> None:
         sdp: SessionDescription | None = getattr(event, "sdp", None)
         if sdp is not None:
@@ -184,6 +207,19 @@ class Pairing:
         self._first.media_changed()
         self._second.media_changed()
 
+    async def _offer(self, other: "Call", sdp: SessionDescription) -> SessionDescription:
+        """Offer `sdp` to the other; one that has met another offer is tried again. Raises OfferRefused."""
+        before = other.leg.media.local
+        for _ in range(OFFER_ATTEMPTS - 1):
+            try:
+                return await other.leg.offer(await other.leg.media.describe_relayed(sdp, answers=None))
+            except OfferRefused as refused:
+                if refused.retry_in is None:
+                    raise
+                other.leg.media.local = before
+                await asyncio.sleep(refused.retry_in)
+        return await other.leg.offer(await other.leg.media.describe_relayed(sdp, answers=None))
+
     async def _pass_offer(self, source: "Call", other: "Call", sdp: SessionDescription | None) -> None:
         """A re-INVITE of one side, offered to the other; its answer goes back. The session of both survives a no."""
         try:
@@ -207,7 +243,7 @@ class Pairing:
             return
         before = other.leg.media.local
         try:
-            answer = await other.leg.offer(await other.leg.media.describe_relayed(sdp, answers=None))
+            answer = await self._offer(other, sdp)
             await other.leg.media.apply(answer)
             back = await media.describe_relayed(answer, answers=sdp)
             await media.apply(sdp)

@@ -8,7 +8,7 @@ import pytest
 
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, Info, Progress, Redirected, Ringing, Updated
-from sidestream.calls.leg import UPDATE_RETRY_AFTER_S, Leg, OfferRefused
+from sidestream.calls.leg import BUSY_WAIT_S, Leg, OfferRefused
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.errors import UnknownRequest
 from sidestream.sip.agent.events import (
@@ -21,6 +21,7 @@ from sidestream.sip.agent.events import (
     InviteFailed,
     InviteProgress,
     InviteRejected,
+    Refreshed,
     ReinviteAccepted,
     ReinviteCancelled,
     ReinviteReceived,
@@ -28,6 +29,7 @@ from sidestream.sip.agent.events import (
     RequestReceived,
     SessionEnded,
 )
+from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import parse_message
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -172,9 +174,10 @@ class TestIncoming:
 
     def test_an_update_before_the_answer_does_not_touch_the_offer(self, incoming, agent):
         incoming.take(RequestReceived("r1", SESSION, request("UPDATE", SDP_TEXT), None))
-        assert agent.last() == ("answer", ("r1", 500, [("Retry-After", str(UPDATE_RETRY_AFTER_S))]))
+        assert said(incoming) == [Updated(SDP)]
+        incoming.refuse_offer(488)
+        assert agent.last() == ("answer", ("r1", 488))
         assert incoming.remote_offer == SDP
-        assert said(incoming) == []
 
 
 class TestOutgoing:
@@ -229,9 +232,95 @@ class TestOutgoing:
         outgoing.take(InviteAccepted(SESSION, response(200, SDP_TEXT)))
         assert said(outgoing) == [Failed(487, "Request Terminated")]
 
-    def test_an_update_before_the_answer_is_put_off(self, outgoing, agent):
+    def test_an_update_before_the_answer_is_told(self, outgoing, agent):
         outgoing.take(RequestReceived("r1", SESSION, request("UPDATE", SDP_TEXT), None))
-        assert agent.last() == ("answer", ("r1", 491))
+        assert said(outgoing) == [Updated(SDP)]
+        outgoing.answer_offer(SDP)
+        assert agent.last() == ("answer", ("r1", 200))
+
+    def test_forks_are_told_apart(self, outgoing):
+        def fork(status, tag, body=""):
+            text = response(status, body).to_bytes().decode().replace("tag=b", f"tag={tag}")
+            return parse_message(text.encode())
+
+        other = SDP_TEXT.replace("4000", "4002")
+        outgoing.take(InviteProgress(SESSION, fork(183, "one", SDP_TEXT)))
+        outgoing.take(InviteProgress(SESSION, fork(183, "two", other)))
+        outgoing.take(InviteProgress(SESSION, fork(183, "one", SDP_TEXT)))
+        assert said(outgoing) == [
+            Progress(183, "Reason", SDP),
+            Ringing(183, "Reason"),
+            Progress(183, "Reason", SDP),
+        ]
+        outgoing.take(InviteAccepted(SESSION, fork(200, "two")))
+        assert said(outgoing) == [Answered(SessionDescription.parse(other.encode()))]
+
+    def test_the_reason_of_a_refusal_is_told(self, outgoing):
+        outgoing.take(InviteRejected(SESSION, response(503, extra="Reason: Q.850;cause=34\r\n")))
+        outgoing.take(SessionEnded(SESSION, EndCause.REJECTED))
+        assert said(outgoing) == [Failed(503, "Reason", "Q.850;cause=34")]
+
+
+class TestRedirections:
+    CONTACTS = "<sip:c@192.0.2.9>;q=0.1, <sip:d@192.0.2.8>;q=0.9"
+
+    def moved(self, contacts):
+        answer = response(302)
+        answer.headers.replace("Contact", contacts)
+        return answer
+
+    @pytest.fixture
+    def calling(self, leg, agent):
+        agent.sessions = iter(["s1", "s2", "s3", "s4"])
+        agent.invite = lambda **fields: (agent.commands.append(("invite", fields)), next(agent.sessions))[1]
+        address = NameAddr(None, Uri.parse("sip:b@192.0.2.1"))
+        leg.invite(
+            target=address.uri,
+            from_=address,
+            to=address,
+            offer=SDP,
+            credentials=DigestCredentials("u", "p"),
+            call_id="one",
+            redirects=2,
+        )
+        return leg
+
+    def targets(self, agent):
+        return [str(fields["target"]) for name, fields in agent.commands if name == "invite"]
+
+    def test_they_are_followed_by_rank_and_up_to_the_limit(self, calling, agent):
+        calling.take(InviteRejected("s1", self.moved(self.CONTACTS)))
+        calling.take(SessionEnded("s1", EndCause.REJECTED))
+        calling.take(InviteRejected("s2", response(404)))
+        calling.take(SessionEnded("s2", EndCause.REJECTED))
+        calling.take(InviteRejected("s3", self.moved("<sip:e@192.0.2.7>")))
+        assert said(calling) == []
+        calling.take(SessionEnded("s3", EndCause.REJECTED))
+        assert self.targets(agent) == ["sip:b@192.0.2.1", "sip:d@192.0.2.8", "sip:c@192.0.2.9"]
+        assert [type(event) for event in said(calling)] == [Redirected]
+
+    def test_the_password_stays_with_the_trunk(self, calling, agent):
+        contacts = "<sip:c@192.0.2.1>;q=1, <sip:c@192.0.2.9>;q=0.5"
+        calling.take(InviteRejected("s1", self.moved(contacts)))
+        calling.take(InviteFailed("s2", Failure.TIMEOUT))
+        assert [fields["credentials"] is not None for _, fields in agent.commands] == [True, True, False]
+        assert {fields["call_id"] for _, fields in agent.commands} == {"one"}
+
+    def test_a_global_refusal_ends_the_search(self, calling, agent):
+        calling.take(InviteRejected("s1", self.moved(self.CONTACTS)))
+        calling.take(InviteRejected("s2", response(603)))
+        calling.take(SessionEnded("s2", EndCause.REJECTED))
+        assert said(calling) == [Failed(603, "Reason")]
+        assert len(self.targets(agent)) == 2
+
+    def test_a_call_that_was_given_up_is_not_redirected(self, calling, agent):
+        calling.hang_up()
+        calling.take(InviteRejected("s1", self.moved(self.CONTACTS)))
+        assert len(self.targets(agent)) == 1
+
+    def test_a_wildcard_is_no_place(self, calling, agent):
+        calling.take(InviteRejected("s1", self.moved("*")))
+        assert len(self.targets(agent)) == 1
 
 
 class TestOffersOfThePeer:
@@ -262,10 +351,9 @@ class TestOffersOfThePeer:
         assert agent.commands == [("respond", (SESSION, 400))]
         assert said(established) == []
 
-    def test_a_second_update_is_told_to_wait(self, established, agent):
-        established.take(RequestReceived("r1", SESSION, request("UPDATE", SDP_TEXT), None))
-        established.take(RequestReceived("r2", SESSION, request("UPDATE", SDP_TEXT), None))
-        assert agent.commands == [("answer", ("r2", 500, [("Retry-After", str(UPDATE_RETRY_AFTER_S))]))]
+    def test_an_offer_in_a_prack_is_answered_too(self, established, agent):
+        established.take(RequestReceived("r1", SESSION, request("PRACK", SDP_TEXT), None))
+        assert said(established) == [Updated(SDP)]
         established.answer_offer(SDP)
         assert agent.last() == ("answer", ("r1", 200))
 
@@ -325,13 +413,31 @@ class TestOwnOffers:
         offer = await self.offering(established)
         with pytest.raises(OfferRefused):
             await established.offer(SDP)
-        established.take(RequestReceived("r1", SESSION, request("UPDATE", SDP_TEXT), None))
-        assert agent.last() == ("answer", ("r1", 491))
         offer.cancel()
         await asyncio.wait([offer])
         agent.may = False
-        with pytest.raises(OfferRefused):
+        with pytest.raises(OfferRefused) as busy:
             await established.offer(SDP)
+        assert busy.value.retry_in == BUSY_WAIT_S
+
+    async def test_who_waits_for_us_is_not_waited_for(self, established, agent):
+        agent.may = False
+        established.take(ReinviteReceived(SESSION, request("INVITE", SDP_TEXT), None))
+        with pytest.raises(OfferRefused) as busy:
+            await established.offer(SDP)
+        assert busy.value.retry_in is None
+
+    async def test_after_a_491_it_says_when(self, established):
+        offer = await self.offering(established)
+        established.take(ReinviteRejected(SESSION, response(491), 2.5))
+        with pytest.raises(OfferRefused) as glare:
+            await offer
+        assert (glare.value.status, glare.value.retry_in) == (491, 2.5)
+
+    async def test_a_refresh_that_brings_another_description_is_an_answer(self, established):
+        established.take(Refreshed(SESSION, response(200, SDP_TEXT)))
+        established.take(Refreshed(SESSION, response(200, "v=1\r\n")))
+        assert said(established) == [Answered(SDP)]
 
     async def test_not_on_a_leg_that_is_over(self, established):
         established.hang_up()
