@@ -2,20 +2,22 @@
 
 from dataclasses import replace
 
-from sidestream.accounts.account import Account, Number, VoiceSettings
+from sidestream.accounts.account import Account, VoiceSettings
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia, check_offer
-from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place
+from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place, sip_destinations
 from sidestream.calls.party import party_of
 from sidestream.calls.ports import CallFilter
 from sidestream.calls.progress import Progress
+from sidestream.calls.reception import Dismissal, Reception, Welcome
 from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import CreateCall, Instructions, StartSiprec, UpdateCall
 from sidestream.calls.services import Services
+from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.recording.siprec import Siprec
 from sidestream.sdp.error import SdpError
@@ -24,9 +26,8 @@ from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.reasons import reason_phrase
+from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
-from sidestream.sip.values import NameAddr
-from sidestream.trunks.trunk_book import Admission
 from sidestream.webhooks.parameters import SipParameters
 
 log = get_logger("calls")
@@ -40,6 +41,7 @@ class CallFront:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._reception = Reception(services)
         self._draining = False
 
     # --- SIP
@@ -48,17 +50,24 @@ class CallFront:
         """The driver's default sink: what belongs to no session yet."""
         match event:
             case InviteReceived(session, request, peer):
-                self._incoming(session, request, peer.host)
-            case RequestReceived(request_id, None, _):
+                self._incoming(session, request, peer)
+            case RequestReceived(request_id, None, request, peer) if request.method == "REGISTER":
+                self._register(request_id, request, peer)
+            case RequestReceived(request_id, None):
                 # RFC 3261 §8.2.1: methods that the agent knows but that mean nothing outside a session here.
                 with self._services.driver.turn() as (agent, now):
                     agent.answer(request_id, 405, headers=[("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")], now=now)
             case _:
                 pass
 
-    def _incoming(self, session: str, request: Request, source_ip: str) -> None:
+    def _register(self, request_id: str, request: Request, peer: Peer) -> None:
+        with self._services.driver.turn() as (agent, now):
+            answer = self._reception.receive_register(request, peer, now)
+            agent.answer(request_id, answer.status, reason=answer.reason, headers=answer.headers, now=now)
+
+    def _incoming(self, session: str, request: Request, peer: Peer) -> None:
         try:
-            self._admit(session, request, source_ip)
+            self._admit(session, request, peer)
         except (SdpError, MessageError) as error:
             log.info("! unusable INVITE", problem=str(error))
             self._refuse(session, error.status, reason_phrase(error.status))
@@ -67,43 +76,35 @@ class CallFront:
             log.error("! INVITE failed", exc_info=error)
             self._refuse(session, 500, "Server Internal Error")
 
-    def _admit(self, session: str, request: Request, source_ip: str) -> None:
+    def _admit(self, session: str, request: Request, peer: Peer) -> None:
         services = self._services
-        to_user = request.uri.user or ""
         if self._draining or len(services.live) >= services.settings.calls:
-            self._refuse(session, 503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+            self._refuse(session, 503, "Service Unavailable", (("Retry-After", str(RETRY_AFTER_S)),))
             log.warning("! call refused: the limit on calls is reached", live=len(services.live))
             return
-        admission = services.trunks.admit(source_ip, to_user)
-        if not isinstance(admission, Admission):
-            log.warning("! call refused", code=admission.code, reason=admission.text)
-            self._refuse(session, admission.sip_status, "Forbidden")
+        reception = self._reception.receive_invite(request, peer, services.clock.monotonic())
+        if isinstance(reception, Dismissal):
+            self._refuse(session, reception.status, reason_phrase(reception.status), reception.headers)
             return
-        number = services.accounts.number_for(to_user, admission.account_sid)
-        account = services.accounts.get(number.account_sid) if number is not None else None
-        if number is None or account is None:
-            log.info("! no such number", to=str(request.uri))
-            self._refuse(session, 404, "Not Found")
-            return
-        call = self._inbound_call(session, request, source_ip, account, number)
+        call = self._inbound_call(session, request, peer, reception)
         call.leg.alert(180, "Ringing")
-        services.live.run(call, _instructions(number.voice))
+        services.live.run(call, _instructions(reception.voice))
 
-    def _inbound_call(self, session: str, request: Request, source_ip: str, account: Account, number: Number) -> Call:
+    def _inbound_call(self, session: str, request: Request, peer: Peer, welcome: Welcome) -> Call:
         services = self._services
         sid = services.ids.sid("CA")
         media = LegMedia(
             services.engine, services.ids, session=sid, endpoint=sid, interface=services.settings.interface
         )
         leg = Leg(services.driver, media, call_sid=sid)
-        caller = _caller(request)
+        account, voice, caller = welcome.account, welcome.voice, welcome.caller
         party = party_of(caller, services.ids)
         now = services.clock.wall()
         record = CallRecord(
             sid=sid,
             account_sid=account.sid,
             parent_call_sid=None,
-            to=_api_address(request.uri),
+            to=_api_address(welcome.called),
             from_=_api_address(caller.uri),
             direction=Direction.INBOUND,
             status=CallStatus.RINGING,
@@ -112,7 +113,6 @@ class CallFront:
             caller_name=party.name,
             sip_call_id=request.call_id,
         )
-        voice = number.voice
         progress = Progress(
             services.outbox,
             services.clock,
@@ -125,7 +125,7 @@ class CallFront:
         call.sip_parameters = SipParameters(
             domain=request.uri.host or "",
             call_id=request.call_id,
-            source_ip=source_ip,
+            source_ip=peer.host,
             headers=_application_headers(request),
         )
         leg.adopt(session, request)
@@ -136,9 +136,9 @@ class CallFront:
         log.info("< call", call=sid, from_=record.from_, to=record.to)
         return call
 
-    def _refuse(self, session: str, status: int, reason: str, headers: list[tuple[str, str]] | None = None) -> None:
+    def _refuse(self, session: str, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         with self._services.driver.turn() as (agent, now):
-            agent.respond(session, status, reason=reason, headers=headers or (), now=now)
+            agent.respond(session, status, reason=reason, headers=headers, now=now)
 
     # --- calls by the API
 
@@ -173,7 +173,11 @@ class CallFront:
         credentials = None
         if form.sip_auth_username is not None:
             credentials = DigestCredentials(form.sip_auth_username, form.sip_auth_password or "")
-        return Destination(form.to, uri, credentials)
+        try:
+            # One call has one leg: a user with several phones is called at the best of them.
+            return sip_destinations(self._services, account, form.to, uri, credentials)[0]
+        except NoSuchUser as error:
+            raise Refusal(400, 21211, f"To: {error}") from error
 
     async def fetch_call(self, account: Account, call_sid: str) -> CallRecord:
         live = self._live(account, call_sid)
@@ -266,17 +270,6 @@ class CallFront:
 
 def _instructions(voice: VoiceSettings) -> Instructions:
     return Instructions(voice.url, voice.method, voice.fallback_url, voice.fallback_method, voice.twiml)
-
-
-def _caller(request: Request) -> NameAddr:
-    """Who calls: RFC 3325's P-Asserted-Identity, which only admitted peers can send us, else From."""
-    asserted = request.headers.values("P-Asserted-Identity")
-    if asserted:
-        try:
-            return NameAddr.parse(asserted[0])
-        except MessageError:
-            pass
-    return request.from_
 
 
 def _api_address(uri: Uri) -> str:

@@ -49,6 +49,7 @@ from sidestream.sip.agent.events import (
 )
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Request, Response
+from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import STAR, NameAddr
 from sidestream.wire.driver import SipDriver
@@ -154,8 +155,12 @@ class Leg:
         max_forwards: int = 70,
         call_id: str | None = None,
         redirects: int = 0,
+        via: Peer | None = None,
     ) -> None:
-        """Send the INVITE; its fate arrives as events. `redirects`: how many contacts of 3xx answers to follow."""
+        """Send the INVITE, `via` that way if given; its fate arrives as events.
+
+        `redirects`: how many contacts of 3xx answers to follow.
+        """
 
         def send(where: Uri) -> None:
             # Who redirects us may name anybody: the trunk's password is for the trunk alone.
@@ -171,6 +176,7 @@ class Leg:
                     credentials=credentials if is_same_host else None,
                     max_forwards=max_forwards,
                     call_id=call_id,  # RFC 3261 §8.1.3.4: kept over redirections
+                    via=via if where is target else None,
                     now=now,
                 )
                 self._driver.attach(self._session, self.take)

@@ -18,6 +18,7 @@ from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
+from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.trunks.trunk_book import Route
@@ -31,12 +32,17 @@ MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a call goes: `text` as the API names it, the URI to invite, and what to answer a challenge with."""
+    """Where a call goes: `text` as the API names it, the URI to invite, and what to answer a challenge with.
+
+    `to` is who is called, if that is not the URI; `way` is where to send what is for the URI, if it cannot tell itself.
+    """
 
     text: str
     uri: Uri
     credentials: DigestCredentials | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    to: Uri | None = None
+    way: Peer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,28 @@ def number_destination(services: Services, account: Account, number: str) -> Des
     trunk = route.trunk.credentials
     credentials = None if trunk is None else DigestCredentials(trunk.username, trunk.password.reveal())
     return Destination(number, route.uri, credentials)
+
+
+def sip_destinations(
+    services: Services,
+    account: Account,
+    text: str,
+    uri: Uri,
+    credentials: DigestCredentials | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> tuple[Destination, ...]:
+    """A SIP address: every place where the user is registered, best first, if it is one of ours, else the address.
+
+    Raises NoSuchUser, also for a user who is not registered now.
+    """
+    located = services.users.locate(uri, account.sid, services.clock.monotonic())
+    if located is None:
+        return (Destination(text, uri, credentials, headers),)
+    aor, bindings = located
+    to = Uri.parse(aor)
+    return tuple(
+        Destination(aor, binding.contact, credentials, headers, to=to, way=binding.way) for binding in bindings
+    )
 
 
 def caller_address(services: Services, caller: str, name: str | None = None) -> NameAddr:
@@ -113,7 +141,7 @@ async def place(
         method=callbacks.method,
         events=callbacks.events,
     )
-    to = NameAddr(None, destination.uri)
+    to = NameAddr(None, destination.to or destination.uri)
     call = Call(services, account, record, leg, party_of(to, services.ids), progress)
     try:
         offer = await _offer(media, parent)
@@ -125,6 +153,7 @@ async def place(
             headers=(*destination.headers, (CALL_SID_HEADER, sid)),
             credentials=destination.credentials,
             max_forwards=max_forwards,
+            via=destination.way,
             call_id=record.sip_call_id,
         )
     except BaseException:

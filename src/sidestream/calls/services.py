@@ -1,7 +1,7 @@
 """What calls work with: everything that `app` builds once and every call shares."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidestream.accounts.account_book import AccountBook
@@ -13,6 +13,7 @@ from sidestream.calls.live import LiveCalls
 from sidestream.calls.ports import CallStore
 from sidestream.calls.requests import Instructions
 from sidestream.calls.speech import Speech
+from sidestream.calls.users import SipUsers, no_users
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.debugger import Debugger
 from sidestream.media.engine import MediaEngine
@@ -59,3 +60,4 @@ class Services:
     speech: Speech
     script: Callable[["Call", Instructions], Awaitable[None]]  # runs instructions on a call: `calls.script`
     settings: CallSettings
+    users: SipUsers = field(default_factory=no_users)

@@ -13,18 +13,28 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class TrunkCredentials:
-    """Digest user name and password that the trunk asks of us."""
+    """Digest user name and password: those that the trunk asks of us, or those that we ask of it."""
 
     username: str
     password: Secret
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkRegistration:
+    """What we register with a trunk: `address`, our address-of-record there, at `registrar`, for `expires` seconds."""
+
+    registrar: Uri
+    address: Uri
+    expires: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """A carrier, PBX or SBC. `account_sid` None: for every account.
 
-    `sources` are the networks it calls from (none: it never calls in). `outbound` is the SIP URI whose host takes
-    calls to phone numbers (None: it takes none).
+    `sources` are the networks it calls from. `inbound` is what it has to prove itself with when it calls; without
+    `sources` that is enough from anywhere, and without both it never calls in. `outbound` is the SIP URI whose host
+    takes calls to phone numbers (None: it takes none), `credentials` what it asks of us. `registration` needs them.
     """
 
     name: str
@@ -32,6 +42,8 @@ class Trunk:
     sources: tuple[Network, ...] = ()
     outbound: Uri | None = None
     credentials: TrunkCredentials | None = None
+    inbound: TrunkCredentials | None = None
+    registration: TrunkRegistration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,20 @@ class Admission:
 
     trunk: Trunk | None
     account_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The call may come in if its sender proves to be one of these trunks, which all have `inbound`."""
+
+    trunks: tuple[Trunk, ...]
+
+    def trunk(self, username: str) -> Trunk | None:
+        return next((t for t in self.trunks if t.inbound is not None and t.inbound.username == username), None)
+
+    def password_of(self, username: str) -> str | None:
+        trunk = self.trunk(username)
+        return trunk.inbound.password.reveal() if trunk is not None and trunk.inbound is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +86,18 @@ class Refusal:
 
 
 class TrunkBook:
-    """All trunks. While none of them names a source network, calls from this machine itself are let in."""
+    """All trunks. While none of them can call in, calls from this machine itself are let in."""
 
     def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
         self._trunks = tuple(trunks)
-        self._has_sources = any(trunk.sources for trunk in self._trunks)
+        self._anywhere = tuple(trunk for trunk in self._trunks if trunk.inbound is not None and not trunk.sources)
+        self._is_open = not any(trunk.sources or trunk.inbound for trunk in self._trunks)
 
-    def admit(self, source_ip: str, to_user: str) -> Admission | Refusal:
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        return self._trunks
+
+    def admit(self, source_ip: str, to_user: str) -> Admission | Question | Refusal:
         """May this address call in? The most specific network that holds it decides whose trunk it is.
 
         `to_user` is for the alert of a refusal only: it never decides.
@@ -77,8 +108,10 @@ class TrunkBook:
         matches = [(net.prefixlen, trunk) for trunk in self._trunks for net in trunk.sources if source in net]
         if matches:
             _, trunk = max(matches, key=lambda match: match[0])
-            return Admission(trunk, trunk.account_sid)
-        if not self._has_sources and source.is_loopback:
+            return Admission(trunk, trunk.account_sid) if trunk.inbound is None else Question((trunk,))
+        if self._anywhere:
+            return Question(self._anywhere)
+        if self._is_open and source.is_loopback:
             return Admission(None, None)
         return Refusal(403, 32201, f"A call to {to_user} came from {source}, which is no trunk's address")
 

@@ -6,7 +6,7 @@ import pytest
 
 from sidestream.base.secret import Secret
 from sidestream.sip.uri import Uri
-from sidestream.trunks.trunk_book import Admission, Refusal, Route, Trunk, TrunkBook, TrunkCredentials
+from sidestream.trunks.trunk_book import Admission, Question, Refusal, Route, Trunk, TrunkBook, TrunkCredentials
 
 WIDE = Trunk("wide", "AC1", (ip_network("10.0.0.0/8"),))
 NARROW = Trunk("narrow", "AC2", (ip_network("10.1.0.0/16"), ip_network("2001:db8::/32")))
@@ -61,3 +61,29 @@ def test_without_a_trunk_numbers_cannot_be_called() -> None:
 def test_credentials_do_not_show() -> None:
     trunk = Trunk("t", credentials=TrunkCredentials("u", Secret("hush")))
     assert "hush" not in repr(trunk)
+
+
+PROVEN = Trunk("proven", "AC1", inbound=TrunkCredentials("pbx", Secret("word")))
+BOTH = Trunk("both", "AC2", (ip_network("10.1.0.0/16"),), inbound=TrunkCredentials("both", Secret("ways")))
+
+
+def test_a_trunk_with_credentials_of_its_own_may_call_from_anywhere_once_it_proves_itself() -> None:
+    question = TrunkBook((PROVEN, BOTH, SHARED)).admit("192.0.2.1", "100")
+    assert question == Question((PROVEN,))
+    assert isinstance(question, Question)
+    assert question.trunk("pbx") is PROVEN
+    assert question.password_of("pbx") == "word"
+    assert question.trunk("both") is question.password_of("both") is None
+
+
+def test_a_trunk_with_sources_has_to_prove_itself_on_top_of_them() -> None:
+    book = TrunkBook((WIDE, BOTH))
+    assert book.admit("10.1.0.1", "100") == Question((BOTH,))
+    assert book.admit("10.2.0.1", "100") == Admission(WIDE, "AC1")
+    assert isinstance(book.admit("192.0.2.1", "100"), Refusal)
+
+
+@pytest.mark.parametrize("trunk", [WIDE, PROVEN, BOTH])
+def test_this_machine_may_not_call_once_a_trunk_can(trunk: Trunk) -> None:
+    assert not isinstance(TrunkBook((trunk,)).admit("127.0.0.1", "100"), Admission)
+    assert TrunkBook((trunk,)).trunks == (trunk,)

@@ -6,12 +6,13 @@ from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
-from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place
+from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place, sip_destinations
 from sidestream.calls.pairing import Pairing
 from sidestream.calls.playback import play_file
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
 from sidestream.calls.refusal import Refusal
+from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.error import SdpError
 from sidestream.sip.digest import DigestCredentials
@@ -21,6 +22,7 @@ from sidestream.webhooks.parameters import DialOutcome, dial_parameters
 log = get_logger("calls")
 
 _NOT_DIALLED = 13201  # Dial: the call could not be placed
+_UNAVAILABLE = 480  # RFC 3261 §21.4.18: known, but not registered
 
 
 async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
@@ -31,37 +33,50 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
         await call.ensure_answered()
     children: list[Call] = []
     winner: Call | None = None
+    absent: int | None = None
     try:
-        await _place_all(verb, interpreter, children)
+        absent = await _place_all(verb, interpreter, children)
         if children:
             interpreter.took_time()
             winner = await _connect(verb, call, children)
     finally:
         await _clear_away(children, call)
-    call.dial_outcome = outcome = _outcome(winner, children)
+    call.dial_outcome = outcome = _outcome(winner, children, absent)
     if verb.action is None:
         return None
     url = interpreter.absolute(verb.action)
     return None if url is None else GoTo(url, verb.method, dial_parameters(call_parameters(call.record), outcome))
 
 
-async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call]) -> None:
-    """Invite every target that can be, into `children`; the others are alerts."""
+async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call]) -> int | None:
+    """Invite every target that can be, into `children`; the others are alerts.
+
+    Returns the SIP status that stands for targets in our own domains who cannot be called now; None without any.
+    """
     call = interpreter.call
+    absent: int | None = None
     for target in verb.targets:
         try:
-            child = await _place(target, verb, interpreter)
+            places = _destinations(target, call)
+            alone = len(verb.targets) == len(places) == 1
+            for destination in places:
+                child = await _place(target, destination, verb, interpreter)
+                child.pairing = Pairing(call, child, call.services.engine, alone=alone)
+                child.partner = call
+                children.append(child)
         except Refusal as refusal:
             interpreter.report(refusal.code, f"<Dial>: {refusal.message}")
+        except NoSuchUser as nobody:
+            # Nothing to alert anybody about: a phone is switched off, say.
+            log.info("! nobody to dial", call=call.record.sid, problem=str(nobody))
+            call.note("dial.absent", sip_status=nobody.status)
+            absent = max(absent or 0, nobody.status)
         except (SdpError, MediaEngineError) as error:
             interpreter.report(_NOT_DIALLED, f"<Dial>: no media for the dialled leg: {error}")
-        else:
-            child.pairing = Pairing(call, child, call.services.engine, alone=len(verb.targets) == 1)
-            child.partner = call
-            children.append(child)
+    return absent
 
 
-async def _place(target: DialTarget, verb: Dial, interpreter: Interpreter) -> Call:
+async def _place(target: DialTarget, destination: Destination, verb: Dial, interpreter: Interpreter) -> Call:
     call = interpreter.call
     callbacks = Callbacks()
     if target.callbacks is not None:
@@ -70,24 +85,25 @@ async def _place(target: DialTarget, verb: Dial, interpreter: Interpreter) -> Ca
     return await place(
         call.services,
         call.account,
-        _destination(target, call),
+        destination,
         caller=verb.caller_id or call.record.from_,
         callbacks=callbacks,
         parent=call,
     )
 
 
-def _destination(target: DialTarget, call: Call) -> Destination:
+def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
+    """Where to call for a target: a registered user has a place for each phone. Raises Refusal, NoSuchUser."""
     match target:
         case DialNumber(number):
-            return number_destination(call.services, call.account, number)
+            return (number_destination(call.services, call.account, number),)
         case DialSip(secure=True):
             raise Refusal(400, 32209, "secure=true asks for TLS and SRTP, which are not supported yet")
         case DialSip(uri, headers, username, password):
             credentials = None
             if username is not None:
                 credentials = DigestCredentials(username, password.reveal() if password is not None else "")
-            return Destination(str(uri), uri, credentials, headers)
+            return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers)
 
 
 async def _connect(verb: Dial, call: Call, children: list[Call]) -> Call | None:
@@ -187,8 +203,11 @@ def _release(children: list[Call], call: Call, unanswered_as: CallStatus) -> Non
             child.hang_up(unanswered_as, reason=call.end_reason)
 
 
-def _outcome(winner: Call | None, children: list[Call]) -> DialOutcome:
+def _outcome(winner: Call | None, children: list[Call], absent: int | None) -> DialOutcome:
     chosen = winner or (children[-1] if children else None)
+    if chosen is None and absent is not None:
+        status = CallStatus.NO_ANSWER if absent == _UNAVAILABLE else CallStatus.FAILED
+        return DialOutcome(status.value, sip_response_code=absent)
     if chosen is None:
         return DialOutcome(CallStatus.FAILED.value)
     return DialOutcome(

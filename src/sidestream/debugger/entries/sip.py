@@ -24,7 +24,8 @@ ENTRIES = (
     error(
         32106,
         "SIP authentication failed",
-        "The peer challenged our request and did not accept the answer, or there are no credentials for it.",
+        "The peer challenged our request, such as the registration of a trunk, and did not accept the answer, or there "
+        "are no credentials for it.",
         "Check user name and password of the trunk or of `<Sip>`.",
     ),
     warning(
@@ -62,6 +63,13 @@ ENTRIES = (
         "Source address not allowed",
         "A SIP call came from an address that no trunk lists as a source; it was refused.",
         "If the caller is known, add its address or network to `sources` of its trunk.",
+    ),
+    error(
+        32202,
+        "Bad credentials from a SIP peer",
+        "Somebody answered our challenges wrongly again and again, to call or register as a user of a domain or as a "
+        "trunk. The source's answers are not looked at for up to a minute.",
+        "If the peer is known, correct its user name or password; else block its address in front of the platform.",
     ),
     error(
         32207,

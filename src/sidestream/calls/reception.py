@@ -1,0 +1,182 @@
+"""Who asks for something from outside a call, and what becomes of it: trunks, users of domains, strangers."""
+
+from dataclasses import dataclass, replace
+from xml.sax.saxutils import escape
+
+from sidestream.accounts.account import Account, VoiceSettings
+from sidestream.accounts.domain import Domain, DomainRoute, SipUser
+from sidestream.base.logs import get_logger
+from sidestream.calls.services import Services
+from sidestream.registrar.gate import Denied
+from sidestream.registrar.register import Registration
+from sidestream.sip.errors import MessageError
+from sidestream.sip.message import Request
+from sidestream.sip.transport import Peer
+from sidestream.sip.uri import Uri
+from sidestream.sip.values import NameAddr
+from sidestream.trunks.trunk_book import Admission, Question, Refusal
+
+log = get_logger("calls")
+
+TRUNK_REALM = "sidestream"  # of trunks that prove themselves; a domain's realm is its name
+# What a domain without voice settings does with a call to one of its users.
+CONNECT_TWIML = '<Response><Dial answerOnBridge="true"><Sip>{{To}}</Sip></Dial></Response>'
+
+_BAD_CREDENTIALS = 32202
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """A call to take: whose it is, what to do with it, and who calls whom as far as we believe it."""
+
+    account: Account
+    voice: VoiceSettings
+    caller: NameAddr
+    called: Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """The answer to a call that is not taken. It tells a stranger nothing of what we know."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Reception:
+    """Decides on INVITE and REGISTER outside a call. ACK and CANCEL never come here, and are never challenged."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def receive_invite(self, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
+        """A user of a domain has to prove it, wherever the call comes from; a trunk is known by its address, or by
+        credentials of its own; others are refused."""
+        users = self._services.users
+        home = users.domains.at(request.from_.uri.address)
+        if home is not None and home.user(request.from_.uri.username) is not None:
+            return self._user_calls(home, request, peer, now)
+        admission = self._services.trunks.admit(peer.host, request.uri.user or "")
+        if isinstance(admission, Question):
+            return self._trunk_asked(admission, request, peer, now)
+        if isinstance(admission, Admission):
+            return self._trunk_calls(admission, request)
+        # Whoever calls in the name of a domain, or at it without a name, may still prove to be one of its users.
+        domain = home or users.domains.at(request.uri.address)
+        if domain is not None:
+            return self._user_calls(domain, request, peer, now)
+        return self._refuse(admission)
+
+    def receive_register(self, request: Request, peer: Peer, now: float) -> Registration:
+        """RFC 3261 §10.3."""
+        services, users = self._services, self._services.users
+        domain = users.domains.at(request.to.uri.address)
+        if domain is None:
+            log.info("! REGISTER at no domain of ours", to=str(request.to.uri))
+            return Registration(403)
+        user = self._prove_user(domain, request, peer, now)
+        if isinstance(user, Denied):
+            return Registration(user.status, headers=user.headers)
+        # RFC 3261 §10.3 items 4 and 5: nobody changes another one's bindings
+        if domain.user(request.to.uri.username) is not user:
+            return Registration(403)
+        outcome = users.registrar.register(domain.aor(user), request, peer, now, services.clock.wall())
+        log.info("< REGISTER", user=domain.aor(user), status=outcome.status)
+        return outcome
+
+    def _user_calls(self, home: Domain, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
+        user = self._prove_user(home, request, peer, now)
+        if isinstance(user, Denied):
+            return Dismissal(user.status, user.headers)
+        # The proven name counts, whatever From and P-Asserted-Identity say.
+        caller = NameAddr(request.from_.display_name, Uri.parse(home.aor(user)))
+        if home.route is DomainRoute.VOICE:
+            return self._domain_welcome(home, caller, request.uri)
+        return self._called_user(home.account_sid, caller, request) or self._called_number(
+            home.account_sid, caller, request
+        )
+
+    def _trunk_asked(self, question: Question, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
+        gate = self._services.users.gate
+        verdict = gate.check(request, TRUNK_REALM, question.password_of, peer.host, now)
+        if isinstance(verdict, Denied):
+            if verdict.locks_out:
+                self._report_guessing(question.trunks[0].account_sid, peer, f"trunk {question.trunks[0].name}")
+            return Dismissal(verdict.status, verdict.headers)
+        trunk = question.trunk(verdict.username)
+        assert trunk is not None  # its password was right
+        return self._trunk_calls(Admission(trunk, trunk.account_sid), request)
+
+    def _trunk_calls(self, admission: Admission, request: Request) -> Welcome | Dismissal:
+        caller = _caller(request)
+        return self._called_user(admission.account_sid, caller, request) or self._called_number(
+            admission.account_sid, caller, request
+        )
+
+    def _called_user(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal | None:
+        """If a user's name is called, in a domain that the caller may call."""
+        domain = self._services.users.domains.at(request.uri.address)
+        if domain is None or account_sid not in (None, domain.account_sid):
+            return None
+        user = domain.user(request.uri.username)
+        return None if user is None else self._domain_welcome(domain, caller, Uri.parse(domain.aor(user)))
+
+    def _domain_welcome(self, domain: Domain, caller: NameAddr, called: Uri) -> Welcome | Dismissal:
+        account = self._services.accounts.get(domain.account_sid)
+        if account is None:
+            return Dismissal(404)
+        voice = domain.voice or VoiceSettings(twiml=CONNECT_TWIML)
+        if voice.twiml is not None:
+            voice = replace(voice, twiml=fill(voice.twiml, caller.uri, called))
+        return Welcome(account, voice, caller, called)
+
+    def _called_number(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal:
+        number = self._services.accounts.number_for(request.uri.user or "", account_sid)
+        account = self._services.accounts.get(number.account_sid) if number is not None else None
+        if number is None or account is None:
+            log.info("! no such number", to=str(request.uri))
+            return Dismissal(404)
+        return Welcome(account, number.voice, caller, request.uri)
+
+    def _prove_user(self, domain: Domain, request: Request, peer: Peer, now: float) -> SipUser | Denied:
+        verdict = self._services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)
+        if isinstance(verdict, Denied):
+            if verdict.locks_out:
+                self._report_guessing(domain.account_sid, peer, f"domain {domain.name}")
+            return verdict
+        user = domain.user(verdict.username)
+        assert user is not None  # its password was right
+        return user
+
+    def _report_guessing(self, account_sid: str | None, peer: Peer, what: str) -> None:
+        accounts = [account_sid] if account_sid else [account.sid for account in self._services.accounts.accounts]
+        for sid in accounts:
+            self._services.debugger.report(
+                _BAD_CREDENTIALS,
+                account_sid=sid,
+                text=f"{peer.host} gave too many wrong answers to the challenges of {what}; it has to wait",
+                details={"source": peer.host, "transport": peer.transport.value},
+            )
+
+    def _refuse(self, refusal: Refusal) -> Dismissal:
+        log.warning("! call refused", code=refusal.code, reason=refusal.text)
+        return Dismissal(refusal.sip_status)
+
+
+def fill(twiml: str, caller: Uri, called: Uri) -> str:
+    """A domain's TwiML with the addresses of this call in place of `{{From}}` and `{{To}}`."""
+    for name, uri in (("{{From}}", caller), ("{{To}}", called)):
+        address = str(replace(uri, params=(), headers=()))
+        twiml = twiml.replace(name, escape(address, {'"': "&quot;", "{": "&#123;"}))
+    return twiml
+
+
+def _caller(request: Request) -> NameAddr:
+    """Who calls: RFC 3325's P-Asserted-Identity, which only admitted peers can send us, else From."""
+    asserted = request.headers.values("P-Asserted-Identity")
+    if asserted:
+        try:
+            return NameAddr.parse(asserted[0])
+        except MessageError:
+            pass
+    return request.from_
