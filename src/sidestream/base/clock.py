@@ -31,7 +31,7 @@ class SystemClock:
 
 def iso_micros(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`: 2025-01-09T12:34:56.123456Z (RFC 7865 §6.9)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
 
 
 def iso_seconds(moment: datetime) -> str:

@@ -25,7 +25,7 @@ class Ids:
 
     def hex(self, digits: int) -> str:
         """`digits` lower-case hex digits."""
-        return f"{self._rng.getrandbits(4 * digits):0{digits}x}"
+        return self._rng.randbytes((digits + 1) // 2).hex()[:digits]
 
     def auth_token(self) -> str:
         """A secret of 32 alphanumeric characters (190 bits)."""
@@ -33,7 +33,7 @@ class Ids:
 
     def uuid_base64(self) -> str:
         """A version-4 UUID as base64: the 24-character id of RFC 7865 §6.10."""
-        return base64.b64encode(uuid.UUID(int=self._rng.getrandbits(128), version=4).bytes).decode("ascii")
+        return base64.b64encode(uuid.UUID(bytes=self._rng.randbytes(16), version=4).bytes).decode("ascii")
 
     def integer(self, low: int, high: int) -> int:
         """A whole number from `low` to `high`, both included."""
@@ -45,4 +45,4 @@ class Ids:
 
     def octets(self, count: int) -> bytes:
         """`count` random octets."""
-        return self._rng.getrandbits(8 * count).to_bytes(count, "big")
+        return self._rng.randbytes(count)

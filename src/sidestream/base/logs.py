@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from sidestream.base.clock import iso_micros
 from sidestream.base.redaction import redact
 
 EVENT_WIDTH = 30  # columns; most events are shorter, so that what follows stands in line
@@ -47,7 +48,7 @@ def configure_logs(level: str = "info", *, json: bool = False, stream: TextIO | 
 
 def stamp(_logger: Any, _method: str, event: Event) -> Event:
     """A structlog processor that adds the time: RFC 3339 in UTC with microseconds."""
-    event["timestamp"] = datetime.now(UTC).isoformat("T", "microseconds").replace("+00:00", "Z")
+    event["timestamp"] = iso_micros(datetime.now(UTC))
     return event
 
 

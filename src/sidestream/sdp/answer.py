@@ -46,7 +46,7 @@ def agreed_formats(offered: MediaDescription, supported: Sequence[Format]) -> tu
     for format_ in offered.rtpmaps():
         for ours in supported:
             if format_.is_same_codec(ours):
-                agreed.append(replace(format_, fmtp=ours.fmtp))
+                agreed.append(format_ if format_.fmtp == ours.fmtp else replace(format_, fmtp=ours.fmtp))
                 break
     return tuple(agreed) if any(format_.is_audio_codec for format_ in agreed) else ()
 

@@ -78,7 +78,15 @@ def address_type(address: str) -> str:
 
 def attribute_values(lines: Iterable[Line], name: str) -> tuple[str, ...]:
     """The values of each `a=name:value`, in order; "" for a flag. Names are case-sensitive (RFC 8866 §5.13)."""
-    return tuple(line.value.partition(":")[2] for line in lines if line.attribute_name == name)
+    prefix = name + ":"
+    values = []
+    for line in lines:
+        if line.kind == "a":
+            if line.value.startswith(prefix):
+                values.append(line.value[len(prefix) :])
+            elif line.value == name:
+                values.append("")
+    return tuple(values)
 
 
 def connection_in(lines: Iterable[Line]) -> Connection | None:

@@ -92,7 +92,8 @@ class MediaDescription:
             payload_type = payload_type_of(token)
             format_ = None if payload_type is None else mapped.get(payload_type) or STATIC_FORMATS.get(payload_type)
             if format_ is not None:
-                found.append(replace(format_, fmtp=parameters.get(format_.payload_type)))
+                fmtp = parameters.get(format_.payload_type)
+                found.append(format_ if fmtp is None else replace(format_, fmtp=fmtp))
         return tuple(found)
 
     def with_lines(self, lines: Iterable[Line]) -> "MediaDescription":

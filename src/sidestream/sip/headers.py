@@ -147,17 +147,17 @@ class Headers:
     __slots__ = ("_index", "_items", "_parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = []
+        self._items: list[tuple[str, str]] = [_field(name, value) for name, value in items]
         self._index: dict[str, list[str]] | None = None
         self._parsed: dict[str, Any] = {}
-        for name, value in items:
-            self.add(name, value)
 
     @classmethod
     def from_wire(cls, items: list[tuple[str, str]]) -> "Headers":
         """Take over fields whose names are canonical and whose values hold no line break: what the parser made."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers._items = items
+        headers._index = None
+        headers._parsed = {}
         return headers
 
     def get(self, name: str) -> str | None:
@@ -185,6 +185,8 @@ class Headers:
         """Append a field."""
         field = _field(name, value)
         self._items.append(field)
+        if self._index is None and not self._parsed:
+            return
         key = _key(field[0])
         self._parsed.pop(key, None)
         if self._index is not None:
@@ -252,7 +254,9 @@ class Headers:
                     index[key].append(value)
                 else:
                     index[key] = [value]
-        return index.get(_key(name), ())
+        # Nearly always the name is given as it stands in the index.
+        values = index.get(name)
+        return values if values is not None else index.get(_key(name), ())
 
 
 _FOLD = re.compile(r"[ \t]*+\r\n[ \t]++")
@@ -298,4 +302,4 @@ def _wire_name(text: str) -> str | None:
 def _field(name: str, value: str) -> tuple[str, str]:
     if "\r" in value or "\n" in value:
         raise LocalError(f"line break in the value of {name}")
-    return canonical_name(name), value.strip(" \t")
+    return _CANONICAL.get(name) or canonical_name(name), value.strip(" \t")

@@ -5,7 +5,7 @@ written, in order; `param(name)` takes a lower-case name and gives the unquoted 
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sidestream.sip import grammar
 from sidestream.sip.errors import malformed
@@ -89,7 +89,7 @@ class Via:
         return grammar.find_param(self.params, name)
 
     def with_param(self, name: str, value: str | None) -> "Via":
-        return replace(self, params=grammar.replace_param(self.params, name, value))
+        return Via(self.transport, self.host, self.port, grammar.replace_param(self.params, name, value))
 
     def with_source(self, host: str, port: int) -> "Via":
         """This Via as a server keeps it: `received` and, if asked for, `rport` filled in.
@@ -144,10 +144,10 @@ class NameAddr:
         return grammar.find_param(self.params, name)
 
     def with_param(self, name: str, value: str | None) -> "NameAddr":
-        return replace(self, params=grammar.replace_param(self.params, name, value))
+        return NameAddr(self.display_name, self.uri, grammar.replace_param(self.params, name, value))
 
     def without_param(self, name: str) -> "NameAddr":
-        return replace(self, params=grammar.without_param(self.params, name))
+        return NameAddr(self.display_name, self.uri, grammar.without_param(self.params, name))
 
 
 # RFC 3261 §20.10: `Contact: *` stands alone in a REGISTER and means every binding.

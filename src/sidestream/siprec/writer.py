@@ -18,6 +18,7 @@ from sidestream.siprec.metadata import (
 # XML 1.0 §2.2: what is no Char cannot be written at all, not even as a reference.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+_HARMLESS = re.compile("[ !#-%'-;=?-~]*")  # printable ASCII but the four: nearly every value
 _TO_ESCAPE = re.compile('[&<>"\t\n\r]')
 
 
@@ -52,6 +53,8 @@ def write(recording: Recording) -> bytes:
 
 def escaped(text: str) -> str:
     """`text` fit for an attribute in quotes or for element content."""
+    if _HARMLESS.fullmatch(text):
+        return text
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], _FORBIDDEN.sub("", text))
 
 
