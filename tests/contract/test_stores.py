@@ -10,6 +10,7 @@ from sidestream.calls.ports import CallFilter
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
 from sidestream.debugger.alert import Alert, Level
 from sidestream.recording.siprec import Siprec, SiprecStatus, Track
+from sidestream.registrar.ports import StoredBinding
 from sidestream.storage.errors import AlreadyStored
 from sidestream.storage.stores import Stores
 from sidestream.webhooks.ports import Callback, Delivery, DeliveryState
@@ -357,3 +358,28 @@ class TestAlerts:
         found = await stores.alerts.find(ACCOUNT, offset=0, limit=50, **where)  # type: ignore[arg-type]
         assert {int(alert.sid[2:], 16) for alert in found} == expected
         await stores.alerts.flush()
+
+
+BOB = "sip:bob@example.com"
+PLAIN = StoredBinding("sip:bob@192.0.2.4:5060", "call", 7, 1.0, at(60))
+BEHIND_NAT = StoredBinding(
+    "sip:bob@10.0.0.4;transport=tcp", "ünïcode", 4294967295, 0.125, at(0.000001), "UDP", "2001:db8::1", 65535, "udp"
+)
+
+
+async def test_bindings_are_replaced_as_a_whole_and_keep_their_order(stores: Stores) -> None:
+    stores.bindings.save(BOB, (PLAIN,))
+    stores.bindings.save("sip:carol@example.com", (PLAIN,))
+    stores.bindings.save(BOB, (BEHIND_NAT, PLAIN))
+    await stores.bindings.flush()
+    found = dict(await stores.bindings.all())
+    assert found == {BOB: (BEHIND_NAT, PLAIN), "sip:carol@example.com": (PLAIN,)}
+
+
+async def test_an_address_without_bindings_is_forgotten(stores: Stores) -> None:
+    stores.bindings.save(BOB, (PLAIN,))
+    await stores.bindings.flush()
+    stores.bindings.save(BOB, ())
+    assert await stores.bindings.all() == []
+    stores.bindings.save(BOB, (BEHIND_NAT,))
+    assert await stores.bindings.all() == [(BOB, (BEHIND_NAT,))]

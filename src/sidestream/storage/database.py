@@ -34,9 +34,19 @@ class Database:
         )
         self.call_events = Stream("call_events", insert(tables.call_events), TIMELINE_BACKLOG)
         self.alerts = Stream("alerts", insert_new(dialect, tables.alerts, "sid"), TIMELINE_BACKLOG)
+        self.bindings = Stream("bindings", upsert(dialect, tables.bindings, "aor"))
         # Settlements after callbacks: one batch may hold both of one callback.
         self.writer = Writer(
-            engine, (self.calls, self.siprecs, self.callbacks, self.settlements, self.call_events, self.alerts)
+            engine,
+            (
+                self.calls,
+                self.siprecs,
+                self.callbacks,
+                self.settlements,
+                self.bindings,
+                self.call_events,
+                self.alerts,
+            ),
         )
         self._keys = count()
 

@@ -9,13 +9,14 @@ from sidestream.calls.ports import CallFilter
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus
 from sidestream.debugger.alert import Alert, Level
 from sidestream.recording.siprec import Siprec, SiprecStatus
+from sidestream.registrar.ports import StoredBinding
 from sidestream.storage.errors import AlreadyStored
 from sidestream.storage.stores import Stores
 from sidestream.webhooks.ports import Callback, Delivery
 
 
 def open_memory() -> Stores:
-    """Five empty stores. Nothing is ever dropped, so memory grows with use."""
+    """Six empty stores. Nothing is ever dropped, so memory grows with use."""
 
     async def close() -> None:
         """Nothing to let go of."""
@@ -26,6 +27,7 @@ def open_memory() -> Stores:
         outbox=MemoryOutboxStore(),
         accounts=MemoryAccountStore(),
         alerts=MemoryAlertStore(),
+        bindings=MemoryBindingStore(),
         close=close,
     )
 
@@ -146,6 +148,22 @@ class MemoryAccountStore:
         if account.sid in self._accounts:
             raise AlreadyStored(f"The account {account.sid} is stored already")
         self._accounts[account.sid] = account
+
+
+class MemoryBindingStore:
+    """Implements registrar.ports.BindingStore."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[str, tuple[StoredBinding, ...]] = {}
+
+    def save(self, aor: str, bindings: tuple[StoredBinding, ...]) -> None:
+        self._bindings[aor] = bindings
+
+    async def all(self) -> list[tuple[str, tuple[StoredBinding, ...]]]:
+        return [(aor, bindings) for aor, bindings in self._bindings.items() if bindings]
+
+    async def flush(self) -> None:
+        """Memory is as durable as it gets."""
 
 
 class MemoryAlertStore:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sidestream.base.logs import get_logger
 from sidestream.storage.account_store import SqlAccountStore
 from sidestream.storage.alert_store import SqlAlertStore
+from sidestream.storage.binding_store import SqlBindingStore
 from sidestream.storage.call_store import SqlCallStore
 from sidestream.storage.database import Database
 from sidestream.storage.errors import StorageError
@@ -55,6 +56,7 @@ async def open_database(url: str) -> Stores:
         outbox=SqlOutboxStore(database),
         accounts=SqlAccountStore(database, sealer),
         alerts=SqlAlertStore(database),
+        bindings=SqlBindingStore(database),
         close=database.close,
     )
 

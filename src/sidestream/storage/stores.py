@@ -7,16 +7,18 @@ from sidestream.accounts.ports import AccountStore
 from sidestream.calls.ports import CallStore
 from sidestream.debugger.alert import AlertStore
 from sidestream.recording.ports import SiprecStore
+from sidestream.registrar.ports import BindingStore
 from sidestream.webhooks.ports import OutboxStore
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The five stores of one backend. `close` makes all that was queued durable and lets go of the backend."""
+    """The six stores of one backend. `close` makes all that was queued durable and lets go of the backend."""
 
     calls: CallStore
     siprecs: SiprecStore
     outbox: OutboxStore
     accounts: AccountStore
     alerts: AlertStore
+    bindings: BindingStore
     close: Callable[[], Awaitable[None]]

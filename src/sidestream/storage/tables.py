@@ -111,6 +111,13 @@ accounts = Table(
     Index("accounts_by_sid", "sid", unique=True),
 )
 
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("aor", Text, primary_key=True),
+    Column("contacts", Text, nullable=False),
+)
+
 alerts = Table(
     "alerts",
     metadata,
