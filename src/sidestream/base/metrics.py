@@ -24,6 +24,24 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.sip_messages_total = Counter(
+            "sidestream_sip_messages_total",
+            "SIP messages that passed a socket",
+            ["transport", "direction"],
+            registry=self.registry,
+        )
+        self.sip_dropped_total = Counter(
+            "sidestream_sip_dropped_total", "SIP messages thrown away unread", ["reason"], registry=self.registry
+        )
+        self.sip_failures_total = Counter(
+            "sidestream_sip_failures_total",
+            "SIP messages that could not be sent, and connections that never stood",
+            ["transport"],
+            registry=self.registry,
+        )
+        self.sip_streams_live = Gauge(
+            "sidestream_sip_streams_live", "Open SIP connections", ["transport"], registry=self.registry
+        )
         self.webhooks_total = Counter(
             "sidestream_webhooks_total",
             "Outgoing HTTP requests, by outcome",

@@ -20,6 +20,7 @@ class KeepAlive(Enum):
     """What may stand between two messages."""
 
     PING = "double CRLF"  # the driver answers at once with a single CRLF
+    PONG = "single CRLF"  # the answer to ours; given only after `expect_pong`
 
 
 Frame = bytes | KeepAlive
@@ -37,11 +38,17 @@ class StreamFramer:
         self._buffer = bytearray()
         self._searched = 0  # no end of head begins before this offset
         self._size = 0  # of the message whose head is complete, 0 while it is not
+        self._awaits_pong = False
 
     @property
     def pending(self) -> int:
         """Bytes of an unfinished message; with some of them and a long silence the peer is gone."""
-        return len(self._buffer)
+        # A lone CRLF is none: it may stay for ever (RFC 3261 §7.5).
+        return 0 if _END_OF_HEAD.startswith(self._buffer) else len(self._buffer)
+
+    def expect_pong(self) -> None:
+        """The next CRLF between two messages is the answer to a ping of ours (RFC 5626 §4.4.1)."""
+        self._awaits_pong = True
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take bytes in and give the frames that are complete. Exhaust it before the next call."""
@@ -55,6 +62,10 @@ class StreamFramer:
     def _next(self) -> Frame | None:
         buffer = self._buffer
         if not self._size:
+            if self._awaits_pong and buffer.startswith(b"\r\n"):
+                self._awaits_pong = False
+                del buffer[:2]
+                return KeepAlive.PONG
             if _END_OF_HEAD.startswith(buffer[:4]):
                 if len(buffer) < 4:
                     return None  # nothing, or what may become a ping

@@ -3,17 +3,25 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sidestream.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT
+
 
 class Transport(StrEnum):
     """A transport protocol, spelt as in Via."""
 
     UDP = "UDP"
     TCP = "TCP"
+    TLS = "TLS"  # over TCP
 
     @property
     def reliable(self) -> bool:
         """True where the transport itself retransmits, so that transactions need not (RFC 3261 §17)."""
         return self is not Transport.UDP
+
+    @property
+    def default_port(self) -> int:
+        """The port of a host that names none (RFC 3261 §18.2.2, RFC 3263 §4.2)."""
+        return DEFAULT_TLS_PORT if self is Transport.TLS else DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +36,39 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a message shall go. `host` is an IP literal (IPv6 without brackets) or a name that the wire resolves."""
+    """Where a message shall go. `host` is an IP literal, IPv6 without brackets.
+
+    `name` is the host that the URI named: what a TLS certificate has to be for (RFC 5922 §7.1). Empty: the address.
+    """
 
     transport: Transport
     host: str
     port: int
+    name: str = ""
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in self.host
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerAddress:
-    """One of our listening sockets as the world sees it: what goes into Via and Contact."""
+    """One of our listening sockets as the world sees it: what goes into Via and Contact.
+
+    `bound` is the IP literal that the socket is bound to, if `host` is another. `nat`: those who call in may stand
+    behind a NAT that their Contact and Via know nothing of.
+    """
 
     name: str
     transport: Transport
     host: str
     port: int
+    bound: str = ""
+    nat: bool = False
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in (self.bound or self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +77,7 @@ class Transmit:
 
     To a `Peer` they leave by the connection (or socket) those bytes came in by, and by no other; to a `Destination` by
     an open connection to it or a new one, and for UDP by the socket of `listener`. Where that cannot be done the wire
-    calls `Agent.transport_failed(transmit_id, now)`; a `transmit_id` of None asks for no such report.
+    calls `Agent.transport_failed(transmit_id, now, reason)`; a `transmit_id` of None asks for no such report.
     """
 
     data: bytes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sidestream.sip.agent.agent import Agent
 from sidestream.sip.agent.events import AgentEvent
+from sidestream.sip.agent.searching import Lookup
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
 from sidestream.testing.virtual_clock import VirtualClock
 
@@ -67,6 +68,7 @@ class LossyWire:
         self.delay = delay
         self.drop: Callable[[Carried], bool] = lambda carried: False
         self.refuses_tcp: set[str] = set()  # hosts that do not listen
+        self.names: dict[str, tuple[Destination, ...]] = {}  # what a host name leads to, best first
         self.log: list[Carried] = []
         self._rng = random.Random(seed)
         self._nodes: dict[tuple[str, int], Node] = {}
@@ -129,11 +131,25 @@ class LossyWire:
                 while (transmit := node.agent.poll_transmit()) is not None:
                     busy = True
                     self._carry(node, transmit)
+                while (lookup := node.agent.poll_lookup()) is not None:
+                    busy = True
+                    self._locate(node, lookup)
                 while (event := node.agent.poll_event()) is not None:
                     busy = True
                     node.events.append(event)
                     if node.on_event is not None:
                         node.on_event(node, event)
+
+    def _locate(self, node: Node, lookup: Lookup) -> None:
+        """Names are known here: those in `names`, and the nodes' own."""
+        question = lookup.question
+        transport = question.transport or (Transport.TLS if question.secure else Transport.UDP)
+        own = (Destination(transport, question.host, question.port or transport.default_port),)
+        targets = self.names.get(question.host, own if self._knows(question.host) else ())
+        node.agent.located(lookup.id, targets, self.clock.monotonic())
+
+    def _knows(self, host: str) -> bool:
+        return any(known == host for known, _ in self._nodes)
 
     def _carry(self, source: Node, transmit: Transmit) -> None:
         if transmit.destination.transport is Transport.UDP:

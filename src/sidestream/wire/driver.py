@@ -1,6 +1,7 @@
 """The asyncio shell around the SIP agent: sockets in, sockets out, one timer, events to sinks."""
 
 import asyncio
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -9,18 +10,23 @@ from types import TracebackType
 from sidestream.base.clock import Clock
 from sidestream.base.ids import Ids
 from sidestream.base.logs import get_logger
+from sidestream.base.metrics import Metrics
 from sidestream.sip.agent.agent import Agent
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.events import AgentEvent, SessionEnded
+from sidestream.sip.agent.searching import Lookup
 from sidestream.sip.transport import Peer, Transmit, Transport
 from sidestream.wire.listener import Listener as Listener
-from sidestream.wire.resolver import Resolver
-from sidestream.wire.tcp import TcpPool
+from sidestream.wire.pool import StreamPool
+from sidestream.wire.rate_limit import RateLimit, RateSettings
+from sidestream.wire.resolver import DnsSettings, Resolver
+from sidestream.wire.tls import TlsContexts, TlsError, TlsSettings
 from sidestream.wire.trace import TraceLine as TraceLine
 from sidestream.wire.udp import UdpSocket
 
 Sink = Callable[[AgentEvent], None]
 
+MAX_SEARCHES = 512  # host names being looked up at one time; each may hold a call for seconds
 SHORTEST_WAIT_S = 0.001  # uvloop's timers tick in milliseconds; a shorter wait would only spin
 
 log = get_logger("wire")
@@ -44,6 +50,10 @@ class SipDriver:
         ids: Ids,
         clock: Clock,
         trace: Callable[[TraceLine], None] | None = None,
+        tls: TlsSettings | None = None,
+        dns: DnsSettings | None = None,
+        rate: RateSettings | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.default_sink = _log_unheard
         self._listeners = tuple(listeners)
@@ -51,28 +61,40 @@ class SipDriver:
         self._ids = ids
         self._clock = clock
         self._trace = trace
-        self._resolver = Resolver(clock)
+        self._tls = tls or TlsSettings()
+        self._metrics = metrics or Metrics()
+        self._counters: dict[tuple[Transport, bool], Callable[[], None]] = {
+            (transport, direction == "in"): self._metrics.sip_messages_total.labels(transport.value, direction).inc
+            for transport in Transport
+            for direction in ("in", "out")
+        }
+        self._rate = RateLimit(rate or RateSettings())
+        offers = [(listener.transport, ":" in listener.host) for listener in self._listeners]
+        self._resolver = Resolver(clock, ids, offers, dns or DnsSettings())
         self._agent: Agent | None = None
         self._udp: dict[str, UdpSocket] = {}
-        self._tcp: TcpPool | None = None
+        self._streams: StreamPool | None = None
         self._addresses: dict[str, tuple[str, int]] = {}
         self._sinks: dict[str, Sink] = {}
         self._depth = 0
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
-        self._resolving: set[asyncio.Task[None]] = set()
+        self._searching: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Bind every listener. Raises OSError (and leaves nothing bound) if one of them cannot be."""
+        """Bind every listener. Raises OSError (and leaves nothing bound) if one of them cannot be.
+
+        That includes TLS files that cannot be used.
+        """
         self._loop = asyncio.get_running_loop()
-        self._tcp = TcpPool(self, self._resolver)
+        self._streams = StreamPool(self, self._tls_contexts(), self._metrics)
         try:
             for listener in self._listeners:
                 if listener.transport is Transport.UDP:
-                    udp = self._udp[listener.name] = UdpSocket(listener, self.received)
+                    udp = self._udp[listener.name] = UdpSocket(listener, self.received, self.failed)
                     self._addresses[listener.name] = udp.address
                 else:
-                    self._addresses[listener.name] = await self._tcp.listen(listener)
+                    self._addresses[listener.name] = await self._streams.listen(listener)
         except OSError:
             await self.close()
             raise
@@ -88,12 +110,13 @@ class SipDriver:
         for udp in self._udp.values():
             udp.close()
         self._udp.clear()
-        for task in list(self._resolving):
+        for task in list(self._searching):
             task.cancel()
-        await asyncio.gather(*self._resolving, return_exceptions=True)
-        if self._tcp is not None:
-            await self._tcp.close()
-            self._tcp = None
+        await asyncio.gather(*self._searching, return_exceptions=True)
+        await self._resolver.close()
+        if self._streams is not None:
+            await self._streams.close()
+            self._streams = None
 
     @property
     def addresses(self) -> Mapping[str, tuple[str, int]]:
@@ -122,25 +145,35 @@ class SipDriver:
         if self._agent is None:
             return
         now = self._clock.monotonic()
+        # Requests only: responses come because we asked. Streams are slowed down instead (`pause_after`).
+        if peer.transport is Transport.UDP and not data.startswith(b"SIP/2.0") and not self._rate.admit(peer.host, now):
+            self._metrics.sip_dropped_total.labels("rate").inc()
+            return
+        self._counters[peer.transport, True]()
         if self._trace is not None:
             self._trace(TraceLine(now, True, peer.transport, peer.listener, peer.host, peer.port, data))
         with _Turn(self, self._agent, now):
             self._agent.receive(data, peer, now)
 
+    def pause_after(self, peer: Peer) -> float:
+        """Seconds for which a stream is not to be read, for its source has sent too much; called by the streams."""
+        return self._rate.charge(peer.host, self._clock.monotonic())
+
     def sent(self, data: bytes, peer: Peer) -> None:
         """Note one message that left; called by the sockets."""
+        self._counters[peer.transport, False]()
         if self._trace is not None:
             now = self._clock.monotonic()
             self._trace(TraceLine(now, False, peer.transport, peer.listener, peer.host, peer.port, data))
 
-    def failed(self, transmit_ids: list[str]) -> None:
-        """Tell the agent what did not leave; called by the sockets."""
+    def failed(self, transmit_ids: list[str], reason: str) -> None:
+        """Tell the agent what did not leave, or not arrive; called by the sockets."""
         if self._agent is None:
             return
         now = self._clock.monotonic()
         with _Turn(self, self._agent, now):
             for transmit_id in transmit_ids:
-                self._agent.transport_failed(transmit_id, now)
+                self._agent.transport_failed(transmit_id, now, reason)
 
     def enter(self) -> None:
         """Begin a turn; they nest."""
@@ -163,6 +196,10 @@ class SipDriver:
             if transmit is not None:
                 self._send(transmit)
                 continue
+            lookup = agent.poll_lookup()
+            if lookup is not None:
+                self._locate(agent, lookup)
+                continue
             event = agent.poll_event()
             if event is None:
                 return
@@ -180,42 +217,49 @@ class SipDriver:
             # A sink belongs to one call; whatever is wrong with it must not stop the others.
             log.error("! event sink failed", session=session, event_type=type(event).__name__, exc_info=error)
 
+    def _locate(self, agent: Agent, lookup: Lookup) -> None:
+        known = self._resolver.known(lookup.question)
+        if known is not None:
+            agent.located(lookup.id, known.targets, self._clock.monotonic(), known.reason)
+        elif len(self._searching) >= MAX_SEARCHES:
+            agent.located(lookup.id, (), self._clock.monotonic(), "too many host names are being looked up")
+        else:
+            task = self._loop.create_task(self._search(lookup))
+            self._searching.add(task)
+            task.add_done_callback(self._searching.discard)
+
+    async def _search(self, lookup: Lookup) -> None:
+        found = await self._resolver.locate(lookup.question)
+        if self._agent is not None:
+            with self.turn() as (agent, now):
+                agent.located(lookup.id, found.targets, now, found.reason)
+
     def _send(self, transmit: Transmit) -> None:
         if transmit.destination.transport is Transport.UDP:
             self._send_datagram(transmit)
-        elif self._tcp is not None:
-            self._tcp.send(transmit)
+        elif self._streams is not None:
+            self._streams.send(transmit)
 
     def _send_datagram(self, transmit: Transmit) -> None:
-        udp, where = self._udp[transmit.listener], transmit.destination
-        host = where.host if isinstance(where, Peer) else self._resolver.known(where.host, udp.family)
-        if host is None:
-            task = self._loop.create_task(self._resolve_and_send(transmit, udp))
-            self._resolving.add(task)
-            task.add_done_callback(self._resolving.discard)
-            return
-        try:
-            udp.send(transmit.data, host, where.port)
-        except OSError as error:
-            self._refused(transmit, str(error))
-            return
-        self.sent(transmit.data, Peer(Transport.UDP, host, where.port, transmit.listener))
-
-    async def _resolve_and_send(self, transmit: Transmit, udp: UdpSocket) -> None:
-        try:
-            await self._resolver.resolve(transmit.destination.host, udp.family)
-        except OSError as error:
-            self._refused(transmit, str(error))
-            return
-        if self._udp.get(transmit.listener) is udp:
-            self._send_datagram(transmit)
-
-    def _refused(self, transmit: Transmit, reason: str) -> None:
         where = transmit.destination
-        log.info("! cannot be sent", host=where.host, port=where.port, transport=str(where.transport), reason=reason)
-        if transmit.transmit_id is not None:
-            # Not at once: we may be inside the very drain that sends it.
-            self._loop.call_soon(self.failed, [transmit.transmit_id])
+        try:
+            self._udp[transmit.listener].send(transmit.data, where.host, where.port, transmit.transmit_id)
+        except OSError as error:
+            log.info("! cannot be sent", host=where.host, port=where.port, transport="UDP", reason=str(error))
+            self._metrics.sip_failures_total.labels(Transport.UDP.value).inc()
+            if transmit.transmit_id is not None:
+                # Not at once: we may be inside the very drain that sends it.
+                self._loop.call_soon(self.failed, [transmit.transmit_id], str(error))
+            return
+        self.sent(transmit.data, Peer(Transport.UDP, where.host, where.port, transmit.listener))
+
+    def _tls_contexts(self) -> TlsContexts | None:
+        if not any(listener.transport is Transport.TLS for listener in self._listeners):
+            return None
+        try:
+            return TlsContexts(self._tls, self._clock)
+        except TlsError as error:
+            raise OSError(errno.EINVAL, str(error)) from error
 
     def _arm(self) -> None:
         deadline = self._agent.poll_timeout() if self._agent is not None else None

@@ -16,7 +16,8 @@ class Listener:
     """A socket to bind. `host` is an IP literal, without brackets. Port 0 takes any free one.
 
     `advertised_host` goes into Via and Contact instead of `host`; it is needed behind a NAT. Without it a wildcard is
-    advertised as the address that this machine's default route leaves from.
+    advertised as the address that this machine's default route leaves from. `nat`: peers may stand behind a NAT that
+    their Contact and Via know nothing of; then they are answered, and reached in dialogs, where they are seen.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Listener:
     host: str
     port: int
     advertised_host: str | None = None
+    nat: bool = False
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -36,7 +38,7 @@ class Listener:
     def advertised(self, port: int) -> ListenerAddress:
         """How the agent presents this listener, bound to `port`."""
         host = self.advertised_host or (default_source(self.family) if self.is_wildcard else self.host)
-        return ListenerAddress(self.name, self.transport, host, port)
+        return ListenerAddress(self.name, self.transport, host, port, self.host, self.nat)
 
 
 def default_source(family: socket.AddressFamily) -> str:

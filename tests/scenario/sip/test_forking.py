@@ -46,6 +46,9 @@ class ForkingProxy:
     def poll_transmit(self) -> Transmit | None:
         return self.out.popleft() if self.out else None
 
+    def poll_lookup(self) -> None:
+        return None
+
     def poll_event(self) -> None:
         return None
 

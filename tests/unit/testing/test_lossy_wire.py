@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from sidestream.sip.agent.searching import Lookup
+from sidestream.sip.locating import Question
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
 from sidestream.testing import lossy_wire
 from sidestream.testing.lossy_wire import LossyWire
@@ -19,6 +21,8 @@ class End:
         self.events: deque[Any] = deque()
         self.got: list[tuple[float, bytes, Peer]] = []
         self.failed: list[str] = []
+        self.sought: deque[Lookup] = deque()
+        self.found: list[tuple[str, tuple[Destination, ...]]] = []
         self.deadlines: list[float] = []
         self.fired: list[float] = []
 
@@ -30,6 +34,12 @@ class End:
 
     def poll_transmit(self) -> Transmit | None:
         return self.out.popleft() if self.out else None
+
+    def poll_lookup(self) -> Lookup | None:
+        return self.sought.popleft() if self.sought else None
+
+    def located(self, lookup_id: str, targets: tuple[Destination, ...], now: float) -> None:
+        self.found.append((lookup_id, targets))
 
     def poll_event(self) -> Any:
         return self.events.popleft() if self.events else None
@@ -149,3 +159,24 @@ def test_a_scenario_that_never_rests_is_a_failure(monkeypatch: pytest.MonkeyPatc
     one.deadlines = [1000.0]
     with pytest.raises(AssertionError):
         wire.run()
+
+
+def test_names_are_known_to_the_wire() -> None:
+    wire = LossyWire(VirtualClock())
+    one, _ = join(wire)
+    wire.join("three", End(), "three.example")  # type: ignore[arg-type]
+    elsewhere = (Destination(Transport.TCP, "10.0.0.2", 5070, "two.example"),)
+    wire.names["two.example"] = elsewhere
+    one.sought.extend(
+        Lookup(str(number), question)
+        for number, question in enumerate(
+            (Question("two.example"), Question("three.example"), Question("three.example", secure=True), Question("no"))
+        )
+    )
+    wire.run()
+    assert one.found == [
+        ("0", elsewhere),
+        ("1", (Destination(Transport.UDP, "three.example", 5060),)),
+        ("2", (Destination(Transport.TLS, "three.example", 5061),)),
+        ("3", ()),
+    ]

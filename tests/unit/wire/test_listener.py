@@ -15,8 +15,8 @@ from sidestream.wire.resolver import is_literal
     [("127.0.0.1", None, "127.0.0.1"), ("0.0.0.0", "203.0.113.5", "203.0.113.5"), ("::1", None, "::1")],
 )
 def test_the_address_in_via_and_contact(host: str, advertised: str | None, shown: str) -> None:
-    listener = Listener("l", Transport.UDP, host, 0, advertised)
-    assert listener.advertised(5060) == ListenerAddress("l", Transport.UDP, shown, 5060)
+    listener = Listener("l", Transport.UDP, host, 0, advertised, nat=True)
+    assert listener.advertised(5060) == ListenerAddress("l", Transport.UDP, shown, 5060, host, True)
 
 
 def test_a_wildcard_is_shown_as_a_real_address() -> None:

@@ -13,10 +13,14 @@ from sidestream.wire.udp import UdpSocket
 LOCAL = Listener("udp", Transport.UDP, "127.0.0.1", 0)
 
 
+def nobody_dies(transmit_ids: list[str], reason: str) -> None:
+    raise AssertionError(f"{transmit_ids}: {reason}")
+
+
 async def test_a_burst_is_read_in_pieces_so_that_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udp, "BURST", 2)
     order: list[object] = []
-    sock = UdpSocket(LOCAL, lambda data, peer: order.append(data))
+    sock = UdpSocket(LOCAL, lambda data, peer: order.append(data), nobody_dies)
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for number in range(4):
@@ -43,7 +47,7 @@ async def test_the_peer_is_named() -> None:
         seen.append(peer)
         arrived.set()
 
-    one, two = UdpSocket(LOCAL, take), UdpSocket(LOCAL, take)
+    one, two = UdpSocket(LOCAL, take, nobody_dies), UdpSocket(LOCAL, take, nobody_dies)
     two.send(b"x", *one.address)
     async with asyncio.timeout(5):
         await arrived.wait()
@@ -61,7 +65,7 @@ async def test_a_socket_that_its_reader_closes_reads_no_further() -> None:
         sock.close()
         arrived.set()
 
-    sock = UdpSocket(LOCAL, take)
+    sock = UdpSocket(LOCAL, take, nobody_dies)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(3):
             sender.sendto(b"x", sock.address)
@@ -72,7 +76,7 @@ async def test_a_socket_that_its_reader_closes_reads_no_further() -> None:
 
 
 async def test_what_the_kernel_refuses_is_an_error_and_a_full_buffer_a_loss() -> None:
-    sock = UdpSocket(LOCAL, lambda data, peer: None)
+    sock = UdpSocket(LOCAL, lambda data, peer: None, nobody_dies)
     with pytest.raises(OSError):
         sock.send(b"x" * 70_000, "127.0.0.1", 9)
 
@@ -92,7 +96,7 @@ async def test_what_the_kernel_refuses_is_an_error_and_a_full_buffer_a_loss() ->
 
 
 async def test_an_error_on_the_socket_is_survived() -> None:
-    sock = UdpSocket(LOCAL, lambda data, peer: None)
+    sock = UdpSocket(LOCAL, lambda data, peer: None, nobody_dies)
 
     class Broken:
         def recvfrom(self, *_: object) -> tuple[bytes, tuple[str, int]]:
@@ -106,7 +110,7 @@ async def test_an_error_on_the_socket_is_survived() -> None:
 
 
 async def test_a_taken_port_leaves_nothing_open() -> None:
-    sock = UdpSocket(LOCAL, lambda data, peer: None)
+    sock = UdpSocket(LOCAL, lambda data, peer: None, nobody_dies)
     with pytest.raises(OSError):
-        UdpSocket(Listener("two", Transport.UDP, *sock.address), lambda data, peer: None)
+        UdpSocket(Listener("two", Transport.UDP, *sock.address), lambda data, peer: None, nobody_dies)
     sock.close()

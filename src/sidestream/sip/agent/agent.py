@@ -1,7 +1,7 @@
 """The agent: one sans-IO object over transactions, dialogs and INVITE sessions.
 
-Feed it with `receive`, `transport_failed` and `handle_timeout`, and with the commands; after each of them drain
-`poll_transmit`, then `poll_event`, until both give None, and arm one timer for `poll_timeout`.
+Feed it with `receive`, `transport_failed`, `located` and `handle_timeout`, and with the commands; after each of them
+drain `poll_transmit`, `poll_lookup`, then `poll_event`, until all give None, and arm one timer for `poll_timeout`.
 
 A command to a session that has already ended does nothing (its `SessionEnded` is queued or was just read), so that a
 crossing BYE is no error; one that does not fit the state of a living session raises `WrongState`. `headers` are extra
@@ -30,6 +30,7 @@ from sidestream.sip.agent.refreshing import Refreshing
 from sidestream.sip.agent.reliable import Pracks, ReliableProgress
 from sidestream.sip.agent.requests import Requests
 from sidestream.sip.agent.routing import next_uri
+from sidestream.sip.agent.searching import Lookup
 from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
 from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog
@@ -37,7 +38,7 @@ from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.sip.errors import LocalError, MessageError
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Response, parse_message
-from sidestream.sip.transport import Peer, Transmit, Transport
+from sidestream.sip.transport import Destination, Peer, Transmit, Transport
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 
@@ -80,12 +81,12 @@ class Agent:
             self._core.layer.receive_request(message, peer, now)
         self._dispatch.drain(now)
 
-    def transport_failed(self, transmit_id: str, now: float) -> None:
-        """The transmit with this id could not be put on the wire."""
+    def transport_failed(self, transmit_id: str, now: float, reason: str = "") -> None:
+        """The transmit with this id could not be put on the wire; `reason` is for people."""
         if transmit_id.startswith(ACK_PREFIX):
             self._exchanges.ack_failed(transmit_id.removeprefix(ACK_PREFIX))
         else:
-            self._core.layer.transport_failed(transmit_id, now)
+            self._core.layer.transport_failed(transmit_id, now, reason)
         self._dispatch.drain(now)
 
     def poll_transmit(self) -> Transmit | None:
@@ -93,6 +94,14 @@ class Agent:
 
     def poll_event(self) -> AgentEvent | None:
         return self._core.events.popleft() if self._core.events else None
+
+    def poll_lookup(self) -> Lookup | None:
+        """A host name to be located; drained like the transmits. `located` takes the answer."""
+        return self._core.searches.poll()
+
+    def located(self, lookup_id: str, targets: Sequence[Destination], now: float, reason: str = "") -> None:
+        """The servers of a `Lookup`, best first. None at all fails the request, with `reason` for people."""
+        self._core.searches.answer(lookup_id, targets, now, reason)
 
     def poll_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called, or None."""
@@ -131,11 +140,12 @@ class Agent:
         it and what follows, whatever the URIs say, such as the connection that a phone registered by; once that is
         gone, the target's own address is tried.
         """
-        core, hop = self._core, self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
-        hops = [hop] if hop is not None else []
+        core, uri = self._core, next_uri(target, route)
+        way = core.routing.way(uri, usual=Transport.UDP)
+        ways = [way] if way is not None else []
         if via is not None:
-            hops = core.hops_by(via, hops)
-        listener = hops[0].listener if hops else core.config.listeners[0]
+            ways = core.ways_by(via, ways)
+        listener = core.routing.likely(ways[0]) if ways else core.config.listeners[0]
         session = Session(
             id=core.token(),
             phase=Phase.CALLING,
@@ -146,6 +156,7 @@ class Agent:
             owns_call_id=True,
             digest=DigestClient(credentials) if credentials is not None else None,
             connection=via,
+            secure=uri.scheme == "sips",
         )
         request = core.compose.request(
             "INVITE",
@@ -164,7 +175,7 @@ class Agent:
         )
         core.add(session)
         numbers = count(FIRST_SEQ + 1)
-        exchange = Exchange(request, hops, self._caller, session, session.digest, lambda: next(numbers))
+        exchange = Exchange(request, ways, self._caller, session, session.digest, lambda: next(numbers))
         self._caller.call(session, exchange, now)
         return session.id
 
@@ -343,8 +354,12 @@ class Agent:
 
     def contact_toward(self, target: Uri, user: str | None, route: Sequence[NameAddr] = ()) -> NameAddr | None:
         """What the Contact of a REGISTER to `target` has to be; None if we do not speak what the URI asks for."""
-        hop = self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
-        return None if hop is None else NameAddr.parse(contact_value(hop.listener, user, ()))
+        routing = self._core.routing
+        uri = next_uri(target, route)
+        way = routing.way(uri, usual=Transport.UDP)
+        if way is None:
+            return None
+        return NameAddr.parse(contact_value(routing.likely(way), user, (), secure=uri.scheme == "sips"))
 
     def dialog(self, session: str) -> Dialog | None:
         """A copy of the session's dialog, to be read or written down; of an unanswered one the latest early dialog."""
@@ -375,7 +390,7 @@ class Agent:
     ) -> str:
         if target is None or from_ is None:
             raise LocalError("a request outside a session needs target and from_")
-        core, hop = self._core, self._core.routing.hop(next_uri(target, route), usual=Transport.UDP)
+        core, way = self._core, self._core.routing.way(next_uri(target, route), usual=Transport.UDP)
         request = core.compose.request(
             extra.method,
             target.as_target(),
@@ -390,8 +405,8 @@ class Agent:
         )
         digest = DigestClient(credentials) if credentials is not None else None
         numbers = count(seq + 1)
-        hops = [hop] if hop is not None else []
-        return self._requests.send(Exchange(request, hops, self._requests, None, digest, lambda: next(numbers)), now)
+        ways = [way] if way is not None else []
+        return self._requests.send(Exchange(request, ways, self._requests, None, digest, lambda: next(numbers)), now)
 
     def _request_inside(self, usage: Session, extra: "_Content", contact_params: Params | None, now: float) -> str:
         core, dialog = self._core, usage.current_dialog

@@ -17,14 +17,13 @@ from sidestream.sip.agent.events import (
 )
 from sidestream.sip.agent.offers import is_ours_open
 from sidestream.sip.agent.reliable import ReliableProgress
-from sidestream.sip.agent.routing import next_uri
 from sidestream.sip.agent.session import HeldBye, Incoming, Phase, Session, SessionTimer, UnackedOk
 from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog, uas_dialog
 from sidestream.sip.errors import LocalError, MessageError
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request, Response
-from sidestream.sip.transport import Peer, Transport
+from sidestream.sip.transport import Peer
 
 PROGRESS_INTERVAL = 60.0  # seconds; RFC 3261 §13.3.1.1: proxies cancel an INVITE that is silent for three minutes
 
@@ -55,9 +54,9 @@ class Callee:
             contact_params=(),
             owns_call_id=False,
             dialog=dialog,
+            secure=_is_secure(request),
         )
-        if peer.transport is Transport.TCP and self._is_direct(request, dialog, peer):
-            session.connection = peer
+        core.note_caller(session, request, dialog, peer)
         session.learn(request)
         core.add(session)
         core.bind(session, dialog)
@@ -294,10 +293,8 @@ class Callee:
         self._core.timers.stop((session.id, SessionTimer.REPEAT_OK))
         self._core.timers.stop((session.id, SessionTimer.MISSED_ACK))
 
-    def _is_direct(self, request: Request, dialog: Dialog, peer: Peer) -> bool:
-        """Whether later requests may go back by the stream that this INVITE came by.
 
-        They may if nobody stands between (one Via; the Contact behind a NAT then leads nowhere else) or if the next
-        hop is where the stream comes from.
-        """
-        return len(request.vias) == 1 or next_uri(dialog.remote_target, dialog.route_set).address == peer.host
+def _is_secure(request: Request) -> bool:
+    """Whether our Contact is to be a sips URI (RFC 3261 §12.1.1)."""
+    routes = request.record_routes
+    return request.uri.scheme == "sips" or (bool(routes) and routes[0].uri.scheme == "sips")

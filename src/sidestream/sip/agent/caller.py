@@ -52,6 +52,11 @@ class Caller:
         assert exchange is not None
         if session.cancel is not Cancel.NONE:
             return
+        if exchange.hop is None:
+            # Its server is still being looked for, so nobody has heard of it.
+            exchange.owner = session.invite = None
+            self._core.end(session, EndCause.CANCELLED, now)
+            return
         exchange.digest = None  # a challenge that comes now ends the matter
         session.cancel_headers = tuple(headers)
         # RFC 3261 §9.1: no CANCEL before a provisional response, or it might overtake its INVITE.
@@ -96,7 +101,7 @@ class Caller:
         elif session.cancel is not Cancel.NONE:
             self._core.end(session, EndCause.CANCELLED, now)
         else:
-            self._core.emit(InviteFailed(session.id, cause))
+            self._core.emit(InviteFailed(session.id, cause, exchange.reason))
             self._core.end(session, EndCause.FAILED, now)
 
     def _progress(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:
@@ -153,6 +158,7 @@ class Caller:
         session.early.clear()
         self._core.bind(session, dialog)
         session.phase, session.dialog, session.accepted, session.invite = Phase.ESTABLISHED, dialog, accepted, None
+        self._core.note_callee(session, dialog, exchange.hop)
         if tag not in session.agreed_tags:
             # RFC 3261 §13.2.1: only the first description counts; a reliable 101–199 may have brought it.
             session.agree(sent=description(exchange.request), heard=description(response))

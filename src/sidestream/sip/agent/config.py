@@ -7,6 +7,10 @@ from sidestream.sip.session_timer import SessionTimerPolicy
 from sidestream.sip.timers import Timers
 from sidestream.sip.transport import ListenerAddress
 
+# Seconds without any response until the next of several servers is tried. RFC 3263 §4.3 waits for timer B, which is
+# longer than people let a phone ring; a server that is alive sends 100 within 200 ms (RFC 3261 §17.2.1).
+FAILOVER_S = 4.0
+
 UDP_LIMIT = 1300  # octets; RFC 3261 §18.1.1: larger requests go by a congestion-controlled transport if MTU is unknown
 
 DEFAULT_ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
@@ -33,6 +37,7 @@ class AgentConfig:
     reliable_progress: bool = True
     accept: tuple[str, ...] = ("application/sdp", "multipart/mixed")
     udp_limit: int = UDP_LIMIT
+    failover_s: float = FAILOVER_S
 
     @property
     def option_tags(self) -> tuple[str, ...]:

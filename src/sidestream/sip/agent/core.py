@@ -8,13 +8,15 @@ from sidestream.sip.agent.compose import Composer, Fields, contact_value
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.errors import UnknownSession
 from sidestream.sip.agent.events import AgentEvent, EndCause, ReinviteRejected, RequestAnswered, SessionEnded
-from sidestream.sip.agent.routing import Hop, Routing, next_uri
+from sidestream.sip.agent.nat import observed_target
+from sidestream.sip.agent.routing import Hop, Routing, Way, next_uri
+from sidestream.sip.agent.searching import Searches
 from sidestream.sip.agent.session import Incoming, Phase, Session, SessionTimer
 from sidestream.sip.dialog.dialog import Dialog, DialogId
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
-from sidestream.sip.transport import Peer
+from sidestream.sip.transport import Destination, Peer
 
 # RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
 GLARE_OWNER = (2.1, 4.0)
@@ -31,7 +33,9 @@ class Core:
         self.ids = ids
         self.compose = Composer(config)
         self.routing = Routing(config.listeners)
-        self.layer = TransactionLayer(config.timers)
+        self.searches = Searches(self.routing)
+        nat = frozenset(listener.name for listener in config.listeners if listener.nat)
+        self.layer = TransactionLayer(config.timers, nat)
         self.timers: TimerTable[tuple[str, SessionTimer]] = TimerTable()
         self.sessions: dict[str, Session] = {}
         self.events: deque[AgentEvent] = deque()
@@ -90,7 +94,7 @@ class Core:
             session.contact_params = params
         listener = self.routing.listener(session.transport, session.listener)
         assert listener is not None  # a session is only made where there is one
-        return contact_value(listener, session.contact_user, session.contact_params)
+        return contact_value(listener, session.contact_user, session.contact_params, secure=session.secure)
 
     def glare_wait(self, session: Session) -> float:
         """Seconds to wait after a 491 (RFC 3261 §14.1)."""
@@ -100,26 +104,43 @@ class Core:
         """The field of a 500 to an offer that has met another (RFC 3261 §14.2, RFC 3311 §5.2)."""
         return "Retry-After", str(self.ids.integer(0, MAX_RETRY_AFTER))
 
-    def hops_by(self, peer: Peer, others: list[Hop]) -> list[Hop]:
+    def ways_by(self, peer: Peer, others: list[Way]) -> list[Way]:
         """The way back to where a message came from; behind it, if that was a stream, the `others`."""
         listener = self.routing.listener(peer.transport, peer.listener)
         if listener is None:
             return others
         return [Hop(peer, listener, settled=True), *(others if peer.transport.reliable else ())]
 
-    def hops(self, session: Session, dialog: Dialog) -> list[Hop]:
+    def hops(self, session: Session, dialog: Dialog) -> list[Way]:
         """The ways to the peer of `dialog`, best first; empty if its URI asks for something we do not speak."""
-        hop = self.routing.hop(
-            next_uri(dialog.remote_target, dialog.route_set), usual=session.transport, preferred=session.listener
-        )
-        if hop is None:
+        if session.observed is not None and not dialog.route_set:
+            seen = self.routing.hop(session.observed, session.listener)
+            return [seen] if seen is not None else []
+        uri = next_uri(dialog.remote_target, dialog.route_set)
+        way = self.routing.way(uri, usual=session.transport, preferred=session.listener)
+        connection = session.connection
+        if way is None:
             return []
-        if session.connection is None or session.connection.transport is not hop.target.transport:
-            return [hop]
-        if hop.target.transport.reliable:
-            return [Hop(session.connection, hop.listener), hop]
+        if connection is None or connection.transport is not (way.transport or session.transport):
+            return [way]
         # A phone that we called where it registered from: its Contact may name an address behind a NAT.
-        return [hop] if dialog.route_set else [Hop(session.connection, hop.listener, settled=True)]
+        return [way] if dialog.route_set and not connection.transport.reliable else self.ways_by(connection, [way])
+
+    def note_caller(self, session: Session, request: Request, dialog: Dialog, peer: Peer) -> None:
+        """Remember where the peer of a first INVITE is seen, for its Contact may not lead there."""
+        # A stream may be used again if nobody stands between (one Via; the Contact behind a NAT then leads nowhere
+        # else) or if the next hop is where the stream comes from.
+        next_hop = next_uri(dialog.remote_target, dialog.route_set).address
+        if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host):
+            session.connection = peer
+        elif not peer.transport.reliable:
+            source = Destination(peer.transport, peer.host, peer.port)
+            session.observed = observed_target(dialog, source) if self.routing.has_nat(peer.listener) else None
+
+    def note_callee(self, session: Session, dialog: Dialog, hop: Hop | None) -> None:
+        """The same for who has accepted our INVITE, sent by `hop`."""
+        if hop is not None and hop.listener.nat and isinstance(hop.target, Destination):
+            session.observed = observed_target(dialog, hop.target)
 
     def end(self, session: Session, cause: EndCause, now: float) -> None:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""

@@ -54,7 +54,7 @@ class Dispatch:
                 case ResponseArrived():
                     self._exchanges.receive_response(event.context, event.response, now)
                 case _:
-                    self._exchanges.receive_failure(event.context, event.cause, now)
+                    self._exchanges.receive_failure(event.context, event.cause, event.reason, now)
 
     def _request_arrived(self, event: RequestArrived, now: float) -> None:
         key, request = event.key, event.request

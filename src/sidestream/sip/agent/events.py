@@ -68,10 +68,11 @@ class InviteRejected:
 
 @dataclass(frozen=True, slots=True)
 class InviteFailed:
-    """Our INVITE got no final response. `SessionEnded` follows."""
+    """Our INVITE got no final response. `SessionEnded` follows. `reason`: what the wire said, for people; or empty."""
 
     session: str
     cause: Failure
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

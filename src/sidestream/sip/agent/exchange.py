@@ -1,14 +1,18 @@
-"""Sending a request and seeing it through: digest challenges, 422, too large for UDP, refused connections."""
+"""Sending a request and seeing it through: challenges, 422, too large for UDP, one server after the other."""
+
+from functools import partial
 
 from sidestream.sip import session_timer
+from sidestream.sip.agent.blocklist import BLOCK_S
 from sidestream.sip.agent.compose import via_of
 from sidestream.sip.agent.core import Core
+from sidestream.sip.agent.routing import Hop, Search
 from sidestream.sip.agent.session import Cancel, Exchange, Phase, SentAck, Session
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
 from sidestream.sip.session_timer import Fields
 from sidestream.sip.transaction.machine import Failure
-from sidestream.sip.transport import Peer
+from sidestream.sip.transport import Destination, Peer
 
 MAX_RETRIES = 3  # of one request: a proxy's challenge, a server's, and one stale nonce or 422
 ACK_PREFIX = "a|"  # transmit ids of the ACKs of 2xx, which no transaction owns
@@ -24,37 +28,56 @@ class Exchanges:
         """Send the request by its first hop. With none, the owner is told of a failure at once."""
         if exchange.digest is not None:
             self._authorize(exchange)
-        if exchange.hops:
-            self._next_hop(exchange, now)
-        else:
-            assert exchange.owner is not None
-            exchange.owner.failed(exchange, Failure.TRANSPORT, now)
+        if not exchange.hops:
+            exchange.reason = "we have no listener for the transport that its address asks for"
+        self._next_hop(exchange, now)
 
     def receive_response(self, exchange: Exchange, response: Response, now: float) -> None:
         if response.status < 200:
             exchange.provisional = True
-        elif self._answer_challenge(exchange, response, now) or self._lengthen_interval(exchange, response, now):
+        elif (
+            self._answer_challenge(exchange, response, now)
+            or self._lengthen_interval(exchange, response, now)
+            or self._is_unavailable(exchange, response, now)
+        ):
             return
         if exchange.owner is not None:
             exchange.owner.answered(exchange, response, now)
 
-    def receive_failure(self, exchange: Exchange, cause: Failure, now: float) -> None:
-        if cause is Failure.TRANSPORT:
-            if exchange.session is not None and exchange.hop is not None and isinstance(exchange.hop.target, Peer):
-                exchange.session.connection = None
-            # RFC 3261 §18.1.1: a request that was moved to TCP for its size is tried by UDP when TCP is refused.
-            if exchange.hops and not exchange.provisional:
-                self._next_hop(exchange, now)
-                return
-        if exchange.owner is not None:
+    def receive_failure(self, exchange: Exchange, cause: Failure, reason: str, now: float) -> None:
+        hop = exchange.hop
+        if hop is None:
+            return  # a CANCEL: its INVITE ends the matter
+        exchange.failure, exchange.reason = cause, reason
+        if isinstance(hop.target, Destination):
+            self._core.searches.blocklist.block(hop.target, now)
+        elif cause is Failure.TRANSPORT and exchange.session is not None:
+            exchange.session.connection = None
+        if cause is Failure.TIMEOUT:
+            # Silence by a stream is no reason to ask the same host again; only other targets are left.
+            same_host = isinstance(hop.target, Peer)
+            exchange.hops = [] if same_host else [w for w in exchange.hops if not (isinstance(w, Hop) and w.settled)]
+        # RFC 3263 §4.3. RFC 3261 §18.1.1: what was moved to TCP for its size is tried by UDP when TCP is refused.
+        if exchange.hops and not exchange.provisional and _is_wanted(exchange):
+            self._renew(exchange)
+            self._next_hop(exchange, now)
+        elif exchange.owner is not None:
             exchange.owner.failed(exchange, cause, now)
 
     def send_ack(self, session: Session, ack: SentAck) -> None:
         """Put the ACK of a 2xx on the wire, as often as its 2xx comes (RFC 3261 §13.2.2.4)."""
-        hops = self._core.hops(session, ack.dialog)
-        if not hops:
-            return
-        hop = hops[0]
+        ways = self._core.hops(session, ack.dialog)
+        way = ways[0] if ways else None
+        if isinstance(way, Search):
+            self._core.searches.start(way, partial(self._ack_located, session, ack))
+        elif way is not None:
+            self._put_ack(session, ack, way)
+
+    def _ack_located(self, session: Session, ack: SentAck, hops: list[Hop], _reason: str, _now: float) -> None:
+        if hops:
+            self._put_ack(session, ack, hops[0])
+
+    def _put_ack(self, session: Session, ack: SentAck, hop: Hop) -> None:
         ack.request.headers.replace("Via", via_of(hop.listener, self._core.token()))
         data = ack.request.to_bytes()
         larger = self._core.routing.larger(hop) if len(data) > self._core.config.udp_limit else None
@@ -74,8 +97,54 @@ class Exchanges:
         self.send_ack(session, next(reversed(session.acks.values())))
 
     def _next_hop(self, exchange: Exchange, now: float) -> None:
-        exchange.hop = exchange.hops.pop(0)
+        exchange.provisional, exchange.hop = False, None
+        if not exchange.hops:
+            assert exchange.owner is not None
+            exchange.owner.failed(exchange, exchange.failure, now)
+            return
+        way = exchange.hops.pop(0)
+        if isinstance(way, Search):
+            self._core.searches.start(way, partial(self._located, exchange))
+            return
+        exchange.hop = way
+        self._adopt(exchange, way)
         self._send(exchange, now)
+
+    def _located(self, exchange: Exchange, hops: list[Hop], reason: str, now: float) -> None:
+        exchange.hops[:0] = hops
+        if not hops:
+            exchange.reason = reason
+        if exchange.owner is not None:
+            self._next_hop(exchange, now)
+
+    def _adopt(self, exchange: Exchange, hop: Hop) -> None:
+        """Let the Contact of a session's first INVITE be where it leaves from."""
+        session, listener = exchange.session, hop.listener
+        if session is None or session.invite is not exchange or session.dialog is not None:
+            return
+        if session.listener != listener.name:
+            session.listener, session.transport = listener.name, listener.transport
+            exchange.request.headers.replace("Contact", self._core.contact(session))
+
+    def _is_unavailable(self, exchange: Exchange, response: Response, now: float) -> bool:
+        """Send the request to the next target if this one is out of service (RFC 3263 §4.3)."""
+        if response.status != 503 or exchange.hop is None:
+            return False
+        wait = response.retry_after
+        if isinstance(exchange.hop.target, Destination):
+            self._core.searches.blocklist.block(exchange.hop.target, now, BLOCK_S if wait is None else wait)
+        others = [way for way in exchange.hops if not (isinstance(way, Hop) and way.settled)]
+        if not others or not _is_wanted(exchange):
+            return False
+        exchange.hops = others
+        self._renew(exchange)
+        self._next_hop(exchange, now)
+        return True
+
+    def _renew(self, exchange: Exchange) -> None:
+        """Go on with a copy of the request, for the last one is still its transaction's."""
+        old = exchange.request
+        exchange.request = Request(old.method, old.uri, old.headers.copy(), old.body)
 
     def _send(self, exchange: Exchange, now: float) -> None:
         core = self._core
@@ -86,11 +155,15 @@ class Exchanges:
             # RFC 3261 §18.1.1: too large for a datagram, so by TCP, with the Via changed to match.
             larger = core.routing.larger(hop)
             if larger is not None:
-                exchange.hops.insert(0, type(hop)(hop.target, hop.listener, settled=True))
+                exchange.hops.insert(0, Hop(hop.target, hop.listener, settled=True))
                 exchange.hop = hop = larger
                 data = _with_via(exchange.request, via_of(hop.listener, core.token()))
         exchange.provisional = False
-        exchange.key = core.layer.request(exchange.request, data, hop.target, hop.listener.name, exchange, now)
+        others = any(isinstance(way, Search) or not way.settled for way in exchange.hops)
+        patience = core.config.failover_s if others and isinstance(hop.target, Destination) else None
+        exchange.key = core.layer.request(
+            exchange.request, data, hop.target, hop.listener.name, exchange, now, patience=patience
+        )
 
     def _answer_challenge(self, exchange: Exchange, response: Response, now: float) -> bool:
         """Send the request once more if `response` is a challenge that we can answer."""
@@ -140,6 +213,14 @@ class Exchanges:
         cnonce = self._core.token()
         for name, value in exchange.digest.authorize(request.method, str(request.uri), cnonce, request.body):
             request.headers.add(name, value)
+
+
+def _is_wanted(exchange: Exchange) -> bool:
+    """Whether a failed request is worth another try: not one that nobody waits for, nor an INVITE to be cancelled."""
+    session = exchange.session
+    if session is None or session.invite is not exchange:
+        return exchange.owner is not None
+    return exchange.owner is not None and session.phase is not Phase.ENDED and session.cancel is Cancel.NONE
 
 
 def _with_via(request: Request, via: str) -> bytes:

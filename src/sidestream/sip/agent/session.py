@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from sidestream.sip.agent.routing import Hop
+from sidestream.sip.agent.routing import Hop, Way
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request, Response
 from sidestream.sip.session_timer import SessionInterval
 from sidestream.sip.transaction.machine import Failure
-from sidestream.sip.transport import Peer, Transport
+from sidestream.sip.transport import Destination, Peer, Transport
 
 
 class Phase(Enum):
@@ -66,17 +66,19 @@ class Exchange:
     """
 
     request: Request
-    hops: list[Hop]  # ways not tried yet
+    hops: list[Way]  # ways not tried yet
     owner: Owner | None
     session: "Session | None"
     digest: DigestClient | None
     next_seq: Callable[[], int]
     name: str = ""
     key: str = ""
-    hop: Hop | None = None
+    hop: Hop | None = None  # the way it went; None while its server is being looked for
     provisional: bool = False  # a provisional response has come
     retries: int = 0  # after challenges and 422s
     is_refresh: bool = False  # the application knows nothing of it
+    failure: Failure = Failure.TRANSPORT  # of the last way tried
+    reason: str = ""  # what the wire said about it
 
 
 @dataclass(slots=True)
@@ -171,6 +173,8 @@ class Session:
     owns_call_id: bool  # we sent the first INVITE
     digest: DigestClient | None = None
     connection: Peer | None = None  # the stream that the peer's INVITE came by, as long as it stands
+    observed: Destination | None = None  # where the peer is seen, if its Contact cannot lead there (NAT)
+    secure: bool = False  # it was asked for with sips, so our Contact is one (RFC 3261 §8.1.1.8, §12.1.1)
     dialog: Dialog | None = None
     early: dict[str, Dialog] = field(default_factory=dict)  # by remote tag, oldest first
     invite: Exchange | None = None

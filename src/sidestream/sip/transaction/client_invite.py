@@ -32,11 +32,12 @@ class ClientInvite(Machine):
         self._ack = b""
         self._interval = timers.t1
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, patience: float | None = None) -> None:
+        """`patience`: seconds until timer B, if there is somebody else to ask."""
         self._outlet.send(self.key, self._data)
         if not self._reliable:
             self._outlet.arm(self.key, Timer.A, now + self._interval)
-        self._outlet.arm(self.key, Timer.B, now + self._timers.patience)
+        self._outlet.arm(self.key, Timer.B, now + (patience or self._timers.patience))
 
     def _repeat(self, _payload: None, now: float) -> None:
         # RFC 3261 §17.1.1.2: the interval doubles, without the ceiling that non-INVITE requests have.

@@ -18,17 +18,20 @@ class State(Enum):
 class ClientOther(Machine):
     """Sends one request until it gets its final response."""
 
-    __slots__ = ("_data", "_interval")
+    __slots__ = ("_data", "_gives_up_at", "_interval")
 
     def __init__(self, key: str, data: bytes, outlet: Outlet, timers: Timers, *, reliable: bool) -> None:
         super().__init__(key, outlet, timers, reliable=reliable)
         self.state = State.TRYING
         self._data = data
         self._interval = timers.t1
+        self._gives_up_at = 0.0
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, patience: float | None = None) -> None:
+        """`patience`: seconds until timer F, if there is somebody else to ask."""
         self._outlet.send(self.key, self._data)
-        self._outlet.arm(self.key, Timer.F, now + self._timers.patience)
+        self._gives_up_at = now + self._timers.patience
+        self._outlet.arm(self.key, Timer.F, now + (patience or self._timers.patience))
         if not self._reliable:
             self._outlet.arm(self.key, Timer.E, now + self._interval)
 
@@ -41,6 +44,7 @@ class ClientOther(Machine):
     def _proceed(self, response: Response, now: float) -> None:
         self.state = State.PROCEEDING
         self._interval = self._timers.t2
+        self._outlet.arm(self.key, Timer.F, self._gives_up_at)  # the server is there, so it has its whole time
         self._outlet.deliver_response(self.key, response)
 
     def _progress(self, response: Response, _now: float) -> None:

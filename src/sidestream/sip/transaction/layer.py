@@ -13,7 +13,8 @@ from sidestream.sip.transaction.machine import Failure, Signal, response_signal
 from sidestream.sip.transaction.server_invite import ServerInvite
 from sidestream.sip.transaction.server_other import ServerOther
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
-from sidestream.sip.uri import DEFAULT_PORT
+from sidestream.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT
+from sidestream.sip.values import Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class RequestFailed:
 
     context: Any
     cause: Failure
+    reason: str = ""  # what the wire said, for people
 
 
 LayerEvent = RequestArrived | AckArrived | ResponseArrived | RequestFailed
@@ -62,6 +64,7 @@ class _Client:
     target: Destination | Peer
     listener: str
     context: Any
+    trouble: str = ""  # what the wire said last
 
 
 @dataclass(slots=True)
@@ -76,11 +79,13 @@ class _Server:
 class TransactionLayer:
     """Sans-IO owner of all transactions; drain `poll_transmit` and `poll_event` after every call.
 
-    `dropped` counts messages that matched nothing.
+    `dropped` counts messages that matched nothing. `nat`: names of the listeners whose clients are answered where they
+    are seen, whether they ask for it (RFC 3581) or not.
     """
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, nat: frozenset[str] = frozenset()) -> None:
         self.dropped = 0
+        self._nat = nat
         self._timers = timers
         self._table: TimerTable[tuple[str, Timer]] = TimerTable()
         self._clients: dict[str, _Client] = {}
@@ -90,11 +95,19 @@ class TransactionLayer:
         self._events: deque[LayerEvent] = deque()
 
     def request(
-        self, request: Request, data: bytes, target: Destination | Peer, listener: str, context: Any, now: float
+        self,
+        request: Request,
+        data: bytes,
+        target: Destination | Peer,
+        listener: str,
+        context: Any,
+        now: float,
+        *,
+        patience: float | None = None,
     ) -> str:
         """Send `request` (as `data`), whose topmost Via has a branch of its own; returns the transaction's key.
 
-        Its events will carry `context`.
+        Its events will carry `context`. `patience`: seconds to wait for any response, if not 64*T1.
         """
         key = f"c|{request.via.branch}|{request.method}"
         reliable = target.transport.reliable
@@ -104,7 +117,7 @@ class TransactionLayer:
         else:
             machine = ClientOther(key, data, self, self._timers, reliable=reliable)
         self._clients[key] = _Client(machine, target, listener, context)
-        machine.start(now)
+        machine.start(now, patience)
         return key
 
     def abandon(self, key: str) -> None:
@@ -153,10 +166,11 @@ class TransactionLayer:
         else:
             client.machine.feed(response_signal(response.status), now, response)
 
-    def transport_failed(self, key: str, now: float) -> None:
+    def transport_failed(self, key: str, now: float, reason: str = "") -> None:
         """The last bytes sent as `key` did not leave."""
         client = self._clients.get(key)
         if client is not None:
+            client.trouble = reason
             client.machine.feed(Signal.TRANSPORT_ERROR, now)
             return
         server = self._servers.get(key)
@@ -203,7 +217,8 @@ class TransactionLayer:
         self._events.append(AckArrived(request))
 
     def deliver_failure(self, key: str, cause: Failure) -> None:
-        self._events.append(RequestFailed(self._clients[key].context, cause))
+        client = self._clients[key]
+        self._events.append(RequestFailed(client.context, cause, client.trouble))
 
     def forget(self, key: str) -> None:
         if self._clients.pop(key, None) is None:
@@ -218,7 +233,7 @@ class TransactionLayer:
 
     def _open(self, key: str, request: Request, peer: Peer, now: float) -> None:
         request.note_source(peer.host, peer.port)
-        target, fallback = response_target(request, peer)
+        target, fallback = response_target(request, peer, symmetric=peer.listener in self._nat)
         reliable = peer.transport.reliable
         machine: ServerInvite | ServerOther
         if request.method == "INVITE":
@@ -242,7 +257,7 @@ def server_key(request: Request, method: str | None = None) -> str:
     """
     via = request.via
     method = method or ("INVITE" if request.method == "ACK" else request.method)
-    sent_by = f"{via.host.lower()}:{via.port or DEFAULT_PORT}"
+    sent_by = f"{via.host.lower()}:{via.port or default_port(via)}"
     if via.is_transaction_id:
         return f"s|{via.branch}|{sent_by}|{method}"
     # RFC 3261 §17.2.3, clients of RFC 2543. Their To tag is left out: an ACK has the one that we gave.
@@ -250,15 +265,26 @@ def server_key(request: Request, method: str | None = None) -> str:
     return f"s|{request.uri}|{request.from_.tag}|{request.call_id}|{cseq}|{via}|{sent_by}|{method}"
 
 
-def response_target(request: Request, peer: Peer) -> tuple[Destination | Peer, Destination | None]:
+def default_port(via: Via) -> int:
+    """RFC 3261 §18.2.2: by the transport that the Via names."""
+    return DEFAULT_TLS_PORT if via.transport == Transport.TLS else DEFAULT_PORT
+
+
+def response_target(
+    request: Request, peer: Peer, *, symmetric: bool = False
+) -> tuple[Destination | Peer, Destination | None]:
     """Where responses to `request`, whose source is noted, go (RFC 3261 §18.2.2, RFC 3581 §4), and else.
 
-    `maddr` is not followed: we speak no multicast, and it would let anybody point our answers at anybody.
+    `symmetric`: as if the client had asked for it with rport. `maddr` is not followed: we speak no multicast, and it
+    would let anybody point our answers at anybody.
     """
     via = request.via
     host = via.received or via.address
-    sent_by = Destination(peer.transport, host, via.port or DEFAULT_PORT)
+    name = via.address if peer.transport is Transport.TLS else ""
+    sent_by = Destination(peer.transport, host, via.port or peer.transport.default_port, name)
     if peer.transport is Transport.UDP:
+        if symmetric:
+            return Destination(Transport.UDP, peer.host, peer.port), None
         return Destination(Transport.UDP, host, via.rport) if via.rport else sent_by, None
     return peer, sent_by
 

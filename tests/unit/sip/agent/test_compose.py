@@ -127,6 +127,11 @@ def test_an_agent_without_a_name_keeps_silent_about_it() -> None:
             "SIP/2.0/TCP [2001:db8::1]:5070;branch=z9hG4bKx",
             "<sip:u@[2001:db8::1]:5070;transport=tcp>;+sip.src",
         ),
+        (
+            ListenerAddress("l", Transport.TLS, "10.0.0.1", 5061),
+            "SIP/2.0/TLS 10.0.0.1:5061;branch=z9hG4bKx;alias",
+            "<sip:u@10.0.0.1:5061;transport=tls>;+sip.src",
+        ),
     ],
 )
 def test_our_via_and_contact(listener: ListenerAddress, via: str, contact: str) -> None:

@@ -176,7 +176,8 @@ def test_a_request_that_has_been_heard_is_not_sent_by_another_way(bench: Any) ->
 @pytest.mark.parametrize("uri", ["sips:bob@10.0.0.2", "sip:bob@10.0.0.2;transport=tls"])
 def test_a_target_that_we_cannot_speak_to_fails_at_once(bench: Any, uri: str) -> None:
     session, _ = bench.invite(target=Uri.parse(uri))
-    assert bench.take_events() == [InviteFailed(session, Failure.TRANSPORT), SessionEnded(session, EndCause.FAILED)]
+    failed = InviteFailed(session, Failure.TRANSPORT, "we have no listener for the transport that its address asks for")
+    assert bench.take_events() == [failed, SessionEnded(session, EndCause.FAILED)]
 
 
 def test_a_bye_to_a_contact_that_we_cannot_speak_to_goes_nowhere(bench: Any) -> None:

@@ -10,7 +10,7 @@ from sidestream.sip.values import NameAddr
 from sidestream.testing.phone.call import CallState
 
 
-@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
 async def test_one_phone_calls_another(make_phone, transport: Transport) -> None:
     alice, bob = await make_phone("alice", transport=transport), await make_phone("bob", transport=transport)
     outgoing = alice.call(str(bob.uri), headers=(("X-Order", "4716"),))

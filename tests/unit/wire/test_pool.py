@@ -1,4 +1,4 @@
-"""Streams: limits, keep-alive, unreadable bytes, peers that do not read."""
+"""Connections that are accepted, opened and found again; and their limits."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sidestream.base.clock import SystemClock
+from sidestream.base.metrics import Metrics
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
-from sidestream.wire import tcp
+from sidestream.wire import pool as pool_module
+from sidestream.wire import stream
 from sidestream.wire.listener import Listener
-from sidestream.wire.resolver import Resolver
-from sidestream.wire.tcp import TcpPool
+from sidestream.wire.pool import StreamPool
 
 LIMIT_S = 5.0
 OPTIONS = b"OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nContent-Length: 0\r\n\r\n"
@@ -26,17 +26,23 @@ class NotedGround:
         self.messages: list[tuple[bytes, Peer]] = []
         self.out: list[bytes] = []
         self.failures: list[str] = []
+        self.reasons: list[str] = []
+        self.pause = 0.0
         self.news = asyncio.Event()
 
     def received(self, data: bytes, peer: Peer) -> None:
         self.messages.append((data, peer))
         self.news.set()
 
+    def pause_after(self, peer: Peer) -> float:
+        return self.pause
+
     def sent(self, data: bytes, peer: Peer) -> None:
         self.out.append(data)
 
-    def failed(self, transmit_ids: list[str]) -> None:
+    def failed(self, transmit_ids: list[str], reason: str) -> None:
         self.failures += transmit_ids
+        self.reasons.append(reason)
         self.news.set()
 
     async def wait(self) -> None:
@@ -51,14 +57,14 @@ def ground() -> NotedGround:
 
 
 @pytest.fixture
-async def pool(ground: NotedGround) -> AsyncIterator[TcpPool]:
-    made = TcpPool(ground, Resolver(SystemClock()), idle_limit=0.3, unfinished_limit=0.1)
+async def pool(ground: NotedGround) -> AsyncIterator[StreamPool]:
+    made = StreamPool(ground, None, Metrics(), idle_limit=0.3, unfinished_limit=0.1)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def port(pool: TcpPool) -> int:
+async def port(pool: StreamPool) -> int:
     return (await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0)))[1]
 
 
@@ -78,7 +84,7 @@ async def take_and_close(server: socket.socket, messages: int) -> None:
     connection.close()
 
 
-async def test_messages_are_cut_out_of_the_stream(pool: TcpPool, ground: NotedGround, port: int) -> None:
+async def test_messages_are_cut_out_of_the_stream(pool: StreamPool, ground: NotedGround, port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     text = OPTIONS * 2
     for index in range(0, len(text), 7):
@@ -100,7 +106,7 @@ async def test_a_ping_gets_its_pong(port: int) -> None:
     writer.close()
 
 
-async def test_answers_go_back_by_the_same_stream(pool: TcpPool, ground: NotedGround, port: int) -> None:
+async def test_answers_go_back_by_the_same_stream(pool: StreamPool, ground: NotedGround, port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(OPTIONS)
     await ground.wait()
@@ -136,19 +142,21 @@ async def test_a_message_that_never_ends_is_given_up(port: int) -> None:
     writer.close()
 
 
-async def test_more_bytes_win_no_more_time_but_the_last_one_does(pool: TcpPool, ground: NotedGround, port: int) -> None:
+async def test_more_bytes_win_no_more_time_but_the_last_one_does(
+    pool: StreamPool, ground: NotedGround, port: int
+) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(OPTIONS)
     await ground.wait()
     (connection,) = pool._open.values()
-    assert connection._unfinished is None
+    assert "unfinished" not in connection._timers
     connection.data_received(OPTIONS[:10])
-    limit = connection._unfinished
+    limit = connection._timers.get("unfinished")
     assert limit is not None
     connection.data_received(OPTIONS[10:20])
-    assert connection._unfinished is limit
+    assert connection._timers["unfinished"] is limit
     connection.data_received(OPTIONS[20:])
-    assert connection._unfinished is None
+    assert "unfinished" not in connection._timers
     assert limit.cancelled()
     writer.close()
 
@@ -160,7 +168,9 @@ async def test_an_idle_stream_is_closed(port: int) -> None:
     writer.close()
 
 
-async def test_one_stream_serves_all_requests_to_a_destination(pool: TcpPool, ground: NotedGround, port: int) -> None:
+async def test_one_stream_serves_all_requests_to_a_destination(
+    pool: StreamPool, ground: NotedGround, port: int
+) -> None:
     where = Destination(Transport.TCP, "127.0.0.1", port)
     for number in range(3):
         pool.send(Transmit(OPTIONS, where, f"id{number}", "tcp"))
@@ -173,7 +183,7 @@ async def test_one_stream_serves_all_requests_to_a_destination(pool: TcpPool, gr
     assert ground.failures == []
 
 
-async def test_a_stream_that_breaks_fails_what_was_sent_by_it(pool: TcpPool, ground: NotedGround) -> None:
+async def test_a_stream_that_breaks_fails_what_was_sent_by_it(pool: StreamPool, ground: NotedGround) -> None:
     await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
@@ -185,16 +195,16 @@ async def test_a_stream_that_breaks_fails_what_was_sent_by_it(pool: TcpPool, gro
     assert ground.failures == ["id"]
 
 
-async def test_a_peer_that_is_gone_fails_at_once(pool: TcpPool, ground: NotedGround) -> None:
+async def test_a_peer_that_is_gone_fails_at_once(pool: StreamPool, ground: NotedGround) -> None:
     pool.send(Transmit(b"x", Peer(Transport.TCP, "127.0.0.1", 9, "tcp"), "id", "tcp"))
     await ground.wait()
     assert ground.failures == ["id"]
 
 
 async def test_a_peer_that_does_not_read_is_cut_off(
-    pool: TcpPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
+    pool: StreamPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_UNSENT", 100_000)
+    monkeypatch.setattr(stream, "MAX_UNSENT", 100_000)
     await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
@@ -213,7 +223,7 @@ async def test_a_peer_that_does_not_read_is_cut_off(
 async def test_more_connections_than_there_is_room_for_are_refused(
     ground: NotedGround, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(pool_module, "MAX_CONNECTIONS", 1)
     _, first = await asyncio.open_connection("127.0.0.1", port)
     first.write(OPTIONS)
     await ground.wait()
@@ -225,9 +235,9 @@ async def test_more_connections_than_there_is_room_for_are_refused(
 
 
 async def test_too_many_messages_for_a_stream_that_is_being_opened(
-    pool: TcpPool, ground: NotedGround, port: int, monkeypatch: pytest.MonkeyPatch
+    pool: StreamPool, ground: NotedGround, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_WAITING", 2)
+    monkeypatch.setattr(pool_module, "MAX_WAITING", 2)
     where = Destination(Transport.TCP, "127.0.0.1", port)
     for number in range(3):
         pool.send(Transmit(OPTIONS, where, f"id{number}", "tcp"))
@@ -237,9 +247,9 @@ async def test_too_many_messages_for_a_stream_that_is_being_opened(
 
 
 async def test_no_answer_to_a_connection_attempt_fails_in_the_end(
-    pool: TcpPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
+    pool: StreamPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "CONNECT_LIMIT_S", 0.05)
+    monkeypatch.setattr(pool_module, "CONNECT_LIMIT_S", 0.05)
     await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -258,9 +268,9 @@ async def test_no_answer_to_a_connection_attempt_fails_in_the_end(
 
 
 async def test_only_the_latest_ids_of_a_stream_are_remembered(
-    pool: TcpPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
+    pool: StreamPool, ground: NotedGround, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "REMEMBERED_IDS", 2)
+    monkeypatch.setattr(stream, "REMEMBERED_IDS", 2)
     await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
