@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import Format
 from sidestream.sdp.lines import Origin
@@ -10,9 +12,11 @@ from sidestream.sdp.media import MediaDescription
 from sidestream.sdp.offer import AudioLine, media_of, session_lines
 from sidestream.sdp.session import SessionDescription
 
+NO_CRYPTOS: Mapping[int, Crypto] = MappingProxyType({})
+
 
 def usable_lines(description: SessionDescription) -> tuple[int, ...]:
-    """The indices of the m-lines that this platform can carry: audio by RTP/AVP with a port."""
+    """The indices of the m-lines that this platform can carry: audio with a port, by RTP/AVP or with keys."""
     return tuple(index for index, media in enumerate(description.media) if media.is_rtp_audio)
 
 
@@ -25,13 +29,17 @@ def answer(
     direction: Direction,
     origin: Origin,
     name: str = "Sidestream",
+    cryptos: Mapping[int, Crypto] = NO_CRYPTOS,
 ) -> SessionDescription | None:
     """Our answer, or None when no line can be accepted (the caller refuses with 488).
 
-    `ports`: m-line index → our RTP port; a line without one is refused. `direction` is what we want; each line gets as
+    `ports`: m-line index → our RTP port; a line without one is refused, and so is one of SRTP without one of `cryptos`
+    (see `keying.answering_crypto`). `direction` is what we want; each line gets as
     much of it as its offer allows. Codecs keep the offer's order and payload types. Labels are echoed.
     """
-    accepted = [_line(offered, index, ports, formats, direction) for index in range(len(offered.media))]
+    accepted = [
+        _line(offered, index, ports, formats, direction, cryptos.get(index)) for index in range(len(offered.media))
+    ]
     if all(media.is_refused for media in accepted):
         return None
     return SessionDescription(session_lines(host, origin, name), tuple(accepted))
@@ -57,13 +65,24 @@ def is_held(description: SessionDescription, index: int) -> bool:
 
 
 def _line(
-    offered: SessionDescription, index: int, ports: Mapping[int, int], formats: Sequence[Format], direction: Direction
+    offered: SessionDescription,
+    index: int,
+    ports: Mapping[int, int],
+    formats: Sequence[Format],
+    direction: Direction,
+    crypto: Crypto | None,
 ) -> MediaDescription:
     media = offered.media[index]
-    agreed = agreed_formats(media, formats) if media.is_rtp_audio and index in ports else ()
+    has_keys = not media.is_secure or crypto is not None
+    agreed = agreed_formats(media, formats) if media.is_rtp_audio and has_keys and index in ports else ()
     # RFC 3264 §6: the answer has every m-line of the offer, in order; port 0 refuses.
     if not agreed:
         return media.refused()
     # RFC 3264 §6.1: sendonly is answered recvonly or inactive, recvonly by sendonly or inactive.
     allowed = direction.within(offered.direction(index).reversed)
-    return media_of(AudioLine(ports[index], agreed, allowed, media.label))
+    return media_of(AudioLine(ports[index], agreed, allowed, media.label, media.protocol, answered_with(media, crypto)))
+
+
+def answered_with(offered: MediaDescription, crypto: Crypto | None) -> tuple[Crypto, ...]:
+    """The keys of the answer to an m-line: one line for SRTP (RFC 4568 §5.1.2), none for plain RTP."""
+    return (crypto,) if offered.is_secure and crypto is not None else ()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import STATIC_FORMATS, Format, parse_rtpmap, payload_type_of
@@ -10,6 +11,9 @@ from sidestream.sdp.lines import Connection, Line, attribute_values, connection_
 
 HIGHEST_PORT = 65535
 RTP_PROTOCOL = "RTP/AVP"
+SRTP_PROTOCOL = "RTP/SAVP"
+# RFC 4568 §4: what `a=crypto` can key. RFC 5124: SAVPF adds early feedback, which nobody has to send.
+SECURE_PROTOCOLS = frozenset({SRTP_PROTOCOL, "RTP/SAVPF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,28 @@ class MediaDescription:
 
     @property
     def is_rtp_audio(self) -> bool:
-        """Whether this platform can carry it: audio by plain RTP, not refused."""
-        return self.media == "audio" and self.protocol == RTP_PROTOCOL and not self.is_refused
+        """Whether this platform can carry it: audio by plain RTP, or by SRTP with keys that we can use; not refused."""
+        if self.media != "audio" or self.is_refused:
+            return False
+        return self.protocol == RTP_PROTOCOL or (self.is_secure and bool(self.cryptos))
+
+    @property
+    def is_secure(self) -> bool:
+        """SRTP with keys in `a=crypto`. The attribute on a line of plain RTP means nothing."""
+        return self.protocol in SECURE_PROTOCOLS
+
+    @property
+    def cryptos(self) -> tuple[Crypto, ...]:
+        """The usable `a=crypto` lines of an SRTP line, most preferred first."""
+        if not self.is_secure:
+            return ()
+        cryptos: dict[int, Crypto] = {}
+        for value in self.attribute_values("crypto"):
+            crypto = Crypto.parse(value)
+            # RFC 4568 §5.1.1: tags are unique; of two lines with one tag an answer could mean either.
+            if crypto is not None:
+                cryptos.setdefault(crypto.tag, crypto)
+        return tuple(cryptos.values())
 
     @property
     def direction(self) -> Direction | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import Format
 from sidestream.sdp.lines import Connection, Line, Origin
@@ -14,12 +15,17 @@ PACKET_MS = 20  # RFC 3551 §4.2: the default of the formats we speak, and what 
 
 @dataclass(frozen=True, slots=True)
 class AudioLine:
-    """An audio m-line to be written. `label` is an SDP token (RFC 4574 §4)."""
+    """An audio m-line to be written. `label` is an SDP token (RFC 4574 §4).
+
+    `cryptos`: its keys; a line of plain RTP has none.
+    """
 
     port: int
     formats: tuple[Format, ...]
     direction: Direction
     label: str | None = None
+    protocol: str = RTP_PROTOCOL
+    cryptos: tuple[Crypto, ...] = ()
 
 
 def offer(host: str, lines: Sequence[AudioLine], origin: Origin, *, name: str = "Sidestream") -> SessionDescription:
@@ -39,12 +45,13 @@ def session_lines(host: str, origin: Origin, name: str) -> tuple[Line, ...]:
 
 
 def media_of(line: AudioLine) -> MediaDescription:
-    """`line` as an m-line with its rtpmap, fmtp, ptime, direction and label."""
-    attributes = [Line("a", f"rtpmap:{format_.rtpmap}") for format_ in line.formats]
+    """`line` as an m-line with its crypto, rtpmap, fmtp, ptime, direction and label."""
+    attributes = [crypto.to_line() for crypto in line.cryptos]
+    attributes += [Line("a", f"rtpmap:{format_.rtpmap}") for format_ in line.formats]
     attributes += [Line("a", f"fmtp:{f.payload_type} {f.fmtp}") for f in line.formats if f.fmtp is not None]
     attributes.append(Line("a", f"ptime:{PACKET_MS}"))
     attributes.append(Line("a", line.direction.value))
     if line.label is not None:
         attributes.append(Line("a", f"label:{line.label}"))
     numbers = tuple(str(format_.payload_type) for format_ in line.formats)
-    return MediaDescription("audio", line.port, RTP_PROTOCOL, numbers, tuple(attributes))
+    return MediaDescription("audio", line.port, line.protocol, numbers, tuple(attributes))

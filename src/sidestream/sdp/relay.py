@@ -1,9 +1,12 @@
 """One leg's description, made over for the other leg of a B2BUA whose media path lies in between."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.lines import DIRECTION_NAMES, Connection, Line, Origin, without_attributes
-from sidestream.sdp.media import MediaDescription
+from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
 from sidestream.sdp.session import SessionDescription
 
 # Attributes that speak of one hop: its addresses, keys, transport, recording state or m-line bundles. The next hop has
@@ -30,12 +33,14 @@ HOP_ATTRIBUTES = frozenset(
         "recordpref",
         "remote-candidates",
         "rtcp",
+        "rtcp-fb",  # RFC 4585 §4.2: of the profiles with early feedback, which we do not offer
         "rtcp-mux",
         "rtcp-mux-only",
         "setup",
         "tls-id",
     }
 )
+_NO_CRYPTOS: Mapping[int, tuple[Crypto, ...]] = MappingProxyType({})
 _HOP_LINES = frozenset({"o", "c", "k"})  # k: a key in clear text, obsolete since RFC 8866 §5.12
 
 
@@ -46,16 +51,21 @@ def relayed(
     origin: Origin,
     *,
     offered: SessionDescription | None = None,
+    cryptos: Mapping[int, tuple[Crypto, ...]] = _NO_CRYPTOS,
 ) -> SessionDescription:
     """`description` of one leg for the other: same codecs, order, payload types and unknown lines; our o=, c=, ports.
 
     `ports`: m-line index → our RTP port toward the receiver of the result. Lines without one, and those that are no
-    RTP/AVP audio, get port 0. For an answer pass the offer it goes back to as `offered`: m-lines that the answer
+    audio by RTP, get port 0. For an answer pass the offer it goes back to as `offered`: m-lines that the answer
     lacks are added refused and those that it has too many are dropped, so that RFC 3264 §6 holds.
+    `cryptos`: m-line index → our keys toward the receiver. Such a line goes by SRTP, the others by plain RTP, whatever
+    the description says: each leg has its own security.
     """
-    media = [_relayed_media(description, index, ports.get(index)) for index in range(len(description.media))]
+    media = [_relayed_media(description, i, ports.get(i), cryptos.get(i, ())) for i in range(len(description.media))]
     if offered is not None:
-        media = [media[i] if i < len(media) else line.refused() for i, line in enumerate(offered.media)]
+        media = [
+            _answering(line, media[i]) if i < len(media) else line.refused() for i, line in enumerate(offered.media)
+        ]
     return SessionDescription(_session_lines(description, host, origin), tuple(media))
 
 
@@ -73,7 +83,17 @@ def _session_lines(description: SessionDescription, host: str, origin: Origin) -
     return (head[0], Line("o", str(origin)), *head[1:], *before, Line("c", str(Connection(host))), *after)
 
 
-def _relayed_media(description: SessionDescription, index: int, port: int | None) -> MediaDescription:
+def _answering(offered: MediaDescription, line: MediaDescription) -> MediaDescription:
+    """`line` with the profile of the m-line that it answers; refused if it is of the other kind."""
+    if line.is_refused or offered.is_secure is not line.is_secure:
+        return offered.refused()
+    # RFC 5124 §3.3.1: the answer has the profile of the offer.
+    return replace(line, protocol=offered.protocol)
+
+
+def _relayed_media(
+    description: SessionDescription, index: int, port: int | None, cryptos: tuple[Crypto, ...]
+) -> MediaDescription:
     media = description.media[index]
     if port is None or not media.is_rtp_audio:
         return media.refused()
@@ -83,4 +103,6 @@ def _relayed_media(description: SessionDescription, index: int, port: int | None
         # Our own address stands in its place, so the hold that it meant has to be said by direction.
         lines = [line for line in lines if line.value.strip() not in DIRECTION_NAMES]
         lines.append(Line("a", description.direction(index).value))
-    return MediaDescription(media.media, port, media.protocol, media.formats, tuple(lines))
+    lines += [crypto.to_line() for crypto in cryptos]
+    protocol = SRTP_PROTOCOL if cryptos else RTP_PROTOCOL
+    return MediaDescription(media.media, port, protocol, media.formats, tuple(lines))

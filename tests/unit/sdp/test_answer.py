@@ -1,8 +1,11 @@
 import pytest
 
+from sidestream.base.ids import Ids
 from sidestream.sdp.answer import agreed_formats, answer, is_held, usable_lines
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
+from sidestream.sdp.keying import answering_crypto
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.session import SessionDescription
 
@@ -82,3 +85,31 @@ def test_hold_is_seen_in_both_styles() -> None:
     assert is_held(parse("m=audio 4000 RTP/AVP 0", "a=sendonly"), 0)
     assert is_held(parse("m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0"), 0)
     assert not is_held(parse("m=audio 4000 RTP/AVP 0"), 0)
+
+
+def test_srtp_is_answered_with_our_key_in_the_profile_of_the_offer_or_not_at_all() -> None:
+    offered = SessionDescription.parse(
+        b"v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/SAVPF 0\n"
+        b"a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\n"
+        b"m=audio 4002 RTP/AVP 0\n"
+    )
+    crypto = answering_crypto(offered.media[0], Ids())
+    assert crypto is not None
+
+    def answered(cryptos: dict[int, Crypto]) -> SessionDescription:
+        made = answer(
+            offered,
+            host="198.51.100.1",
+            ports={0: 6000, 1: 6002},
+            formats=(PCMU,),
+            direction=Direction.SENDRECV,
+            origin=Origin("-", 1, 1, "198.51.100.1"),
+            cryptos=cryptos,
+        )
+        assert made is not None
+        return made
+
+    secure, plain = answered({0: crypto, 1: crypto}).media
+    assert (secure.protocol, secure.port, secure.cryptos) == ("RTP/SAVPF", 6000, (crypto,))
+    assert (plain.protocol, plain.attribute("crypto")) == ("RTP/AVP", None)
+    assert answered({}).media[0].is_refused

@@ -75,3 +75,25 @@ def test_formats_come_from_rtpmap_then_from_the_static_table() -> None:
 def test_a_dynamic_rtpmap_may_replace_a_static_type() -> None:
     media = MediaDescription("audio", 4000, "RTP/AVP", ("3",), attributes("rtpmap:3 L16/8000"))
     assert media.rtpmaps() == (Format(3, "L16", 8000),)
+
+
+CRYPTO = "crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+
+
+@pytest.mark.parametrize("protocol", ["RTP/SAVP", "RTP/SAVPF"])
+def test_srtp_can_be_carried_if_there_is_a_key_that_we_can_use(protocol: str) -> None:
+    bare = MediaDescription("audio", 4000, protocol, ("0",))
+    assert bare.is_secure
+    assert not bare.is_rtp_audio
+    assert not bare.with_lines([Line("a", "crypto:1 F8_128_HMAC_SHA1_80 inline:AAAA")]).is_rtp_audio
+    media = bare.with_lines([Line("a", CRYPTO), Line("a", CRYPTO.replace("WVN", "AAA")), Line("a", CRYPTO[:-1])])
+    assert media.is_rtp_audio
+    assert [crypto.to_line().value for crypto in media.cryptos] == [CRYPTO]  # of one tag the first
+    assert not media.refused().is_rtp_audio
+
+
+def test_keys_on_a_line_of_plain_rtp_mean_nothing() -> None:
+    media = MediaDescription("audio", 4000, "RTP/AVP", ("0",), (Line("a", CRYPTO),))
+    assert media.is_rtp_audio
+    assert not media.is_secure
+    assert media.cryptos == ()

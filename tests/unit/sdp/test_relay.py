@@ -1,5 +1,10 @@
+import random
+
 import pytest
 
+from sidestream.base.ids import Ids
+from sidestream.sdp.crypto import Crypto, CryptoSuite
+from sidestream.sdp.keying import new_cryptos
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.relay import HOP_ATTRIBUTES, relayed
 from sidestream.sdp.session import SessionDescription
@@ -104,3 +109,36 @@ def test_an_answer_has_the_m_lines_of_its_offer() -> None:
     long = parse("m=audio 5000 RTP/AVP 0", "m=video 0 RTP/AVP 99", "m=audio 5002 RTP/AVP 0")
     made = relayed(long, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered)
     assert [(media.media, media.port) for media in made.media] == [("audio", 6000), ("video", 0)]
+
+
+SECURE = parse(
+    "c=IN IP4 192.0.2.6",
+    "m=audio 4000 RTP/SAVPF 0",
+    "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz",
+    "a=rtcp-fb:* ccm fir",
+    "a=ptime:20",
+)
+PLAIN = parse("c=IN IP4 192.0.2.7", "m=audio 4000 RTP/AVP 0", "a=ptime:20")
+(OURS,) = new_cryptos(Ids(random.Random(1)), (CryptoSuite.AES_CM_128_HMAC_SHA1_80,))
+
+
+@pytest.mark.parametrize("source", [SECURE, PLAIN])
+def test_each_leg_has_its_own_security(source: SessionDescription) -> None:
+    plain = relayed(source, "198.51.100.1", {0: 6000}, ORIGIN)
+    assert rows(plain)[-2:] == ["m=audio 6000 RTP/AVP 0", "a=ptime:20"]
+    secure = relayed(source, "198.51.100.1", {0: 6000}, ORIGIN, cryptos={0: (OURS,)})
+    assert rows(secure)[-3:] == ["m=audio 6000 RTP/SAVP 0", "a=ptime:20", str(OURS.to_line())]
+
+
+def test_an_answer_has_the_profile_of_its_offer() -> None:
+    back = relayed(PLAIN, "198.51.100.1", {0: 6000}, ORIGIN, offered=SECURE, cryptos={0: (OURS,)})
+    assert (back.media[0].protocol, back.media[0].cryptos) == ("RTP/SAVPF", (OURS,))
+    back = relayed(SECURE, "198.51.100.1", {0: 6000}, ORIGIN, offered=PLAIN)
+    assert (back.media[0].protocol, back.media[0].port) == ("RTP/AVP", 6000)
+
+
+def test_an_answer_of_the_other_kind_of_security_is_refused() -> None:
+    cases: tuple[tuple[SessionDescription, dict[int, tuple[Crypto, ...]]], ...] = ((SECURE, {}), (PLAIN, {0: (OURS,)}))
+    for offered, cryptos in cases:
+        (line,) = relayed(PLAIN, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered, cryptos=cryptos).media
+        assert (line.port, line.protocol) == (0, offered.media[0].protocol)
