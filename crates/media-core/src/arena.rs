@@ -57,6 +57,10 @@ impl<T> Arena<T> {
             slot.value = Some(make(key));
             return key;
         }
+        if self.slots.len() == self.slots.capacity() {
+            // thousands of sessions hold one or two of a thing, so room for the usual four is not made beforehand
+            self.slots.reserve_exact((self.slots.len() / 2).max(1));
+        }
         let key = Key { index: self.slots.len() as u32, generation: 0 };
         self.slots.push(Slot { generation: 0, value: Some(make(key)) });
         key

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod batch;
 mod dtmf;
 mod event;
 mod fork;
@@ -28,6 +29,7 @@ mod time;
 pub mod wav;
 
 pub use arena::{Arena, Key};
+pub use batch::MAX_BATCH_NS;
 pub use dtmf::{Digit, DtmfDetector};
 pub use event::Event;
 pub use fork::{Rewriter, Rewritten};
@@ -39,8 +41,8 @@ pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{
-    EndpointSettings, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side,
-    Totals,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions,
+    Side, Totals,
 };
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};

@@ -11,7 +11,7 @@ use media_core::{
     SessionStatistics,
 };
 
-use crate::ports::{Lease, Sockets};
+use crate::ports::{ForkSockets, Lease, Sockets};
 use crate::sys::epoll::Waker;
 
 /// Events that may wait for the control thread; then the oldest are dropped and counted.
@@ -48,17 +48,56 @@ pub(crate) enum Entered {
 pub(crate) enum Work {
     OpenSession,
     CloseSession,
-    OpenEndpoint { endpoint: Arc<str>, sockets: Sockets, numbers: Numbers, cname: String },
-    ConfigureEndpoint { endpoint: Arc<str>, settings: EndpointSettings },
-    CloseEndpoint { endpoint: Arc<str> },
-    SetRoute { source: Arc<str>, sink: Option<Arc<str>> },
-    OpenFork { new: NewFork, sockets: Sockets },
-    ConfigureFork { fork: Arc<str>, settings: ForkSettings },
-    CloseFork { fork: Arc<str> },
-    Play { player: Arc<str>, endpoint: Arc<str>, audio: Audio, loops: u32 },
-    StopPlayer { player: Arc<str> },
-    OpenRecorder { recorder: Arc<str>, endpoint: Arc<str>, id: u64, info: RecordingInfo },
-    CloseRecorder { recorder: Arc<str> },
+    OpenEndpoint {
+        endpoint: Arc<str>,
+        sockets: Sockets,
+        numbers: Numbers,
+        cname: String,
+    },
+    ConfigureEndpoint {
+        endpoint: Arc<str>,
+        settings: EndpointSettings,
+    },
+    CloseEndpoint {
+        endpoint: Arc<str>,
+    },
+    SetRoute {
+        source: Arc<str>,
+        sink: Option<Arc<str>>,
+    },
+    /// Sockets that forks of this worker will share: the next number is theirs.
+    ShareSockets {
+        sockets: Sockets,
+    },
+    OpenFork {
+        new: NewFork,
+        sockets: ForkSockets,
+    },
+    ConfigureFork {
+        fork: Arc<str>,
+        settings: ForkSettings,
+    },
+    CloseFork {
+        fork: Arc<str>,
+    },
+    Play {
+        player: Arc<str>,
+        endpoint: Arc<str>,
+        audio: Audio,
+        loops: u32,
+    },
+    StopPlayer {
+        player: Arc<str>,
+    },
+    OpenRecorder {
+        recorder: Arc<str>,
+        endpoint: Arc<str>,
+        id: u64,
+        info: RecordingInfo,
+    },
+    CloseRecorder {
+        recorder: Arc<str>,
+    },
     SessionStatistics,
 }
 

@@ -67,7 +67,7 @@ impl Engine {
         let registry = RegistryOptions { silence_ns: options.silence.as_nanos() as u64 };
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
         for index in 0..options.workers {
-            let (worker, handle) = Worker::new(registry, answers.clone(), writer.clone())?;
+            let (worker, handle) = Worker::new(registry, options.pacing, answers.clone(), writer.clone())?;
             threads.push(spawn(&format!("media-{index}"), move || worker.run())?);
             handles.push(handle);
         }

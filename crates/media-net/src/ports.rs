@@ -17,6 +17,15 @@ pub(crate) struct Sockets {
     pub(crate) rtcp: UdpSocket,
 }
 
+/// Where a fork, or an endpoint, sends from.
+#[derive(Debug)]
+pub(crate) enum ForkSockets {
+    /// Sockets of its own.
+    Own(Sockets),
+    /// Those of this number that its worker has for all forks.
+    Shared(usize),
+}
+
 /// A pair of ports that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
@@ -37,11 +46,7 @@ impl Ports {
 
     /// Binds a pair on an interface.
     pub(crate) fn take(&mut self, interface: &str, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
-        let index = self
-            .interfaces
-            .iter()
-            .position(|(known, _)| known.name == interface)
-            .ok_or_else(|| Refusal::new(RefusalCode::NoInterface, format!("no interface {interface}")))?;
+        let index = self.index(interface)?;
         let (interface, pool) = &mut self.interfaces[index];
         let mut last = None;
         for _ in 0..MAX_ATTEMPTS {
@@ -63,6 +68,14 @@ impl Ports {
     /// Lets a pair whose sockets are closed cool down.
     pub(crate) fn give_back(&mut self, lease: Lease, now_ns: u64) {
         self.interfaces[lease.interface].1.give_back(lease.rtp_port, now_ns);
+    }
+
+    /// The number of an interface.
+    pub(crate) fn index(&self, interface: &str) -> Result<usize, Refusal> {
+        self.interfaces
+            .iter()
+            .position(|(known, _)| known.name == interface)
+            .ok_or_else(|| Refusal::new(RefusalCode::NoInterface, format!("no interface {interface}")))
     }
 
     /// The interface of a lease.

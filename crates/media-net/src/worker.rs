@@ -1,6 +1,7 @@
 //! A worker: the thread that owns sessions from socket to socket.
 
 mod outbox;
+mod pacer;
 mod recordings;
 
 use std::io;
@@ -13,16 +14,19 @@ use serde_json::json;
 
 use crate::command::{Answer, Answers, Command, EventQueue, Reply, Work};
 use crate::log;
-use crate::ports::Sockets;
+use crate::ports::ForkSockets;
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Waker, EDGE, FAILED, READABLE};
 use crate::sys::udp::{take_errors, ReceiveBatch, RECEIVE_BATCH};
 use crate::writer::Writer;
 
 use outbox::Outbox;
+use pacer::Pacer;
 
 /// The token of the waker; no pair has it.
 const WAKE: u64 = u64::MAX;
+/// From here on are the tokens of ports that forks share; no pair lives long enough to have one of them.
+const SHARED: u64 = u64::MAX - (1 << 16);
 /// Events of one wait; what is left over comes with the next.
 const MAX_EVENTS: usize = 256;
 /// Commands of one round, so that a burst of them does not hold packets up.
@@ -68,6 +72,7 @@ pub(crate) struct Worker {
     registry: Registry,
     outbox: Outbox,
     batch: ReceiveBatch,
+    pacer: Pacer,
     /// Sockets that may have more to read although no event will tell.
     unfinished: Vec<u64>,
     answers: Answers,
@@ -76,7 +81,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(options: RegistryOptions, answers: Answers, writer: Writer) -> io::Result<(Self, WorkerHandle)> {
+    pub(crate) fn new(
+        options: RegistryOptions,
+        pacing: bool,
+        answers: Answers,
+        writer: Writer,
+    ) -> io::Result<(Self, WorkerHandle)> {
         let (epoll, waker) = (Epoll::new()?, Waker::new()?);
         epoll.add(&waker, WAKE, READABLE | EDGE)?;
         let (sender, commands) = std::sync::mpsc::channel();
@@ -91,6 +101,7 @@ impl Worker {
             registry: Registry::new(options),
             outbox: Outbox::new(writer),
             batch: ReceiveBatch::new(),
+            pacer: Pacer::new(pacing),
             unfinished: Vec::new(),
             answers,
             events,
@@ -135,24 +146,34 @@ impl Worker {
                 None => return,
             }
             self.finish_round(now);
+            if !more_commands && self.unfinished.is_empty() {
+                let due_ns = self.registry.poll_timeout();
+                if let Some(nap) = self.pacer.finish_round(now.mono_ns, due_ns, clock::mono_ns) {
+                    std::thread::sleep(nap);
+                }
+            }
         }
     }
 
     fn timeout(&self) -> Option<Duration> {
         let due_ns = self.registry.poll_timeout()?;
-        Some(Duration::from_nanos(due_ns.saturating_sub(clock::now().mono_ns)))
+        Some(Duration::from_nanos(due_ns.saturating_sub(clock::mono_ns())))
     }
 
     fn tick(&mut self, now: Instant) {
         if self.registry.poll_timeout().is_some_and(|due_ns| due_ns <= now.mono_ns) {
             self.outbox.arrival_wall_ns = None;
             self.registry.handle_timeout(now, &mut self.outbox);
+            self.outbox.listen_again(now.mono_ns);
             self.outbox.recordings.flush_old(now.mono_ns);
         }
     }
 
     /// Takes what has arrived on a socket.
     fn receive(&mut self, token: u64, now: Instant) {
+        if token >= SHARED {
+            return self.receive_shared(token);
+        }
         let (key, is_rtcp) = key_of(token);
         let Some(socket) = self.outbox.socket(key, is_rtcp) else { return };
         // an error is one of ICMP, which comes as an event of its own, or says that nothing has arrived
@@ -164,6 +185,7 @@ impl Worker {
             if is_rtcp {
                 self.registry.receive_rtcp(key, received.source, received.bytes, &mut self.outbox);
             } else {
+                self.pacer.count_packet();
                 self.registry.receive_rtp(key, received.source, received.bytes, arrival, &mut self.outbox);
             }
         }
@@ -172,9 +194,26 @@ impl Worker {
         }
     }
 
+    /// Takes what has arrived on a port that forks share: reports of SRSs, on either port of a pair.
+    fn receive_shared(&mut self, token: u64) {
+        let (index, is_rtcp) = shared_of(token);
+        let Some(socket) = self.outbox.shared_socket(index, is_rtcp) else { return };
+        let Ok(count) = self.batch.receive(socket) else { return };
+        for received in (0..count).filter_map(|index| self.batch.get(index)) {
+            self.registry.receive_shared_rtcp(received.source, received.bytes);
+        }
+        if count == RECEIVE_BATCH {
+            self.unfinished.push(token);
+        }
+    }
+
     fn take_errors(&mut self, token: u64, now: Instant) {
+        if token >= SHARED {
+            return self.outbox.take_shared_errors(shared_of(token).0, &mut self.registry, now.mono_ns);
+        }
         let (key, is_rtcp) = key_of(token);
-        if self.outbox.socket(key, is_rtcp).is_some_and(take_errors) && !is_rtcp {
+        let any = self.outbox.socket(key, is_rtcp).is_some_and(|socket| take_errors(socket, |_| ()));
+        if any && !is_rtcp {
             self.registry.receive_unreachable(key, now, &mut self.outbox);
         }
     }
@@ -217,7 +256,7 @@ impl Worker {
             }
             Work::OpenEndpoint { endpoint, sockets, numbers, cname } => {
                 let pair = registry.open_endpoint(session, &endpoint, numbers, &cname)?;
-                if let Err(refusal) = self.watch(pair, sockets) {
+                if let Err(refusal) = self.watch(pair, ForkSockets::Own(sockets)) {
                     self.registry.close_endpoint(session, &endpoint, now, &mut self.outbox);
                     return Err(refusal);
                 }
@@ -228,10 +267,20 @@ impl Worker {
             }
             Work::CloseEndpoint { endpoint } => registry.close_endpoint(session, &endpoint, now, outbox),
             Work::SetRoute { source, sink } => registry.set_route(session, &source, sink.as_deref())?,
+            Work::ShareSockets { sockets } => {
+                let (index, sockets) = outbox.insert_shared(sockets);
+                let (rtp, rtcp) = (shared_token(index, false), shared_token(index, true));
+                let watched = self
+                    .epoll
+                    .add(&sockets.rtp, rtp, READABLE | EDGE)
+                    .and_then(|()| self.epoll.add(&sockets.rtcp, rtcp, READABLE | EDGE));
+                watched.map_err(unwatched)?;
+            }
             Work::OpenFork { new, sockets } => {
-                let pair = registry.open_fork(session, &new)?;
+                let name = new.name.clone();
+                let pair = registry.open_fork(session, new)?;
                 if let Err(refusal) = self.watch(pair, sockets) {
-                    self.registry.close_fork(session, &new.name, now, &mut self.outbox);
+                    self.registry.close_fork(session, &name, now, &mut self.outbox);
                     return Err(refusal);
                 }
                 return Ok(Reply::Opened);
@@ -264,13 +313,16 @@ impl Worker {
         Ok(Reply::Nothing)
     }
 
-    fn watch(&mut self, pair: PairKey, sockets: Sockets) -> Result<(), Refusal> {
-        let watched = self
-            .epoll
-            .add(&sockets.rtp, token_of(pair, false), READABLE | EDGE)
-            .and_then(|()| self.epoll.add(&sockets.rtcp, token_of(pair, true), READABLE | EDGE));
+    fn watch(&mut self, pair: PairKey, sockets: ForkSockets) -> Result<(), Refusal> {
+        let watched = match &sockets {
+            ForkSockets::Shared(_) => Ok(()),
+            ForkSockets::Own(own) => self
+                .epoll
+                .add(&own.rtp, token_of(pair, false), READABLE | EDGE)
+                .and_then(|()| self.epoll.add(&own.rtcp, token_of(pair, true), READABLE | EDGE)),
+        };
         self.outbox.insert(pair, sockets);
-        watched.map_err(|error| Refusal::new(RefusalCode::Internal, format!("cannot watch a socket: {error}")))
+        watched.map_err(unwatched)
     }
 
     fn finish_round(&mut self, now: Instant) {
@@ -299,6 +351,18 @@ fn token_of(pair: PairKey, is_rtcp: bool) -> u64 {
     (pair.to_bits() << 1) | u64::from(is_rtcp)
 }
 
+fn shared_token(index: usize, is_rtcp: bool) -> u64 {
+    SHARED + 2 * index as u64 + u64::from(is_rtcp)
+}
+
+fn shared_of(token: u64) -> (usize, bool) {
+    ((token - SHARED) as usize / 2, (token - SHARED) % 2 == 1)
+}
+
+fn unwatched(error: io::Error) -> Refusal {
+    Refusal::new(RefusalCode::Internal, format!("cannot watch a socket: {error}"))
+}
+
 fn key_of(token: u64) -> (PairKey, bool) {
     (PairKey::from_bits(token >> 1), token & 1 != 0)
 }
@@ -321,7 +385,9 @@ mod tests {
         let key = PairKey::from_bits((7 << 32) | 9);
         for is_rtcp in [false, true] {
             assert_eq!(key_of(token_of(key, is_rtcp)), (key, is_rtcp));
-            assert_ne!(token_of(key, is_rtcp), WAKE);
+            assert!(token_of(key, is_rtcp) < SHARED);
+            assert_eq!(shared_of(shared_token(3, is_rtcp)), (3, is_rtcp));
+            assert!((SHARED..WAKE).contains(&shared_token(1000, is_rtcp)));
         }
     }
 }

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 #[pyfunction]
 #[pyo3(signature = (
     socket_path, *, interfaces, port_min, port_max, workers = 1, silence_ms = 30_000, orphan_grace_s = 30.0,
-    port_cooldown_ms = 4_000, max_sessions = 10_000
+    port_cooldown_ms = 4_000, max_sessions = 10_000, pacing = true
 ))]
 #[allow(clippy::too_many_arguments)] // the keyword arguments of one Python function
 fn run_engine(
@@ -25,6 +25,7 @@ fn run_engine(
     orphan_grace_s: f64,
     port_cooldown_ms: u64,
     max_sessions: usize,
+    pacing: bool,
 ) -> PyResult<()> {
     let interfaces = interfaces
         .into_iter()
@@ -40,6 +41,7 @@ fn run_engine(
         .map_err(|_| PyValueError::new_err(format!("orphan_grace_s: {orphan_grace_s} is no duration")))?;
     options.port_cooldown = Duration::from_millis(port_cooldown_ms);
     options.max_sessions = max_sessions;
+    options.pacing = pacing;
     py.allow_threads(|| media_net::run(options))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 """`sidestream media`: the media engine, in the foreground."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,11 @@ import typer
 from sidestream.media.options import EngineOptions, MediaInterface, OptionError
 
 _DEFAULTS = EngineOptions()
+
+
+class Pacing(StrEnum):
+    AUTO = "auto"
+    OFF = "off"
 
 
 def run_media(
@@ -26,6 +32,9 @@ def run_media(
         int, typer.Option(help="Rest of a port pair before it is used again.")
     ] = _DEFAULTS.port_cooldown_ms,
     max_sessions: Annotated[int, typer.Option(help="Calls at one time.")] = _DEFAULTS.max_sessions,
+    pacing: Annotated[
+        Pacing, typer.Option(help="auto: handle packets of half a millisecond together while the load is low.")
+    ] = Pacing.AUTO,
     exit_when_orphaned: Annotated[
         bool,
         typer.Option("--exit-when-orphaned/--stay-when-orphaned", help="End some time after the last client has gone."),
@@ -46,6 +55,7 @@ def run_media(
             port_cooldown_ms=port_cooldown_ms,
             max_sessions=max_sessions,
             exit_when_orphaned=exit_when_orphaned,
+            pacing=pacing is Pacing.AUTO,
         )
         run_engine(socket.absolute(), options)
     except (OptionError, ValueError) as error:

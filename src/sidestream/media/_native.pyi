@@ -13,13 +13,15 @@ def run_engine(
     orphan_grace_s: float = 30.0,
     port_cooldown_ms: int = 4_000,
     max_sessions: int = 10_000,
+    pacing: bool = True,
 ) -> None:
     """Run the engine on a control socket at `socket_path`; blocks, without the GIL, until SIGTERM or SIGINT.
 
     `interfaces`: (name, IP literal to bind, host to advertise). Ports are taken from `port_min` to `port_max`. The
     engine handles both signals itself while it runs and gives them back when it returns: the caller installs nothing.
     Call it from the main thread. Raises `ValueError` for options that make no sense, `OSError` if the socket cannot be
-    opened, with `EADDRINUSE` if an engine already listens there.
+    opened, with `EADDRINUSE` if an engine already listens there. With `pacing` workers nap for up to half a millisecond
+    between rounds while the load allows it.
     """
 
 def engine_version() -> str:

@@ -47,6 +47,8 @@ class EngineOptions:
 
     `ports` is the range, both ends included, that RTP/RTCP pairs are taken from. `orphan_grace_s`: how long sessions
     live on when nobody is connected; with `exit_when_orphaned` the process itself ends after that time, too.
+    With `pacing` packets of up to half a millisecond are handled together while the load is low: less work for the
+    processor, and as much time at most for a packet on its way.
     """
 
     interfaces: tuple[MediaInterface, ...] = (MediaInterface("default", "127.0.0.1", "127.0.0.1"),)
@@ -57,6 +59,7 @@ class EngineOptions:
     port_cooldown_ms: int = 4_000
     max_sessions: int = 10_000
     exit_when_orphaned: bool = True
+    pacing: bool = True
 
     def arguments(self, socket: Path) -> Sequence[str]:
         """The command line of `sidestream media` that gives these options. Raises `OptionError`."""
@@ -69,5 +72,6 @@ class EngineOptions:
         arguments += ["--workers", str(self.workers), "--silence-ms", str(self.silence_ms)]
         arguments += ["--orphan-grace", str(self.orphan_grace_s), "--port-cooldown-ms", str(self.port_cooldown_ms)]
         arguments += ["--max-sessions", str(self.max_sessions)]
+        arguments += ["--pacing", "auto" if self.pacing else "off"]
         arguments.append("--exit-when-orphaned" if self.exit_when_orphaned else "--stay-when-orphaned")
         return arguments

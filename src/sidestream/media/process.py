@@ -38,6 +38,7 @@ def run_engine(socket: Path, options: EngineOptions) -> None:
             orphan_grace_s=options.orphan_grace_s,
             port_cooldown_ms=options.port_cooldown_ms,
             max_sessions=options.max_sessions,
+            pacing=options.pacing,
         )
     finally:
         stopping.set()

@@ -43,6 +43,7 @@ def run(monkeypatch):
             orphan_grace_s=2.5,
             port_cooldown_ms=10,
             max_sessions=5,
+            pacing=False,
             exit_when_orphaned=False,
         ),
     ],

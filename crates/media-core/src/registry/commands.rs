@@ -14,7 +14,9 @@ use crate::time::Instant;
 use super::endpoint::Endpoint;
 use super::fork::Fork;
 use super::session::{PlayerSlot, RecorderSlot, Session, Sink, MAX_ENDPOINTS, MAX_FORKS, MAX_PLAYERS, MAX_RECORDERS};
-use super::{EndpointSettings, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry, Side};
+use super::{
+    EndpointSettings, ForkPorts, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry, Side,
+};
 
 impl Registry {
     /// Opens a session; an open one stays as it is.
@@ -92,27 +94,24 @@ impl Registry {
         if let Some(player) = session.endpoints.get(key).and_then(|endpoint| endpoint.player) {
             end_player(session, player, false, out);
         }
-        let mut pairs = Vec::new();
-        for fork in forks {
-            pairs.extend(remove_fork(session, fork, now, out).map(|(pair, _)| pair));
-        }
+        let removed: Vec<Fork> = forks.into_iter().filter_map(|fork| remove_fork(session, fork, now, out)).collect();
         for recorder in recorders {
             remove_recorder(session, recorder, out);
         }
+        let mut pair = None;
         if let Some(endpoint) = session.endpoints.remove(key) {
             if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
                 out.send_rtcp(endpoint.pair, to, &endpoint.own.reporter.goodbye(now, Some(timestamp)));
             }
             out.release_pair(endpoint.pair);
-            pairs.push(endpoint.pair);
+            pair = Some(endpoint.pair);
         }
         for other in session.endpoints.values_mut() {
             other.received.retain(|sink| *sink != Sink::Bridge(key));
         }
         session.map_forks();
-        for pair in pairs {
-            self.pairs.remove(pair);
-        }
+        pair.and_then(|pair| self.pairs.remove(pair));
+        removed.iter().for_each(|fork| self.forget(fork));
     }
 
     /// Relays what `source` receives to the remote of `sink`; None cuts the relay.
@@ -131,18 +130,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Opens a fork; the caller binds sockets to the pair.
-    pub fn open_fork(&mut self, session: &str, new: &NewFork) -> Result<PairKey, Refusal> {
+    /// Opens a fork; the caller binds sockets to the pair, or knows which sockets it shares.
+    pub fn open_fork(&mut self, session: &str, mut new: NewFork) -> Result<PairKey, Refusal> {
         let session_key = self.session_key(session)?;
-        let Self { sessions, pairs, .. } = self;
+        let Self { sessions, pairs, shared, .. } = self;
         let session = sessions.get_mut(session_key).ok_or_else(|| no_session(session))?;
         let of = session.endpoint(&new.endpoint)?;
         if session.fork(&new.name).is_some() {
             return Err(conflict("fork", &new.name));
         }
         within(session.forks.len(), MAX_FORKS, "forks")?;
+        // RFC 3550 §8: two streams from one address must not have one SSRC
+        while new.ports == ForkPorts::Shared && shared.contains_key(&new.numbers.ssrc) {
+            new.numbers.ssrc = new.numbers.ssrc.wrapping_add(1);
+        }
         let pair = pairs.insert_with(|pair| {
-            let fork = session.forks.insert(Fork::new(new, pair, of));
+            let fork = session.forks.insert(Fork::new(&new, pair, of));
             if let Some(endpoint) = session.endpoints.get_mut(of) {
                 match new.side {
                     Side::Inbound => endpoint.received.push(Sink::Fork(fork)),
@@ -151,6 +154,9 @@ impl Registry {
             }
             PairOwner { session: session_key, member: Member::Fork(fork) }
         });
+        if new.ports == ForkPorts::Shared {
+            shared.insert(new.numbers.ssrc, pair);
+        }
         session.map_forks();
         Ok(pair)
     }
@@ -168,10 +174,11 @@ impl Registry {
             .fork(fork)
             .ok_or_else(|| Refusal::new(RefusalCode::NoFork, format!("no fork {fork} in session {}", session.name)))?;
         if let Some(fork) = session.forks.get_mut(key) {
-            if fork.settings.remote != settings.remote {
-                out.settle(fork.pair, settings.remote);
+            let (before, after) = (fork.settings.remote, settings.remote);
+            fork.configure(settings, out);
+            if before != after {
+                out.settle(fork.pair, after);
             }
-            fork.configure(settings);
         }
         session.map_forks();
         Ok(())
@@ -187,9 +194,9 @@ impl Registry {
     ) -> Option<ForkStatistics> {
         let session = self.session_named(session).ok()?;
         let key = session.fork(fork)?;
-        let (pair, statistics) = remove_fork(session, key, now, out)?;
-        self.pairs.remove(pair);
-        Some(statistics)
+        let fork = remove_fork(session, key, now, out)?;
+        self.forget(&fork);
+        Some(fork.statistics())
     }
 
     /// Plays audio so many times (0: for ever) into an endpoint; a player that runs there ends.
@@ -275,13 +282,20 @@ impl Registry {
         self.sessions.get(key).map(Session::statistics).ok_or_else(|| no_session(session))
     }
 
-    /// A queued packet of this pair could not be sent after all.
-    pub fn note_send_error(&mut self, pair: PairKey) {
+    /// Queued packets of this pair could not be sent after all.
+    pub fn note_send_errors(&mut self, pair: PairKey, packets: u64) {
         let Some(owner) = self.pairs.get(pair).copied() else { return };
         let (Some(session), Member::Fork(fork)) = (self.sessions.get_mut(owner.session), owner.member) else { return };
         if let Some(fork) = session.forks.get_mut(fork) {
-            fork.count_send_error();
-            self.totals.packets_forked = self.totals.packets_forked.saturating_sub(1);
+            fork.count_send_errors(packets);
+            self.totals.packets_forked = self.totals.packets_forked.saturating_sub(packets);
+        }
+    }
+
+    fn forget(&mut self, fork: &Fork) {
+        self.pairs.remove(fork.pair);
+        if fork.ports == ForkPorts::Shared {
+            self.shared.remove(&fork.ssrc());
         }
     }
 
@@ -317,13 +331,9 @@ pub(super) fn end_player(session: &mut Session, key: Key, completed: bool, out: 
     out.report(Event::PlayerEnded { session: session.name.clone(), player: slot.name, completed });
 }
 
-fn remove_fork(
-    session: &mut Session,
-    key: Key,
-    now: Instant,
-    out: &mut impl Output,
-) -> Option<(PairKey, ForkStatistics)> {
-    let fork = session.forks.remove(key)?;
+fn remove_fork(session: &mut Session, key: Key, now: Instant, out: &mut impl Output) -> Option<Fork> {
+    let mut fork = session.forks.remove(key)?;
+    fork.flush(out);
     if let Some(endpoint) = session.endpoints.get_mut(fork.endpoint) {
         endpoint.received.retain(|sink| *sink != Sink::Fork(key));
         endpoint.sent.retain(|sink| *sink != key);
@@ -332,7 +342,7 @@ fn remove_fork(
         out.send_rtcp(fork.pair, to, &packet);
     }
     out.release_pair(fork.pair);
-    Some((fork.pair, fork.statistics()))
+    Some(fork)
 }
 
 fn remove_recorder(session: &mut Session, key: Key, out: &mut impl Output) -> Option<RecorderStatistics> {

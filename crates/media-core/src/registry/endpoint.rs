@@ -15,8 +15,9 @@ use crate::time::{samples_in, Instant, NS_PER_S};
 use super::session::Sink;
 use super::{EndpointSettings, Numbers, PairKey};
 
-/// After so many packets in a row from one source (5 s of speech) its address is given to the kernel to filter by.
-const SETTLED_PACKETS: u32 = 250;
+/// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
+/// which a connected socket sends for less as well.
+const SETTLED_PACKETS: u32 = 50;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
@@ -210,7 +211,15 @@ impl Endpoint {
     }
 
     /// Counts a packet; tells the SSRC before, if it has changed and that may be reported.
-    pub(super) fn count_received(&mut self, packet: &RtpPacket<'_>, arrival: Instant) -> Option<u32> {
+    ///
+    /// `clock_rate` is that of its payload type; None for a telephone event, whose packets share one time stamp, which
+    /// is no jitter.
+    pub(super) fn count_received(
+        &mut self,
+        packet: &RtpPacket<'_>,
+        clock_rate: Option<u32>,
+        arrival: Instant,
+    ) -> Option<u32> {
         self.counts.packets_received += 1;
         self.counts.octets_received += packet.payload().len() as u64;
         self.heard_ns = arrival.mono_ns;
@@ -226,14 +235,20 @@ impl Endpoint {
         }
         if let Some(reception) = &mut self.reception {
             reception.receive(packet.sequence());
-            let format = self.settings.formats.find(packet.payload_type());
-            // the packets of a telephone event share one time stamp, which is no jitter
-            if !format.is_some_and(|format| format.is_telephone_event()) {
-                self.clock_rate = format.map_or(RATE, |format| format.clock_rate);
-                reception.receive_timing(packet.timestamp(), arrival.mono_ns, self.clock_rate);
+            if let Some(clock_rate) = clock_rate {
+                self.clock_rate = clock_rate;
+                reception.receive_timing(packet.timestamp(), arrival.mono_ns, clock_rate);
             }
         }
         changed.filter(|_| may_repeat(&mut self.ssrc_changed_ns, arrival.mono_ns))
+    }
+
+    /// What a packet's payload type means: (its clock rate, that of an event if it is one).
+    pub(super) fn meaning(&self, packet: &RtpPacket<'_>) -> (u32, Option<u32>) {
+        match self.settings.formats.find(packet.payload_type()) {
+            Some(format) => (format.clock_rate, format.is_telephone_event().then_some(format.clock_rate)),
+            None => (RATE, None),
+        }
     }
 
     pub(super) fn is_first_packet(&self) -> bool {

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::arena::Key;
+use crate::batch::Batch;
 use crate::fork::Rewriter;
 use crate::format::Formats;
 use crate::report::Reporter;
-use crate::rtcp::{parse_compound, RtcpPacket};
+use crate::rtcp::ReportBlock;
 use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
 
 use super::endpoint::port_above;
-use super::{ForkRole, ForkSettings, NewFork, PairKey, Side};
+use super::{ForkPorts, ForkRole, ForkSettings, NewFork, Output, PairKey, Side};
 
 /// A payload type of the call and what it is to the SRS.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +31,13 @@ pub(super) struct Fork {
     pub(super) endpoint: Key,
     pub(super) side: Side,
     pub(super) role: ForkRole,
+    pub(super) ports: ForkPorts,
     pub(super) settings: ForkSettings,
     pub(super) unreachable_ns: Option<u64>,
     rewriter: Rewriter,
     reporter: Reporter,
     map: Vec<Mapped>,
+    batch: Option<Box<Batch>>,
     /// A packet has left since it became active.
     started: bool,
     clock_rate: u32,
@@ -49,18 +52,26 @@ impl Fork {
             endpoint,
             side: new.side,
             role: new.role,
+            ports: new.ports,
             settings: ForkSettings { remote: None, remote_rtcp: None, active: false, formats: Formats::default() },
             unreachable_ns: None,
             rewriter: Rewriter::new(new.numbers.ssrc, new.numbers.sequence, new.numbers.timestamp),
             reporter: Reporter::new(new.numbers.ssrc, &new.cname),
             map: Vec::new(),
+            batch: (new.batch_ns > 0).then(|| Box::new(Batch::new(new.batch_ns))),
             started: false,
             clock_rate: 8000,
             counts: ForkStatistics::default(),
         }
     }
 
-    pub(super) fn configure(&mut self, mut settings: ForkSettings) {
+    pub(super) fn ssrc(&self) -> u32 {
+        self.rewriter.ssrc()
+    }
+
+    /// Takes what the SRS has agreed to; what was collected before leaves for where it was to go.
+    pub(super) fn configure(&mut self, mut settings: ForkSettings, out: &mut impl Output) {
+        self.flush(out);
         settings.remote_rtcp = settings.remote_rtcp.or_else(|| settings.remote.and_then(port_above));
         self.settings = settings;
         if self.destination().is_none() {
@@ -72,6 +83,11 @@ impl Fork {
     /// Where packets go; None while nothing may be sent.
     pub(super) fn destination(&self) -> Option<SocketAddr> {
         self.settings.remote.filter(|_| self.settings.active)
+    }
+
+    /// True if reports from there are of its SRS.
+    pub(super) fn hears(&self, source: SocketAddr) -> bool {
+        self.settings.remote_rtcp.is_some_and(|srs| srs.ip() == source.ip())
     }
 
     /// Where reports go.
@@ -112,15 +128,48 @@ impl Fork {
         Some((destination, out))
     }
 
+    /// Sends a packet that was made ready, or lets it wait for others; tells when they have to leave, if it is the first.
+    pub(super) fn send(&mut self, to: SocketAddr, copy: &[u8], now_ns: u64, out: &mut impl Output) -> Option<u64> {
+        let (Some(batch), Ok(packet)) = (&mut self.batch, RtpPacket::parse(copy)) else {
+            out.queue_rtp(self.pair, to, copy, copy.len());
+            return None;
+        };
+        if batch.is_closed_to(&packet) {
+            self.flush(out);
+        }
+        let joined = self.batch.as_mut()?.join(&packet, self.clock_rate, now_ns);
+        if joined.full {
+            self.flush(out);
+            return None;
+        }
+        joined.due_ns
+    }
+
+    /// Sends the packets that wait.
+    pub(super) fn flush(&mut self, out: &mut impl Output) {
+        let Some(batch) = &mut self.batch else { return };
+        if let (Some((packets, segment)), Some(to)) = (batch.waiting(), self.settings.remote) {
+            out.queue_rtp(self.pair, to, packets, segment);
+        }
+        batch.clear();
+    }
+
+    /// Sends the packets that wait if the first of them does so since then.
+    pub(super) fn flush_since(&mut self, begun_ns: u64, out: &mut impl Output) {
+        if self.batch.as_ref().is_some_and(|batch| batch.has_waited_since(begun_ns)) {
+            self.flush(out);
+        }
+    }
+
     /// True for the first packet since the fork became active; `now_ns` is the wall clock.
     pub(super) fn starts(&mut self, now_ns: u64) -> bool {
         self.counts.first_packet_ns.get_or_insert(now_ns);
         !std::mem::replace(&mut self.started, true)
     }
 
-    pub(super) fn count_send_error(&mut self) {
-        self.counts.send_errors += 1;
-        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(1);
+    pub(super) fn count_send_errors(&mut self, packets: u64) {
+        self.counts.send_errors += packets;
+        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
     /// A report of its own, if one is due.
@@ -138,16 +187,9 @@ impl Fork {
     }
 
     /// Takes what the SRS reports about the fork's stream.
-    pub(super) fn receive_report(&mut self, bytes: &[u8]) {
-        for packet in parse_compound(bytes).unwrap_or_default() {
-            let (RtcpPacket::SenderReport { blocks, .. } | RtcpPacket::ReceiverReport { blocks, .. }) = packet else {
-                continue;
-            };
-            for block in blocks.iter().filter(|block| block.ssrc == self.rewriter.ssrc()) {
-                self.counts.reported_lost = Some(block.cumulative_lost);
-                self.counts.reported_jitter_ms = Some(f64::from(block.jitter) * 1000.0 / f64::from(self.clock_rate));
-            }
-        }
+    pub(super) fn receive_report(&mut self, block: &ReportBlock) {
+        self.counts.reported_lost = Some(block.cumulative_lost);
+        self.counts.reported_jitter_ms = Some(f64::from(block.jitter) * 1000.0 / f64::from(self.clock_rate));
     }
 
     pub(super) fn statistics(&self) -> ForkStatistics {

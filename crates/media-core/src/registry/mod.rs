@@ -9,6 +9,7 @@ mod fork;
 mod packets;
 mod session;
 mod timers;
+mod wheel;
 
 #[cfg(test)]
 mod tests;
@@ -31,13 +32,15 @@ pub type PairKey = Key;
 pub trait Output {
     /// Send RTP from a pair's RTP port now: somebody is listening. False if the kernel would not take it.
     fn send_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) -> bool;
-    /// Send RTP from a pair's RTP port by the end of this round: a recorder is listening.
-    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
+    /// Send RTP packets of `segment` octets each, which stand one after the other, from a pair's RTP port by the end of this
+    /// round: a recorder is listening.
+    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packets: &[u8], segment: usize);
     /// Send RTCP from a pair's RTCP port.
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
-    /// From now on a pair's RTP goes to, and comes from, this address only; None: anybody again.
+    /// From now on a pair's RTP goes to, and comes from, this address only; None: anybody again. Packets that were queued
+    /// before go where they were to go.
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>);
-    /// Close a pair's sockets.
+    /// Close a pair's sockets, after what was queued for them; ports that forks share stay open.
     fn release_pair(&mut self, pair: PairKey);
     /// Put samples into a recorder's file, the first of them at `at`.
     fn write(&mut self, recorder: u64, at: u64, samples: &[i16]);
@@ -63,6 +66,15 @@ pub enum ForkRole {
     Endpoint,
     /// The call's packets and reports, passed on.
     Translator,
+}
+
+/// Which ports a fork sends from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkPorts {
+    /// A pair of its own.
+    Own,
+    /// A pair that it shares with forks of other sessions.
+    Shared,
 }
 
 /// What `configure_endpoint` says.
@@ -117,6 +129,10 @@ pub struct NewFork {
     pub side: Side,
     /// Who it is to the SRS.
     pub role: ForkRole,
+    /// Which ports it sends from; those of a translator are its own.
+    pub ports: ForkPorts,
+    /// Packets of so much audio leave together; 0: each at once.
+    pub batch_ns: u64,
     /// Its CNAME.
     pub cname: Arc<str>,
     /// Where its stream begins.
@@ -162,6 +178,11 @@ pub struct Registry {
     sessions: Arena<Session>,
     names: HashMap<Arc<str>, Key>,
     pairs: Arena<PairOwner>,
+    /// Forks that share their ports, by the SSRC that reports on them name.
+    shared: HashMap<u32, PairKey>,
+    /// Whither forks that share their ports could not send, until each session was looked at.
+    unreachable: Vec<timers::Unreachable>,
+    batches: wheel::Wheel,
     players: BinaryHeap<Due>,
     tick: timers::Tick,
     totals: Totals,
@@ -176,6 +197,9 @@ impl Registry {
             sessions: Arena::default(),
             names: HashMap::new(),
             pairs: Arena::default(),
+            shared: HashMap::new(),
+            unreachable: Vec::new(),
+            batches: wheel::Wheel::default(),
             players: BinaryHeap::new(),
             tick: timers::Tick::default(),
             totals: Totals::default(),

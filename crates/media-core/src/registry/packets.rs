@@ -1,21 +1,25 @@
 //! The way of a packet from its source to its sinks.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::arena::Key;
 use crate::event::Event;
 use crate::recorder::decode;
+use crate::rtcp::{parse_compound, ReportBlock, RtcpPacket};
 use crate::rtp::{is_rtcp, RtpPacket};
 use crate::time::Instant;
 
 use super::endpoint::{may_repeat, Admission};
-use super::fork::Fork;
 use super::session::{Session, Sink};
+use super::timers::Unreachable;
+use super::wheel::{Deadline, Wheel};
 use super::{ForkRole, Member, Output, PairKey, Registry, Side, Totals};
 
 /// No packet that is forked is longer: more does not fit an Ethernet frame, and comes from no telephone.
 const MAX_PACKET: usize = 2048;
+
+/// Unreachable addresses that are looked after at one time; of more, the rest tell of themselves again.
+const MAX_UNREACHABLE: usize = 64;
 
 /// Room to work in, so that no packet allocates.
 #[derive(Debug)]
@@ -60,7 +64,9 @@ impl Registry {
                 out.report(Event::Latched { session: name.clone(), endpoint: endpoint.name.clone(), remote });
             }
         }
-        if let Some(old) = endpoint.count_received(&packet, arrival) {
+        let (clock_rate, event_rate) = endpoint.meaning(&packet);
+        let timing = event_rate.is_none().then_some(clock_rate);
+        if let Some(old) = endpoint.count_received(&packet, timing, arrival) {
             let (session, endpoint, new) = (name.clone(), endpoint.name.clone(), packet.ssrc());
             out.report(Event::SsrcChanged { session, endpoint, old, new });
         }
@@ -74,13 +80,14 @@ impl Registry {
         if !endpoint.configured || !endpoint.settings.receive {
             return;
         }
-        let format = endpoint.settings.formats.find(packet.payload_type());
-        if let Some(format) = format.filter(|format| format.is_telephone_event()) {
-            if let Some(digit) = endpoint.dtmf.receive(&packet, format.clock_rate, arrival.mono_ns) {
+        if let Some(clock_rate) = event_rate {
+            if let Some(digit) = endpoint.dtmf.receive(&packet, clock_rate, arrival.mono_ns) {
                 out.report(Event::Dtmf { session: name.clone(), endpoint: endpoint.name.clone(), digit });
             }
         }
-        deliver(session, key, &packet, arrival, &mut self.scratch, &mut self.totals, out);
+        let (scratch, totals, batches) = (&mut self.scratch, &mut self.totals, &mut self.batches);
+        let mut way = Way { session: owner.session, arrival, scratch, totals, batches };
+        way.deliver(session, key, &packet, out);
     }
 
     /// A datagram arrived on a pair's RTCP port.
@@ -93,6 +100,27 @@ impl Registry {
         match owner.member {
             Member::Endpoint(key) => relay_rtcp(session, key, source, bytes, out),
             Member::Fork(key) => receive_srs_rtcp(session, key, source, bytes, out),
+        }
+    }
+
+    /// A datagram arrived on a port that forks share: a report of an SRS on one of them, which it names by its SSRC.
+    pub fn receive_shared_rtcp(&mut self, source: SocketAddr, bytes: &[u8]) {
+        for block in report_blocks(bytes) {
+            let Some(owner) = self.shared.get(&block.ssrc).and_then(|pair| self.pairs.get(*pair)) else { continue };
+            let (Some(session), Member::Fork(key)) = (self.sessions.get_mut(owner.session), owner.member) else {
+                continue;
+            };
+            if let Some(fork) = session.forks.get_mut(key).filter(|fork| fork.hears(source)) {
+                fork.receive_report(&block);
+            }
+        }
+    }
+
+    /// An address to which forks send from ports that they share is unreachable, says ICMP. They are found on the
+    /// regular visit of their sessions.
+    pub fn receive_shared_unreachable(&mut self, remote: SocketAddr) {
+        if self.unreachable.len() < MAX_UNREACHABLE && !self.unreachable.iter().any(|known| known.remote == remote) {
+            self.unreachable.push(Unreachable::new(remote));
         }
     }
 
@@ -116,89 +144,87 @@ impl Registry {
     }
 }
 
-/// Gives a packet that an endpoint received to each of its sinks.
-fn deliver(
-    session: &mut Session,
-    key: Key,
-    packet: &RtpPacket<'_>,
-    arrival: Instant,
-    scratch: &mut Scratch,
-    totals: &mut Totals,
-    out: &mut impl Output,
-) {
-    let Some(endpoint) = session.endpoints.get_mut(key) else { return };
-    // the list is put back below; nothing in between can change it
-    let sinks = std::mem::take(&mut endpoint.received);
-    let format = endpoint.settings.formats.find(packet.payload_type()).cloned();
-    for sink in &sinks {
-        match *sink {
-            Sink::Bridge(to) => {
-                let withheld = session.endpoints.get(to).is_none_or(|endpoint| endpoint.player.is_some());
-                if !withheld && send_to_remote(session, to, packet, arrival, scratch, totals, out) {
-                    totals.packets_relayed += 1;
-                }
-            }
-            Sink::Fork(fork) => {
-                if let Some(fork) = session.forks.get_mut(fork) {
-                    feed_fork(fork, &session.name, packet, arrival, scratch, totals, out);
-                }
-            }
-            Sink::Recorder(recorder) => {
-                let Some(slot) = session.recorders.get_mut(recorder) else { continue };
-                let Some(format) = &format else { continue };
-                if !decode(format, packet.payload(), &mut scratch.samples) {
-                    continue;
-                }
-                if let Some(place) = slot.recorder.place(packet, scratch.samples.len(), arrival) {
-                    out.write(slot.id, place.at, &scratch.samples[place.skip..]);
-                }
-            }
-        }
-    }
-    if let Some(endpoint) = session.endpoints.get_mut(key) {
-        endpoint.received = sinks;
-    }
+/// What the way of a packet leads through.
+pub(super) struct Way<'a> {
+    pub(super) session: Key,
+    pub(super) arrival: Instant,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) totals: &'a mut Totals,
+    pub(super) batches: &'a mut Wheel,
 }
 
-/// Sends a packet to an endpoint's remote and to the forks of its outbound side; false if it may not be sent.
-pub(super) fn send_to_remote(
-    session: &mut Session,
-    key: Key,
-    packet: &RtpPacket<'_>,
-    arrival: Instant,
-    scratch: &mut Scratch,
-    totals: &mut Totals,
-    out: &mut impl Output,
-) -> bool {
-    let Some(endpoint) = session.endpoints.get_mut(key).filter(|endpoint| endpoint.settings.send) else { return false };
-    let Some(remote) = endpoint.remote else { return false };
-    if out.send_rtp(endpoint.pair, remote, packet.bytes()) {
-        endpoint.count_sent(packet.payload().len());
-    }
-    for fork in &endpoint.sent {
-        if let Some(fork) = session.forks.get_mut(*fork) {
-            feed_fork(fork, &session.name, packet, arrival, scratch, totals, out);
+impl Way<'_> {
+    /// Gives a packet that an endpoint received to each of its sinks.
+    fn deliver(&mut self, session: &mut Session, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
+        let Some(endpoint) = session.endpoints.get_mut(key) else { return };
+        // the list is put back below; nothing in between can change it
+        let sinks = std::mem::take(&mut endpoint.received);
+        for sink in &sinks {
+            match *sink {
+                Sink::Bridge(to) => {
+                    let withheld = session.endpoints.get(to).is_none_or(|endpoint| endpoint.player.is_some());
+                    if !withheld && self.send_to_remote(session, to, packet, out) {
+                        self.totals.packets_relayed += 1;
+                    }
+                }
+                Sink::Fork(fork) => self.feed_fork(session, fork, packet, out),
+                Sink::Recorder(recorder) => self.record(session, key, recorder, packet, out),
+            }
+        }
+        if let Some(endpoint) = session.endpoints.get_mut(key) {
+            endpoint.received = sinks;
         }
     }
-    true
-}
 
-fn feed_fork(
-    fork: &mut Fork,
-    session: &Arc<str>,
-    packet: &RtpPacket<'_>,
-    arrival: Instant,
-    scratch: &mut Scratch,
-    totals: &mut Totals,
-    out: &mut impl Output,
-) {
-    let pair = fork.pair;
-    let Some((to, copy)) = fork.forward(packet, arrival, &mut scratch.packet[..]) else { return };
-    out.queue_rtp(pair, to, copy);
-    totals.packets_forked += 1;
-    if fork.starts(arrival.wall_ns) {
-        let (session, fork) = (session.clone(), fork.name.clone());
-        out.report(Event::ForkStarted { session, fork, at_ns: arrival.wall_ns });
+    /// Sends a packet to an endpoint's remote and to the forks of its outbound side; false if it may not be sent.
+    pub(super) fn send_to_remote(
+        &mut self,
+        session: &mut Session,
+        key: Key,
+        packet: &RtpPacket<'_>,
+        out: &mut impl Output,
+    ) -> bool {
+        let Some(endpoint) = session.endpoints.get_mut(key).filter(|endpoint| endpoint.settings.send) else {
+            return false;
+        };
+        let Some(remote) = endpoint.remote else { return false };
+        if out.send_rtp(endpoint.pair, remote, packet.bytes()) {
+            endpoint.count_sent(packet.payload().len());
+        }
+        let forks = std::mem::take(&mut endpoint.sent);
+        for fork in &forks {
+            self.feed_fork(session, *fork, packet, out);
+        }
+        if let Some(endpoint) = session.endpoints.get_mut(key) {
+            endpoint.sent = forks;
+        }
+        true
+    }
+
+    fn feed_fork(&mut self, session: &mut Session, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
+        let Some(fork) = session.forks.get_mut(key) else { return };
+        let Some((to, copy)) = fork.forward(packet, self.arrival, &mut self.scratch.packet[..]) else { return };
+        if let Some(due_ns) = fork.send(to, copy, self.arrival.mono_ns, out) {
+            let begun_ns = self.arrival.mono_ns;
+            self.batches.add(due_ns, begun_ns, Deadline { session: self.session, fork: key, begun_ns });
+        }
+        self.totals.packets_forked += 1;
+        if fork.starts(self.arrival.wall_ns) {
+            let (session, fork) = (session.name.clone(), fork.name.clone());
+            out.report(Event::ForkStarted { session, fork, at_ns: self.arrival.wall_ns });
+        }
+    }
+
+    fn record(&mut self, session: &mut Session, of: Key, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
+        let Some(slot) = session.recorders.get_mut(key) else { return };
+        let formats = session.endpoints.get(of).map(|endpoint| &endpoint.settings.formats);
+        let Some(format) = formats.and_then(|formats| formats.find(packet.payload_type())) else { return };
+        if !decode(format, packet.payload(), &mut self.scratch.samples) {
+            return;
+        }
+        if let Some(place) = slot.recorder.place(packet, self.scratch.samples.len(), self.arrival) {
+            out.write(slot.id, place.at, &self.scratch.samples[place.skip..]);
+        }
     }
 }
 
@@ -235,12 +261,10 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
 
 /// RTCP of the SRS is about the fork's own stream, or goes back to whom the fork is a translator for.
 fn receive_srs_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
-    let Some(fork) = session.forks.get_mut(key) else { return };
-    if fork.report_destination().is_none_or(|srs| srs.ip() != source.ip()) {
-        return;
-    }
+    let Some(fork) = session.forks.get_mut(key).filter(|fork| fork.hears(source)) else { return };
     if fork.role == ForkRole::Endpoint {
-        fork.receive_report(bytes);
+        let ssrc = fork.ssrc();
+        report_blocks(bytes).iter().filter(|block| block.ssrc == ssrc).for_each(|block| fork.receive_report(block));
         return;
     }
     let (of, side) = (fork.endpoint, fork.side);
@@ -253,4 +277,13 @@ fn receive_srs_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: 
             out.send_rtcp(endpoint.pair, remote, bytes);
         }
     }
+}
+
+/// The reception reports of a compound packet; none if it is malformed.
+fn report_blocks(bytes: &[u8]) -> Vec<ReportBlock> {
+    let blocks = parse_compound(bytes).unwrap_or_default().into_iter().map(|packet| match packet {
+        RtcpPacket::SenderReport { blocks, .. } | RtcpPacket::ReceiverReport { blocks, .. } => blocks,
+        _ => Vec::new(),
+    });
+    blocks.flatten().collect()
 }

@@ -12,7 +12,8 @@ use crate::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
 use super::{
-    EndpointSettings, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions,
+    Side,
 };
 
 const WALL: u64 = 1_764_000_000 * NS_PER_S;
@@ -21,6 +22,7 @@ const WALL: u64 = 1_764_000_000 * NS_PER_S;
 struct Written {
     rtp: Vec<(PairKey, SocketAddr, Vec<u8>)>,
     queued: Vec<(PairKey, SocketAddr, Vec<u8>)>,
+    sends: usize,
     rtcp: Vec<(PairKey, SocketAddr, Vec<u8>)>,
     settled: Vec<(PairKey, Option<SocketAddr>)>,
     released: Vec<PairKey>,
@@ -34,8 +36,9 @@ impl Output for Written {
         self.rtp.push((pair, to, packet.to_vec()));
         true
     }
-    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
-        self.queued.push((pair, to, packet.to_vec()));
+    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packets: &[u8], segment: usize) {
+        self.sends += 1;
+        self.queued.extend(packets.chunks(segment).map(|packet| (pair, to, packet.to_vec())));
     }
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
         self.rtcp.push((pair, to, packet.to_vec()));
@@ -99,6 +102,8 @@ fn fork(name_: &str, endpoint: &str, side: Side, role: ForkRole) -> NewFork {
         endpoint: name(endpoint),
         side,
         role,
+        ports: ForkPorts::Own,
+        batch_ns: 0,
         cname: name("cname@fork"),
         numbers: numbers(0xf0),
     }
@@ -139,7 +144,7 @@ impl Scene {
     }
 
     fn fork(&mut self, new: &NewFork, settings: ForkSettings) -> PairKey {
-        let pair = self.registry.open_fork("s", new).unwrap();
+        let pair = self.registry.open_fork("s", new.clone()).unwrap();
         self.registry.configure_fork("s", &new.name, settings, &mut self.out).unwrap();
         pair
     }
@@ -309,7 +314,7 @@ fn forks_copy_both_sides_with_numbers_of_their_own() {
     let packet = RtpPacket::parse(&scene.out.queued[3].2).unwrap();
     assert_eq!((packet.sequence(), packet.marker()), (103, true));
     assert_eq!(scene.events(), [started]);
-    scene.registry.note_send_error(inbound);
+    scene.registry.note_send_errors(inbound, 1);
     let statistics = scene.registry.close_fork("s", "in", scene.now, &mut scene.out).unwrap();
     assert_eq!((statistics.packets_sent, statistics.send_errors), (2, 1));
     assert_eq!((statistics.octets_sent, statistics.first_packet_ns), (17, Some(WALL)));
@@ -625,8 +630,8 @@ fn what_cannot_be_is_refused() {
     assert_eq!(code(registry.configure_endpoint("s", "x", settings(1), *now, out)), RefusalCode::NoEndpoint);
     assert_eq!(code(registry.open_endpoint("s", &name("a"), numbers(1), "").map(|_| ())), RefusalCode::Conflict);
     let new = fork("in", "a", Side::Inbound, ForkRole::Endpoint);
-    registry.open_fork("s", &new).unwrap();
-    assert_eq!(code(registry.open_fork("s", &new).map(|_| ())), RefusalCode::Conflict);
+    registry.open_fork("s", new.clone()).unwrap();
+    assert_eq!(code(registry.open_fork("s", new).map(|_| ())), RefusalCode::Conflict);
     registry.open_recorder("s", &name("r"), "a", 1).unwrap();
     assert_eq!(code(registry.open_recorder("s", &name("r"), "a", 1)), RefusalCode::Conflict);
     registry.play("s", &name("p"), "a", audio(), *now, out).unwrap();

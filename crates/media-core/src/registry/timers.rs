@@ -1,6 +1,7 @@
 //! What happens by the clock: players' packets, silence, reports.
 
 use std::cmp::Reverse;
+use std::net::SocketAddr;
 
 use crate::arena::Key;
 use crate::event::Event;
@@ -9,9 +10,10 @@ use crate::rtp::{RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS};
 
 use super::commands::end_player;
-use super::packets::send_to_remote;
+use super::endpoint::may_repeat;
+use super::packets::Way;
 use super::session::Session;
-use super::{Output, Registry};
+use super::{ForkPorts, Output, Registry};
 
 /// Sessions are visited in turns, so that many of them are no burst of work: one turn a tick.
 const TICK_NS: u64 = 25 * NS_PER_MS;
@@ -33,11 +35,25 @@ impl Tick {
     }
 }
 
+/// An address that could not be reached by forks that share their ports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unreachable {
+    pub(super) remote: SocketAddr,
+    /// Turns until every session has been looked at.
+    turns: usize,
+}
+
+impl Unreachable {
+    pub(super) fn new(remote: SocketAddr) -> Self {
+        Self { remote, turns: TURNS }
+    }
+}
+
 impl Registry {
     /// When [`Registry::handle_timeout`] has to be called next, on the monotonic clock.
     pub fn poll_timeout(&self) -> Option<u64> {
         let player = self.players.peek().map(|Reverse((due, _, _))| *due);
-        [player, self.tick.due_ns].into_iter().flatten().min()
+        [player, self.tick.due_ns, self.batches.poll()].into_iter().flatten().min()
     }
 
     /// Time has passed.
@@ -50,6 +66,12 @@ impl Registry {
                 self.players.push(Reverse((due, session, player)));
             }
         }
+        while let Some(due) = self.batches.take(now.mono_ns) {
+            let session = self.sessions.get_mut(due.session);
+            if let Some(fork) = session.and_then(|session| session.forks.get_mut(due.fork)) {
+                fork.flush_since(due.begun_ns, out);
+            }
+        }
         if self.tick.due_ns.is_some_and(|due| due <= now.mono_ns) {
             let turn = self.tick.turn;
             self.tick.turn = (turn + 1) % TURNS;
@@ -57,15 +79,20 @@ impl Registry {
                 let session = self.sessions.key_at(index).and_then(|key| self.sessions.get_mut(key));
                 if let Some(session) = session {
                     visit(session, self.options.silence_ns, now, out);
+                    tell_unreachable(session, &self.unreachable, now, out);
                 }
             }
+            self.unreachable.retain_mut(|address| {
+                address.turns -= 1;
+                address.turns > 0
+            });
             self.tick.due_ns = (!self.sessions.is_empty()).then_some(now.mono_ns + TICK_NS);
         }
     }
 
     /// Sends the packets of a player that are due; tells when the next is, None if it has ended.
-    fn run_player(&mut self, session: Key, key: Key, now: Instant, out: &mut impl Output) -> Option<u64> {
-        let session = self.sessions.get_mut(session)?;
+    fn run_player(&mut self, of: Key, key: Key, now: Instant, out: &mut impl Output) -> Option<u64> {
+        let session = self.sessions.get_mut(of)?;
         for _ in 0..MAX_CATCH_UP {
             let slot = session.players.get_mut(key)?;
             let due_ns = slot.player.due_ns();
@@ -78,8 +105,8 @@ impl Registry {
                 end_player(session, key, true, out);
                 return None;
             }
-            let of = slot.endpoint;
-            let endpoint = session.endpoints.get_mut(of)?;
+            let to = slot.endpoint;
+            let endpoint = session.endpoints.get_mut(to)?;
             let format = endpoint.law();
             let may_send = endpoint.settings.send && endpoint.remote.is_some();
             slot.mark_next = !may_send;
@@ -92,14 +119,28 @@ impl Registry {
                 }
                 bytes[HEADER_LEN..].copy_from_slice(&payload);
                 if let Ok(packet) = RtpPacket::parse(&bytes) {
-                    let at =
+                    let arrival =
                         Instant { mono_ns: due_ns, wall_ns: now.wall_ns - (now.mono_ns - due_ns).min(now.wall_ns) };
-                    send_to_remote(session, of, &packet, at, &mut self.scratch, &mut self.totals, out);
+                    let (scratch, totals, batches) = (&mut self.scratch, &mut self.totals, &mut self.batches);
+                    let mut way = Way { session: of, arrival, scratch, totals, batches };
+                    way.send_to_remote(session, to, &packet, out);
                 }
             }
-            session.endpoints.get_mut(of)?.own.advance(FRAME_SAMPLES, due_ns);
+            session.endpoints.get_mut(to)?.own.advance(FRAME_SAMPLES, due_ns);
         }
         Some(now.mono_ns + FRAME_NS / 20)
+    }
+}
+
+/// Tells of forks whose SRS cannot be reached.
+fn tell_unreachable(session: &mut Session, addresses: &[Unreachable], now: Instant, out: &mut impl Output) {
+    for address in addresses {
+        for fork in session.forks.values_mut() {
+            let concerned = fork.ports == ForkPorts::Shared && fork.settings.remote == Some(address.remote);
+            if concerned && may_repeat(&mut fork.unreachable_ns, now.mono_ns) {
+                out.report(Event::Unreachable { session: session.name.clone(), name: fork.name.clone() });
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use media_core::{ForkRole, Side};
+use media_core::{ForkPorts, ForkRole, Side};
 
 use crate::command::Entered;
 use crate::ports::Lease;
@@ -25,12 +25,21 @@ pub(crate) struct ForkKind {
     pub(crate) role: ForkRole,
     pub(crate) cname: Arc<str>,
     pub(crate) interface: String,
+    pub(crate) ports: ForkPorts,
+    pub(crate) batch_ns: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ForkEntry {
     pub(crate) kind: ForkKind,
     pub(crate) lease: Lease,
+}
+
+impl ForkEntry {
+    /// The ports that its close frees; shared ones stay.
+    pub(crate) fn freed(&self) -> Option<Lease> {
+        (self.kind.ports == ForkPorts::Own).then_some(self.lease)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -54,17 +63,25 @@ impl SessionEntry {
         let mut freed: Vec<Lease> = self.endpoints.remove(endpoint).map(|entry| entry.lease).into_iter().collect();
         self.forks.retain(|_, fork| {
             let stays = *fork.kind.endpoint != *endpoint;
-            freed.extend((!stays).then_some(fork.lease));
+            freed.extend(fork.freed().filter(|_| !stays));
             stays
         });
         self.recorders.retain(|_, recorder| *recorder.endpoint != *endpoint);
         freed
     }
 
-    /// All ports of the session.
+    /// The ports that the session's close frees.
     pub(crate) fn leases(&self) -> Vec<Lease> {
         let endpoints = self.endpoints.values().map(|entry| entry.lease);
-        endpoints.chain(self.forks.values().map(|entry| entry.lease)).collect()
+        endpoints.chain(self.forks.values().filter_map(ForkEntry::freed)).collect()
+    }
+
+    /// True if none of the session's forks sends from these shared ports.
+    ///
+    /// RFC 8866 §5.14 gives no meaning to one transport address in two m-lines, and the forks of one recording stand in
+    /// one description; those of different sessions never do.
+    pub(crate) fn may_share(&self, lease: Lease) -> bool {
+        self.forks.values().all(|fork| fork.lease != lease)
     }
 }
 
@@ -73,11 +90,13 @@ pub(crate) struct Directory {
     sessions: HashMap<Arc<str>, SessionEntry>,
     /// Sessions of each worker.
     loads: Vec<usize>,
+    /// Ports that the forks of each worker share, in the order of their numbers there.
+    shared: Vec<Vec<Lease>>,
 }
 
 impl Directory {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { sessions: HashMap::new(), loads: vec![0; workers] }
+        Self { sessions: HashMap::new(), loads: vec![0; workers], shared: vec![Vec::new(); workers] }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -103,6 +122,19 @@ impl Directory {
         worker
     }
 
+    /// Shared ports of a session's worker on an interface that no fork of the session uses yet: (number, ports).
+    pub(crate) fn shared_for(&self, session: &str, interface: usize) -> Option<(usize, Lease)> {
+        let session = self.sessions.get(session)?;
+        let known = self.shared[session.worker].iter().copied().enumerate();
+        known.into_iter().find(|(_, lease)| lease.interface == interface && session.may_share(*lease))
+    }
+
+    /// Enters ports that a worker's forks will share; their number there.
+    pub(crate) fn share(&mut self, worker: usize, lease: Lease) -> usize {
+        self.shared[worker].push(lease);
+        self.shared[worker].len() - 1
+    }
+
     pub(crate) fn remove(&mut self, session: &str) -> Option<SessionEntry> {
         let entry = self.sessions.remove(session)?;
         self.loads[entry.worker] -= 1;
@@ -114,7 +146,7 @@ impl Directory {
         let session = self.sessions.get_mut(session)?;
         match entered {
             Entered::Endpoint(name) => session.endpoints.remove(name).map(|entry| entry.lease),
-            Entered::Fork(name) => session.forks.remove(name).map(|entry| entry.lease),
+            Entered::Fork(name) => session.forks.remove(name)?.freed(),
             Entered::Recorder(name) => {
                 session.recorders.remove(name);
                 None
@@ -156,6 +188,8 @@ mod tests {
                 role: ForkRole::Endpoint,
                 cname: "c".into(),
                 interface: "i".into(),
+                ports: ForkPorts::Own,
+                batch_ns: 0,
             };
             session.forks.insert(format!("f{name}").into(), ForkEntry { kind, lease: lease(port + 100) });
             session.recorders.insert(name.into(), RecorderEntry { endpoint: name.into(), path: "/r".into() });

@@ -3,12 +3,12 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use media_core::{Histogram, NewFork, Refusal, RefusalCode, Totals};
+use media_core::{ForkPorts, Histogram, NewFork, Refusal, RefusalCode, Totals};
 use serde_json::{json, Value};
 
 use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply, Work};
 use crate::options::EngineOptions;
-use crate::ports::{Lease, Ports};
+use crate::ports::{ForkSockets, Lease, Ports};
 use crate::sys::{clock, process};
 use crate::worker::WorkerHandle;
 use crate::writer::Writer;
@@ -215,12 +215,15 @@ impl Operations {
     }
 
     fn open_fork(&mut self, origin: Origin, request: request::OpenFork) -> Result<Outcome, Refusal> {
+        let ports = request.ports()?;
         let (session, fork) = (request.session.0, request.fork.0);
         let kind = ForkKind {
             endpoint: request.endpoint.0.clone(),
             side: request.side,
             role: request.role,
             cname: request.cname.clone(),
+            ports,
+            batch_ns: request.batch_ns,
             interface: request.interface.unwrap_or_else(|| DEFAULT_INTERFACE.into()),
         };
         let entry = self.session(&session)?;
@@ -229,20 +232,43 @@ impl Operations {
             return same(open.kind == kind, "fork", &fork).map(|()| Outcome::Answered(Ok(self.local_ports(lease))));
         }
         has_endpoint(entry, &kind.endpoint)?;
-        let (lease, sockets) = self.ports.take(&kind.interface, clock::now().mono_ns)?;
         let numbers = random::numbers().map_err(internal)?;
+        let (lease, sockets) = self.fork_sockets(&session, &kind)?;
+        let (ports, batch_ns) = (kind.ports, kind.batch_ns);
         self.session(&session)?.forks.insert(fork.clone(), ForkEntry { kind, lease });
         let entered = Some(Entered::Fork(fork.clone()));
         let (endpoint, side, role, cname) = (request.endpoint.0, request.side, request.role, request.cname);
-        let work = Work::OpenFork { new: NewFork { name: fork, endpoint, side, role, cname, numbers }, sockets };
+        let new = NewFork { name: fork, endpoint, side, role, ports, batch_ns, cname, numbers };
+        let work = Work::OpenFork { new, sockets };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
         Ok(Outcome::Sent(Some(lease)))
+    }
+
+    /// Ports of its own for a fork, or such as forks of its worker share.
+    fn fork_sockets(&mut self, session: &Arc<str>, kind: &ForkKind) -> Result<(Lease, ForkSockets), Refusal> {
+        if kind.ports == ForkPorts::Own {
+            let (lease, sockets) = self.ports.take(&kind.interface, clock::mono_ns())?;
+            return Ok((lease, ForkSockets::Own(sockets)));
+        }
+        let interface = self.ports.index(&kind.interface)?;
+        if let Some((number, lease)) = self.directory.shared_for(session, interface) {
+            return Ok((lease, ForkSockets::Shared(number)));
+        }
+        let (lease, sockets) = self.ports.take(&kind.interface, clock::mono_ns())?;
+        let worker = self.session(session)?.worker;
+        let number = self.directory.share(worker, lease);
+        let work = Work::ShareSockets { sockets };
+        self.send_to(
+            worker,
+            Command { origin: None, session: session.clone(), work, afterwards: Afterwards::default() },
+        );
+        Ok((lease, ForkSockets::Shared(number)))
     }
 
     fn close_fork(&mut self, origin: Origin, request: request::CloseFork) -> Outcome {
         let nothing = || Outcome::Answered(Ok(reply::value(&Reply::Fork(Default::default()))));
         let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing() };
-        let freed = session.forks.remove(&request.fork.0).map(|entry| entry.lease).into_iter().collect();
+        let freed = session.forks.remove(&request.fork.0).and_then(|entry| entry.freed()).into_iter().collect();
         let work = Work::CloseFork { fork: request.fork.0 };
         self.send(origin, &request.session.0, work, Afterwards { freed, entered: None }).unwrap_or_else(|_| nothing())
     }

@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use media_core::{EndpointSettings, ForkRole, ForkSettings, Format, Formats, Refusal, RefusalCode, Side};
+use media_core::{
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Format, Formats, Refusal, RefusalCode, Side, MAX_BATCH_NS,
+    NS_PER_MS,
+};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -114,6 +117,23 @@ fn role<'de, D: Deserializer<'de>>(from: D) -> Result<ForkRole, D::Error> {
     }
 }
 
+fn fork_ports<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ForkPorts>, D::Error> {
+    match Option::<String>::deserialize(from)?.as_deref() {
+        None => Ok(None),
+        Some("shared") => Ok(Some(ForkPorts::Shared)),
+        Some("own") => Ok(Some(ForkPorts::Own)),
+        Some(_) => Err(D::Error::custom("fork_ports is \"shared\" or \"own\"")),
+    }
+}
+
+fn fork_batch_ns<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let ns = Option::<u64>::deserialize(from)?.unwrap_or(0).saturating_mul(NS_PER_MS);
+    if ns > MAX_BATCH_NS {
+        return Err(D::Error::custom(format!("fork_batch_ms is 0 to {}", MAX_BATCH_NS / NS_PER_MS)));
+    }
+    Ok(ns)
+}
+
 fn endpoint_role() -> ForkRole {
     ForkRole::Endpoint
 }
@@ -203,6 +223,24 @@ pub(crate) struct OpenFork {
     pub(crate) interface: Option<String>,
     #[serde(default = "endpoint_role", deserialize_with = "role")]
     pub(crate) role: ForkRole,
+    #[serde(default, deserialize_with = "fork_ports")]
+    fork_ports: Option<ForkPorts>,
+    #[serde(default, rename = "fork_batch_ms", deserialize_with = "fork_batch_ns")]
+    pub(crate) batch_ns: u64,
+}
+
+impl OpenFork {
+    /// Which ports it sends from. A translator's are its own: what an SRS reports to it is about SSRCs of the call, which
+    /// do not tell one fork from another.
+    pub(crate) fn ports(&self) -> Result<ForkPorts, Refusal> {
+        match (self.role, self.fork_ports) {
+            (ForkRole::Translator, Some(ForkPorts::Shared)) => {
+                Err(Refusal::new(RefusalCode::BadField, "fork_ports: those of a translator are its own"))
+            }
+            (ForkRole::Translator, _) => Ok(ForkPorts::Own),
+            (ForkRole::Endpoint, ports) => Ok(ports.unwrap_or(ForkPorts::Shared)),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

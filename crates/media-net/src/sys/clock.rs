@@ -4,7 +4,12 @@ use media_core::{Instant, NS_PER_S};
 
 /// This moment on both clocks.
 pub(crate) fn now() -> Instant {
-    Instant { mono_ns: read(libc::CLOCK_MONOTONIC), wall_ns: wall_ns() }
+    Instant { mono_ns: mono_ns(), wall_ns: wall_ns() }
+}
+
+/// This moment on the clock that never steps.
+pub(crate) fn mono_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
 }
 
 /// This moment on the wall clock.

@@ -1,9 +1,11 @@
 //! System calls that the standard library does not have. All of the workspace's unsafe code is below this module and in
 //! `signals`.
 
+mod address;
 pub(crate) mod clock;
 pub(crate) mod epoll;
 pub(crate) mod process;
+pub(crate) mod send;
 pub(crate) mod udp;
 
 use std::io;

@@ -1,12 +1,13 @@
-//! UDP sockets: many datagrams in a call, arrival times, ICMP errors.
+//! UDP sockets: what arrives, when it did, and ICMP errors.
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use media_core::NS_PER_S;
 
+use super::address::read_address;
 use super::check;
 
 /// No telephone sends more; longer datagrams are dropped.
@@ -14,29 +15,31 @@ pub(crate) const MAX_DATAGRAM: usize = 2048;
 /// Datagrams of one receive call. Legs bring one at a time, so this is for bursts only; that the call ends before its
 /// vector is full proves the socket empty, which is what makes edge-triggered waiting safe without a second call.
 pub(crate) const RECEIVE_BATCH: usize = 4;
-/// Datagrams of one send call.
-const SEND_BATCH: usize = 32;
 /// Room for a timespec in a control message.
 const CONTROL_WORDS: usize = 8;
-
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Binds a socket that tells when datagrams arrived and, if `errors`, which could not be delivered.
 pub(crate) fn bind(address: SocketAddr, errors: bool) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
-    set_flag(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+    set_flag(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, true)?;
     if errors {
-        match address {
-            SocketAddr::V4(_) => set_flag(&socket, libc::IPPROTO_IP, libc::IP_RECVERR)?,
-            SocketAddr::V6(_) => set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR)?,
-        }
+        want_errors(&socket, address.is_ipv6(), true)?;
     }
     Ok(socket)
 }
 
-fn set_flag(socket: &UdpSocket, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
+/// Has a socket told, from now on or no longer, which datagrams could not be delivered; the errors that wait are lost.
+pub(crate) fn want_errors(socket: &UdpSocket, is_ipv6: bool, wanted: bool) -> io::Result<()> {
+    let (level, option) = match is_ipv6 {
+        false => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    };
+    set_flag(socket, level, option, wanted)
+}
+
+pub(super) fn set_flag(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: bool) -> io::Result<()> {
+    let on = libc::c_int::from(value);
     // SAFETY: the pointer is to a c_int that lives over the call, and the length is that of a c_int.
     let result = unsafe {
         libc::setsockopt(
@@ -62,74 +65,27 @@ pub(crate) fn disconnect(socket: &UdpSocket) -> io::Result<()> {
     check(result).map(|_| ())
 }
 
-/// Sends a datagram, to `to` unless the socket is connected.
-pub(crate) fn send(socket: &UdpSocket, to: Option<SocketAddr>, datagram: &[u8]) -> io::Result<()> {
-    let to = to.map(RawAddress::from);
-    let (name, length) = to.as_ref().map_or((std::ptr::null(), 0), RawAddress::as_parts);
-    // SAFETY: datagram and address (or null with length 0) live over the call with the lengths given.
-    let sent =
-        unsafe { libc::sendto(socket.as_raw_fd(), datagram.as_ptr().cast(), datagram.len(), SEND_FLAGS, name, length) };
-    check(sent as libc::c_int).map(|_| ())
-}
-
-/// Sends datagrams that go the same way in as few calls as can be; tells how many were taken before the first error.
-pub(crate) fn send_all(
-    socket: &UdpSocket,
-    to: Option<SocketAddr>,
-    datagrams: &mut dyn Iterator<Item = &[u8]>,
-) -> (usize, io::Result<()>) {
-    let mut to = to.map(RawAddress::from);
-    let mut taken = 0;
-    loop {
-        let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; SEND_BATCH];
-        let mut count = 0;
-        for (vector, datagram) in vectors.iter_mut().zip(&mut *datagrams) {
-            *vector = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
-            count += 1;
-        }
-        if count == 0 {
-            return (taken, Ok(()));
-        }
-        // SAFETY: mmsghdr is plain numbers and pointers, for which all zeroes is a value.
-        let mut headers: [libc::mmsghdr; SEND_BATCH] = unsafe { mem::zeroed() };
-        for (header, vector) in headers.iter_mut().zip(&mut vectors[..count]) {
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-            if let Some(to) = &mut to {
-                header.msg_hdr.msg_name = (&raw mut to.storage).cast();
-                header.msg_hdr.msg_namelen = to.length;
-            }
-        }
-        let mut done = 0;
-        while done < count {
-            let rest = &mut headers[done..count];
-            // SAFETY: `rest` are headers whose vectors, datagrams and address live over the call, which only reads them.
-            let sent = unsafe {
-                libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as libc::c_uint, SEND_FLAGS)
-            };
-            match check(sent) {
-                Ok(sent) => done += sent as usize,
-                Err(error) => return (taken + done, Err(error)),
-            }
-        }
-        taken += count;
-    }
-}
-
-/// Takes the waiting ICMP errors off a socket; true if there was one.
-pub(crate) fn take_errors(socket: &UdpSocket) -> bool {
+/// Takes the waiting ICMP errors off a socket and tells whither the packets went that they are about, where it is known.
+/// True if there was one.
+pub(crate) fn take_errors(socket: &UdpSocket, mut tell: impl FnMut(SocketAddr)) -> bool {
     let mut any = false;
     loop {
-        // SAFETY: msghdr is plain numbers and pointers, for which all zeroes is a value: no name, data or control is
-        // wanted, only that the error is taken off the queue.
+        // SAFETY: sockaddr_storage is plain numbers, for which all zeroes is a value.
+        let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+        // SAFETY: msghdr is plain numbers and pointers, for which all zeroes is a value: no data or control is wanted.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
-        // SAFETY: `header` lives over the call and points to no buffers.
+        header.msg_name = (&raw mut name).cast();
+        header.msg_namelen = mem::size_of_val(&name) as libc::socklen_t;
+        // SAFETY: `header` and the name that it points to live over the call; it points to no other buffers.
         let taken =
             unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
         if taken < 0 {
             return any;
         }
         any = true;
+        if let Some(destination) = read_address(&name) {
+            tell(destination);
+        }
     }
 }
 
@@ -146,7 +102,7 @@ pub(crate) struct ReceiveBatch {
     data: Box<[[u8; MAX_DATAGRAM]; RECEIVE_BATCH]>,
     names: [libc::sockaddr_storage; RECEIVE_BATCH],
     controls: [[u64; CONTROL_WORDS]; RECEIVE_BATCH],
-    lengths: [(usize, libc::socklen_t, usize, libc::c_int); RECEIVE_BATCH],
+    lengths: [(usize, usize, libc::c_int); RECEIVE_BATCH],
 }
 
 impl ReceiveBatch {
@@ -156,7 +112,7 @@ impl ReceiveBatch {
             // SAFETY: sockaddr_storage is plain numbers, for which all zeroes is a value.
             names: unsafe { mem::zeroed() },
             controls: [[0; CONTROL_WORDS]; RECEIVE_BATCH],
-            lengths: [(0, 0, 0, 0); RECEIVE_BATCH],
+            lengths: [(0, 0, 0); RECEIVE_BATCH],
         }
     }
 
@@ -187,14 +143,14 @@ impl ReceiveBatch {
         let received = check(received)? as usize;
         for (lengths, header) in self.lengths.iter_mut().zip(&headers[..received]) {
             let inner = &header.msg_hdr;
-            *lengths = (header.msg_len as usize, inner.msg_namelen, inner.msg_controllen, inner.msg_flags);
+            *lengths = (header.msg_len as usize, inner.msg_controllen, inner.msg_flags);
         }
         Ok(received)
     }
 
     /// A datagram of the last call; None if it was cut or has no address.
     pub(crate) fn get(&self, index: usize) -> Option<Received<'_>> {
-        let (length, _, control_length, flags) = self.lengths[index];
+        let (length, control_length, flags) = self.lengths[index];
         if flags & libc::MSG_TRUNC != 0 {
             return None;
         }
@@ -219,73 +175,10 @@ impl ReceiveBatch {
     }
 }
 
-/// An address as the kernel reads it.
-struct RawAddress {
-    storage: libc::sockaddr_storage,
-    length: libc::socklen_t,
-}
-
-impl RawAddress {
-    fn as_parts(&self) -> (*const libc::sockaddr, libc::socklen_t) {
-        ((&raw const self.storage).cast(), self.length)
-    }
-}
-
-impl From<SocketAddr> for RawAddress {
-    fn from(address: SocketAddr) -> Self {
-        // SAFETY: sockaddr_storage is plain numbers, for which all zeroes is a value.
-        let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
-        let length = match address {
-            SocketAddr::V4(v4) => {
-                let raw = libc::sockaddr_in {
-                    sin_family: libc::AF_INET as libc::sa_family_t,
-                    sin_port: v4.port().to_be(),
-                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
-                    sin_zero: [0; 8],
-                };
-                // SAFETY: sockaddr_storage is large enough and aligned for any address.
-                unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
-                mem::size_of::<libc::sockaddr_in>()
-            }
-            SocketAddr::V6(v6) => {
-                let raw = libc::sockaddr_in6 {
-                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                    sin6_port: v6.port().to_be(),
-                    sin6_flowinfo: v6.flowinfo(),
-                    sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
-                    sin6_scope_id: v6.scope_id(),
-                };
-                // SAFETY: sockaddr_storage is large enough and aligned for any address.
-                unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
-                mem::size_of::<libc::sockaddr_in6>()
-            }
-        };
-        Self { storage, length: length as libc::socklen_t }
-    }
-}
-
-/// An address that the kernel wrote; without flow and scope, so that equal means the same host and port.
-fn read_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match libc::c_int::from(storage.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that the kernel wrote a sockaddr_in; the storage is aligned for any address.
-            let raw = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
-            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(raw.sin_port)))
-        }
-        libc::AF_INET6 => {
-            // SAFETY: the family says that the kernel wrote a sockaddr_in6; the storage is aligned for any address.
-            let raw = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
-            Some(SocketAddr::new(IpAddr::V6(ip), u16::from_be(raw.sin6_port)))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::send::send;
 
     fn pair(host: &str) -> (UdpSocket, UdpSocket) {
         let address = SocketAddr::new(host.parse().unwrap(), 0);
@@ -304,8 +197,7 @@ mod tests {
             let (a, b) = pair(host);
             let before = crate::sys::clock::wall_ns();
             let datagrams: Vec<Vec<u8>> = (0..70u8).map(|n| vec![n; usize::from(n) + 1]).collect();
-            let (sent, result) = send_all(&a, Some(b.local_addr().unwrap()), &mut datagrams.iter().map(Vec::as_slice));
-            assert_eq!((sent, result.is_ok()), (70, true));
+            datagrams.iter().for_each(|datagram| send(&a, Some(b.local_addr().unwrap()), datagram).unwrap());
             wait(&b);
             let mut batch = ReceiveBatch::new();
             let mut seen = Vec::new();
@@ -355,10 +247,15 @@ mod tests {
         let (a, b) = pair("127.0.0.1");
         let nowhere = b.local_addr().unwrap();
         drop(b);
-        assert!(!take_errors(&a));
+        let mut told = Vec::new();
+        assert!(!take_errors(&a, |_| ()));
         send(&a, Some(nowhere), b"hello").unwrap();
         wait(&a);
-        assert!(take_errors(&a));
-        assert!(!take_errors(&a));
+        assert!(take_errors(&a, |destination| told.push(destination)));
+        assert!(!take_errors(&a, |_| ()));
+        assert_eq!(told, [nowhere]);
+        want_errors(&a, false, false).unwrap();
+        (0..3).for_each(|_| send(&a, Some(nowhere), b"hello").unwrap());
+        assert!(!take_errors(&a, |_| ()));
     }
 }

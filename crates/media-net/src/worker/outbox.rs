@@ -1,38 +1,52 @@
 //! What the registry wants done, done with sockets.
 
-use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use media_core::{Event, Output, PairKey, Registry};
+use media_core::{Event, Output, PairKey, Registry, NS_PER_S};
 
-use crate::ports::Sockets;
+use crate::ports::{ForkSockets, Sockets};
 use crate::sys::clock;
-use crate::sys::udp::{disconnect, send, send_all};
+use crate::sys::send::{can_cut, is_of_an_earlier_packet, send, Queue, Trouble};
+use crate::sys::udp::{disconnect, take_errors, want_errors};
 use crate::writer::Writer;
 
 use super::recordings::Recordings;
 
+/// ICMP errors of a shared port in a second, after which no more are listened to in that second: each makes a send stop
+/// half way, and the answer is known.
+const MAX_ERRORS: usize = 64;
+
+#[derive(Debug)]
+enum Place {
+    Own {
+        sockets: Sockets,
+        connected: bool,
+    },
+    /// The index of ports that forks share.
+    Shared(usize),
+}
+
 #[derive(Debug)]
 struct Pair {
     key: PairKey,
-    sockets: Sockets,
-    connected: bool,
+    place: Place,
 }
 
-/// A forked packet that waits for the end of the round.
-#[derive(Clone, Copy, Debug)]
-struct Queued {
-    pair: PairKey,
-    to: SocketAddr,
-    start: usize,
-    end: usize,
+/// Ports from which many forks send, and what they send in this round.
+struct Shared {
+    sockets: Sockets,
+    queue: Queue<PairKey>,
+    errors: usize,
+    deaf_until_ns: Option<u64>,
 }
 
 pub(super) struct Outbox {
     /// By the index of their keys.
     pairs: Vec<Option<Pair>>,
-    queue: Vec<Queued>,
-    queued_bytes: Vec<u8>,
+    shared: Vec<Shared>,
+    /// What forks with ports of their own send in this round.
+    queue: Queue<PairKey>,
+    unsent: Vec<(PairKey, u64)>,
     /// Arrival of the packet that is being relayed; None for what the engine sends by itself.
     pub(super) arrival_wall_ns: Option<u64>,
     pub(super) latencies: Vec<u64>,
@@ -45,8 +59,9 @@ impl Outbox {
     pub(super) fn new(writer: Writer) -> Self {
         Self {
             pairs: Vec::new(),
-            queue: Vec::new(),
-            queued_bytes: Vec::new(),
+            shared: Vec::new(),
+            queue: Queue::new(true),
+            unsent: Vec::new(),
             arrival_wall_ns: None,
             latencies: Vec::new(),
             unreachable: Vec::new(),
@@ -55,61 +70,101 @@ impl Outbox {
         }
     }
 
-    pub(super) fn insert(&mut self, key: PairKey, sockets: Sockets) {
+    pub(super) fn insert(&mut self, key: PairKey, sockets: ForkSockets) {
+        let place = match sockets {
+            ForkSockets::Own(sockets) => Place::Own { sockets, connected: false },
+            ForkSockets::Shared(index) => Place::Shared(index),
+        };
         if self.pairs.len() <= key.index() {
             self.pairs.resize_with(key.index() + 1, || None);
         }
-        self.pairs[key.index()] = Some(Pair { key, sockets, connected: false });
+        self.pairs[key.index()] = Some(Pair { key, place });
     }
 
+    /// Takes ports that forks will share; their index is the number of those before.
+    pub(super) fn insert_shared(&mut self, sockets: Sockets) -> (usize, &Sockets) {
+        let index = self.shared.len();
+        let queue = Queue::new(can_cut(&sockets.rtp));
+        self.shared.push(Shared { sockets, queue, errors: 0, deaf_until_ns: None });
+        (index, &self.shared[index].sockets)
+    }
+
+    /// A pair's own socket.
     pub(super) fn socket(&self, key: PairKey, is_rtcp: bool) -> Option<&UdpSocket> {
-        let pair = find(&self.pairs, key)?;
-        Some(if is_rtcp { &pair.sockets.rtcp } else { &pair.sockets.rtp })
+        let sockets = own(&self.pairs, key)?.0;
+        Some(if is_rtcp { &sockets.rtcp } else { &sockets.rtp })
     }
 
-    /// Sends what was forked in this round: relayed packets have gone before, and packets of one fork go in one call.
-    pub(super) fn flush(&mut self, registry: &mut Registry) {
-        let mut rest = &self.queue[..];
-        while let Some(first) = rest.first() {
-            let run = rest.iter().take_while(|queued| (queued.pair, queued.to) == (first.pair, first.to)).count();
-            let (now, later) = rest.split_at(run);
-            rest = later;
-            let Some(pair) = find(&self.pairs, first.pair) else { continue };
-            let (rtp, to) = (&pair.sockets.rtp, (!pair.connected).then_some(first.to));
-            let mut left = now;
-            while let Some(queued) = left.first() {
-                let (taken, result) = if left.len() == 1 {
-                    let result = send(rtp, to, &self.queued_bytes[queued.start..queued.end]);
-                    (usize::from(result.is_ok()), result)
-                } else {
-                    let mut datagrams = left.iter().map(|queued| &self.queued_bytes[queued.start..queued.end]);
-                    send_all(rtp, to, &mut datagrams)
-                };
-                left = &left[taken..];
-                let Err(error) = result else { continue };
-                let again = is_of_an_earlier_packet(&error) && {
-                    self.unreachable.push(first.pair);
-                    send(rtp, to, &self.queued_bytes[queued.start..queued.end]).is_ok()
-                };
-                if !again {
-                    registry.note_send_error(first.pair);
-                }
-                left = &left[left.len().min(1)..];
+    pub(super) fn shared_socket(&self, index: usize, is_rtcp: bool) -> Option<&UdpSocket> {
+        let sockets = &self.shared.get(index)?.sockets;
+        Some(if is_rtcp { &sockets.rtcp } else { &sockets.rtp })
+    }
+
+    /// Takes the ICMP errors of ports that forks share.
+    pub(super) fn take_shared_errors(&mut self, index: usize, registry: &mut Registry, now_ns: u64) {
+        let Some(shared) = self.shared.get_mut(index) else { return };
+        let rtp = &shared.sockets.rtp;
+        take_errors(rtp, |remote| {
+            shared.errors += 1;
+            registry.receive_shared_unreachable(remote);
+        });
+        if shared.errors > MAX_ERRORS && shared.deaf_until_ns.is_none() && listen_to_errors(rtp, false) {
+            shared.deaf_until_ns = Some(now_ns + NS_PER_S);
+        }
+    }
+
+    /// Listens to ICMP errors again where that was given up for a while.
+    pub(super) fn listen_again(&mut self, now_ns: u64) {
+        for shared in self.shared.iter_mut().filter(|shared| shared.deaf_until_ns.is_some_and(|until| until <= now_ns))
+        {
+            if listen_to_errors(&shared.sockets.rtp, true) {
+                (shared.errors, shared.deaf_until_ns) = (0, None);
             }
         }
-        self.queue.clear();
-        self.queued_bytes.clear();
+    }
+
+    /// Sends what was forked in this round: relayed packets have gone before.
+    pub(super) fn flush(&mut self, registry: &mut Registry) {
+        self.flush_own();
+        for shared in self.shared.iter_mut().filter(|shared| !shared.queue.is_empty()) {
+            let rtp = &shared.sockets.rtp;
+            shared.queue.flush(
+                |_| Some(rtp),
+                |pair, trouble| {
+                    // whose the ICMP error is, its queue tells
+                    if let Trouble::Unsent(packets) = trouble {
+                        self.unsent.push((pair, packets));
+                    }
+                },
+            );
+        }
+        for (pair, packets) in self.unsent.drain(..) {
+            registry.note_send_errors(pair, packets);
+        }
+    }
+
+    fn flush_own(&mut self) {
+        let Self { pairs, queue, unsent, unreachable, .. } = self;
+        if !queue.is_empty() {
+            queue.flush(
+                |pair| own(pairs, pair).map(|(sockets, _)| &sockets.rtp),
+                |pair, trouble| match trouble {
+                    Trouble::Unreachable => unreachable.push(pair),
+                    Trouble::Unsent(packets) => unsent.push((pair, packets)),
+                },
+            );
+        }
     }
 }
 
 impl Output for Outbox {
     fn send_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) -> bool {
-        let Some(found) = find(&self.pairs, pair) else { return false };
-        let to = (!found.connected).then_some(to);
-        let mut result = send(&found.sockets.rtp, to, packet);
+        let Some((sockets, connected)) = own(&self.pairs, pair) else { return false };
+        let to = (!connected).then_some(to);
+        let mut result = send(&sockets.rtp, to, packet);
         if result.as_ref().is_err_and(is_of_an_earlier_packet) {
             self.unreachable.push(pair);
-            result = send(&found.sockets.rtp, to, packet);
+            result = send(&sockets.rtp, to, packet);
         }
         if let Some(arrived_ns) = self.arrival_wall_ns {
             self.latencies.push(clock::wall_ns().saturating_sub(arrived_ns));
@@ -117,32 +172,46 @@ impl Output for Outbox {
         result.is_ok()
     }
 
-    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
-        let start = self.queued_bytes.len();
-        self.queued_bytes.extend_from_slice(packet);
-        self.queue.push(Queued { pair, to, start, end: self.queued_bytes.len() });
-    }
-
-    fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
-        if let Some(pair) = find(&self.pairs, pair) {
-            // RTCP is repeated: what does not go now is not missed
-            let _ = send(&pair.sockets.rtcp, Some(to), packet);
+    fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packets: &[u8], segment: usize) {
+        match find(&self.pairs, pair).map(|pair| &pair.place) {
+            Some(Place::Own { connected, .. }) => {
+                self.queue.push(pair, (!connected).then_some(to), packets, segment);
+            }
+            Some(Place::Shared(index)) => self.shared[*index].queue.push(pair, Some(to), packets, segment),
+            None => {}
         }
     }
 
+    fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
+        let rtcp = match find(&self.pairs, pair).map(|pair| &pair.place) {
+            Some(Place::Own { sockets, .. }) => &sockets.rtcp,
+            Some(Place::Shared(index)) => &self.shared[*index].sockets.rtcp,
+            None => return,
+        };
+        // RTCP is repeated: what does not go now is not missed
+        let _ = send(rtcp, Some(to), packet);
+    }
+
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>) {
-        let Some(pair) = self.pairs.get_mut(pair.index()).and_then(Option::as_mut).filter(|found| found.key == pair)
+        self.flush_own();
+        let Some(Place::Own { sockets, connected }) = self
+            .pairs
+            .get_mut(pair.index())
+            .and_then(Option::as_mut)
+            .filter(|found| found.key == pair)
+            .map(|found| &mut found.place)
         else {
             return;
         };
         // without the kernel's filter all works as well, only slower: a failure is no matter
-        pair.connected = match remote {
-            Some(remote) => pair.sockets.rtp.connect(remote).is_ok(),
-            None => pair.connected && disconnect(&pair.sockets.rtp).is_err(),
+        *connected = match remote {
+            Some(remote) => sockets.rtp.connect(remote).is_ok(),
+            None => *connected && disconnect(&sockets.rtp).is_err(),
         };
     }
 
     fn release_pair(&mut self, pair: PairKey) {
+        self.flush_own();
         if find(&self.pairs, pair).is_some() {
             self.pairs[pair.index()] = None;
         }
@@ -165,7 +234,13 @@ fn find(pairs: &[Option<Pair>], key: PairKey) -> Option<&Pair> {
     pairs.get(key.index())?.as_ref().filter(|pair| pair.key == key)
 }
 
-/// A socket tells the ICMP error of an earlier packet instead of sending the next one.
-fn is_of_an_earlier_packet(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH))
+fn own(pairs: &[Option<Pair>], key: PairKey) -> Option<(&Sockets, bool)> {
+    match &find(pairs, key)?.place {
+        Place::Own { sockets, connected } => Some((sockets, *connected)),
+        Place::Shared(_) => None,
+    }
+}
+
+fn listen_to_errors(socket: &UdpSocket, wanted: bool) -> bool {
+    socket.local_addr().is_ok_and(|address| want_errors(socket, address.is_ipv6(), wanted).is_ok())
 }
