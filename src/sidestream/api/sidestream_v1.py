@@ -56,23 +56,23 @@ class SidestreamApi:
             record = await self._front.fetch_call(account, sid)
             siprecs = await self._front.list_siprecs(account, sid, 0, SIPREC_LIMIT)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         body = {
             "call": _record(record),
             "events": [_event(event) for event in await self._calls.events(sid)],
             "siprecs": [_siprec(siprec) for siprec in reversed(siprecs)],
             "callbacks": [_callback(*pair) for pair in await self._outbox.deliveries(sid)],
         }
-        return _json(body)
+        return as_json(body)
 
     async def _media(self, request: Request) -> Response:
         try:
             authenticated(self._accounts, request.headers)
-            return _json(asdict(await self._engine.engine_statistics()))
+            return as_json(asdict(await self._engine.engine_statistics()))
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except MediaEngineError as error:
-            return _refused(Refusal(503, 20503, f"The media engine does not answer: {error}"))
+            return refused(Refusal(503, 20503, f"The media engine does not answer: {error}"))
 
 
 def _record(record: CallRecord) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _callback(callback: Callback, delivery: Delivery | None) -> dict[str, Any]:
     }
 
 
-def _json(body: object) -> Response:
+def as_json(body: object) -> Response:
     return Response(json.dumps(body, default=_plain, indent=2), media_type="application/json")
 
 
@@ -109,7 +109,7 @@ def _plain(value: object) -> str:
     return iso_micros(value) if isinstance(value, datetime) else str(value)
 
 
-def _refused(refusal: Refusal) -> Response:
+def refused(refusal: Refusal) -> Response:
     body = {"code": refusal.code, "message": refusal.message, "status": refusal.status}
     headers = {"WWW-Authenticate": 'Basic realm="Sidestream"'} if refusal.status == 401 else None
     return JSONResponse(body, status_code=refusal.status, headers=headers)

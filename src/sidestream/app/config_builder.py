@@ -1,12 +1,15 @@
 """Checked tables as the configuration's values: what concerns more than one key is judged here."""
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 
-from sidestream.accounts.account import Account, Number, VoiceSettings
+from sidestream.accounts.account import Account, Number
 from sidestream.accounts.account_book import ANY_ADDRESS, dialled_digits
+from sidestream.app.config_checks import check_account, check_voice, read_owner, read_voice, refuse_twins
+from sidestream.app.config_domains import build_domains, build_limits
 from sidestream.app.config_reader import Problems, Table, Tables
+from sidestream.app.config_trunks import build_trunks
 from sidestream.app.config_values import (
     Config,
     HttpConfig,
@@ -17,14 +20,9 @@ from sidestream.app.config_values import (
     MediaConfig,
     SrsConfig,
 )
-from sidestream.calls.requests import TWIML_INLINE_LIMIT
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
-from sidestream.debugger.alert import Level
-from sidestream.sip.errors import MessageError
 from sidestream.sip.uri import Uri
-from sidestream.trunks.trunk_book import Network, Trunk, TrunkCredentials
-from sidestream.twiml.parser import parse_twiml
 
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
 
@@ -53,7 +51,9 @@ def build_config(tables: Tables, problems: Problems) -> Config:
     return Config(
         accounts=accounts,
         numbers=_numbers(tables["numbers"], sids, problems),
-        trunks=_trunks(tables["trunks"], sids, problems),
+        domains=build_domains(tables["domains"], tables["users"], sids, problems),
+        registrar=build_limits(tables["registrar"][0], problems),
+        trunks=build_trunks(tables["trunks"], sids, problems),
         connectors=connectors,
         listeners=_listeners(tables["listeners"], problems),
         media=_media(media, tables["media.interfaces"], problems),
@@ -78,7 +78,7 @@ def _accounts(tables: list[Table], problems: Problems) -> tuple[Account, ...]:
             problems.add((*table.path, "sid"), "must be AC and 32 hexadecimal digits")
         if table.text("auth_token") and not _AUTH_TOKEN.fullmatch(table.word("auth_token")):
             problems.add((*table.path, "auth_token"), "must be 32 letters and digits")
-    _refuse_twins(tables, "sid", problems)
+    refuse_twins(tables, "sid", problems)
     return tuple(Account(t.word("sid"), t.word("auth_token"), t.word("name")) for t in tables)
 
 
@@ -86,95 +86,24 @@ def _numbers(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> 
     numbers: list[Number] = []
     seen: set[tuple[str, str]] = set()
     for table in tables:
-        address, account = table.word("number"), table.text("account")
-        if account is None and len(sids) > 1:
-            problems.add((*table.path, "account"), "is missing, and there is more than one account")
-        _check_account(table, sids, problems)
-        owner = account or (sids[0] if len(sids) == 1 else "")
+        address, owner = table.word("number"), read_owner(table, sids, problems)
         # A star takes what is left over of one account's calls; any other number has one owner.
         twin = (owner if address == ANY_ADDRESS else "", dialled_digits(address) or address)
         if address and twin in seen:
             problems.add((*table.path, "number"), f"{address} is there already")
         seen.add(twin)
-        _check_voice(table, problems)
-        numbers.append(Number(address, owner, _voice(table)))
+        if not table.given & {"voice_url", "twiml"}:
+            problems.add(table.path, "needs voice_url or twiml")
+        check_voice(table, table.text("twiml"), problems)
+        numbers.append(Number(address, owner, read_voice(table)))
     return tuple(numbers)
-
-
-def _voice(table: Table) -> VoiceSettings:
-    return VoiceSettings(
-        url=table.text("voice_url"),
-        method=table.word("voice_method"),
-        fallback_url=table.text("fallback_url"),
-        fallback_method=table.word("fallback_method"),
-        twiml=table.text("twiml"),
-        status_callback=table.text("status_callback"),
-        status_callback_method=table.word("status_callback_method"),
-        status_callback_events=table.texts("status_callback_events"),
-    )
-
-
-def _check_voice(table: Table, problems: Problems) -> None:
-    if not table.given & {"voice_url", "twiml"}:
-        problems.add(table.path, "needs voice_url or twiml")
-    if table.given >= {"voice_url", "twiml"}:
-        problems.add((*table.path, "twiml"), "clashes with voice_url: give one of the two")
-    twiml = table.text("twiml")
-    if twiml is None:
-        return
-    if len(twiml) > TWIML_INLINE_LIMIT:
-        problems.add((*table.path, "twiml"), f"is longer than {TWIML_INLINE_LIMIT} characters (32018)")
-    for problem in parse_twiml(twiml.encode())[1]:
-        if problem.level is Level.ERROR:
-            problems.add((*table.path, "twiml"), f"{problem.message} ({problem.code})")
-
-
-def _trunks(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> tuple[Trunk, ...]:
-    _refuse_twins(tables, "name", problems)
-    trunks: list[Trunk] = []
-    for table in tables:
-        _check_account(table, sids, problems)
-        username, password = table.text("username"), table.secret("password")
-        if (username is None) != (password is None):
-            problems.add((*table.path, "username"), "username and password belong together")
-        credentials = TrunkCredentials(username, password) if username is not None and password is not None else None
-        sources, outbound = _sources(table, problems), _outbound(table, problems)
-        trunks.append(Trunk(table.word("name"), table.text("account"), sources, outbound, credentials))
-    return tuple(trunks)
-
-
-def _sources(table: Table, problems: Problems) -> tuple[Network, ...]:
-    networks: list[Network] = []
-    for text in table.texts("sources"):
-        try:
-            networks.append(ip_network(text, strict=False))
-        except ValueError:
-            problems.add((*table.path, "sources"), f"{text!r} is neither an IP address nor a network")
-    return tuple(networks)
-
-
-def _outbound(table: Table, problems: Problems) -> Uri | None:
-    text = table.text("outbound")
-    if text is None:
-        return None
-    try:
-        uri = Uri.parse(text)
-    except MessageError:
-        uri = Uri("")
-    if not uri.is_sip:
-        problems.add((*table.path, "outbound"), f"{text!r} is not a SIP URI (32110)")
-    elif uri.scheme == "sips" or (uri.param("transport") or "").lower() == "tls" or uri.param("secure") == "true":
-        problems.add((*table.path, "outbound"), "TLS and SRTP are not supported yet (32209)")
-    elif uri.user is not None or uri.headers:
-        problems.add((*table.path, "outbound"), "must have neither user nor headers: the number becomes its user")
-    return uri
 
 
 def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> tuple[Connector, ...]:
     connectors: list[Connector] = []
     seen: set[tuple[str, str | None]] = set()
     for table in tables:
-        _check_account(table, sids, problems)
+        check_account(table, sids, problems)
         name, account = table.word("name"), table.text("account")
         if name and (name, account) in seen:
             problems.add((*table.path, "name"), f"{name!r} is there already")
@@ -229,7 +158,7 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
         problems.add((*table.path, "external"), "needs socket: where the engine listens")
     if socket is not None and len(bytes(socket)) > SOCKET_PATH_LIMIT:
         problems.add((*table.path, "socket"), f"is longer than {SOCKET_PATH_LIMIT} octets")
-    _refuse_twins(interfaces, "name", problems)
+    refuse_twins(interfaces, "name", problems)
     for interface in interfaces:
         _check_wildcard(interface, "address", problems)
     listed = tuple(InterfaceConfig(i.word("name"), i.word("address"), i.text("advertised")) for i in interfaces)
@@ -259,12 +188,6 @@ def _storage_url(table: Table, data_dir: Path, problems: Problems) -> str:
     return url
 
 
-def _check_account(table: Table, sids: tuple[str, ...], problems: Problems) -> None:
-    account = table.text("account")
-    if account is not None and account not in sids:
-        problems.add((*table.path, "account"), f"there is no account {account}")
-
-
 def _check_wildcard(table: Table, key: str, problems: Problems) -> None:
     """A socket bound to every address needs an address that peers can be told."""
     try:
@@ -273,12 +196,3 @@ def _check_wildcard(table: Table, key: str, problems: Problems) -> None:
         return
     if is_wildcard and table.text("advertised") is None:
         problems.add((*table.path, "advertised"), f"is needed, since peers cannot be told {table.word(key)}")
-
-
-def _refuse_twins(tables: list[Table], key: str, problems: Problems) -> None:
-    seen: set[str] = set()
-    for table in tables:
-        value = table.text(key)
-        if value is not None and value in seen:
-            problems.add((*table.path, key), f"{value!r} is there already")
-        seen.add(value or "")

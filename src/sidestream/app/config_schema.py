@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, ConnectorOptions
+from sidestream.registrar.limits import Limits as RegistrarLimits
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
 
@@ -66,6 +67,23 @@ def _method(name: str, what: str) -> Key:
     return Key(name, Kind.CHOICE, f"HTTP method for {what}", "POST", choices=("GET", "POST"))
 
 
+_VOICE = (
+    Key("voice_url", Kind.URL, "URL asked for TwiML"),
+    _method("voice_method", "`voice_url`"),
+    Key("fallback_url", Kind.URL, "URL asked when `voice_url` fails"),
+    _method("fallback_method", "`fallback_url`"),
+    Key("twiml", Kind.TEXT, "the TwiML itself, at most 4000 characters"),
+    Key("status_callback", Kind.URL, "URL told of the call's progress"),
+    _method("status_callback_method", "`status_callback`"),
+    Key(
+        "status_callback_events",
+        Kind.CHOICES,
+        "which progress is told",
+        ("completed",),
+        choices=("initiated", "ringing", "answered", "completed"),
+    ),
+)
+_LIMITS = RegistrarLimits()
 _ACCOUNT = Key("account", Kind.TEXT, "SID of the account it belongs to; without it every account can use it")
 _OPTIONS = ConnectorOptions()
 
@@ -91,26 +109,68 @@ _SECTIONS = (
         (
             Key("number", Kind.TEXT, "phone number or SIP user that is called; `*` takes every other", required=True),
             Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
-            Key("voice_url", Kind.URL, "URL asked for TwiML"),
-            _method("voice_method", "`voice_url`"),
-            Key("fallback_url", Kind.URL, "URL asked when `voice_url` fails"),
-            _method("fallback_method", "`fallback_url`"),
-            Key("twiml", Kind.TEXT, "the TwiML itself, at most 4000 characters"),
-            Key("status_callback", Kind.URL, "URL told of the call's progress"),
-            _method("status_callback_method", "`status_callback`"),
-            Key(
-                "status_callback_events",
-                Kind.CHOICES,
-                "which progress is told",
-                ("completed",),
-                choices=("initiated", "ringing", "answered", "completed"),
-            ),
+            *_VOICE,
         ),
         repeated=True,
     ),
     Section(
+        "domains",
+        "SIP domains, whose users' phones register here. The phones prove who they are by digest, wherever they are. "
+        "In `twiml`, `{{To}}` and `{{From}}` stand for the called and the calling address.",
+        (
+            Key("name", Kind.HOST, "its host in SIP addresses, and its digest realm", required=True),
+            Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
+            Key("aliases", Kind.TEXTS, "further hosts that mean the same, such as the server's IP address", ()),
+            Key(
+                "route",
+                Kind.CHOICE,
+                "`voice`: `voice_url` or `twiml` handles every call of its users; `users`: calls to a user's name go "
+                "there, or ring that user where there is neither, and others are looked up among the numbers",
+                "voice",
+                choices=("voice", "users"),
+            ),
+            *_VOICE,
+        ),
+        repeated=True,
+    ),
+    Section(
+        "users",
+        "Users of the domains.",
+        (
+            Key("domain", Kind.TEXT, "name of the domain", required=True),
+            Key("name", Kind.TEXT, "user part of the address, and user name in digest", required=True),
+            Key("password", Kind.SECRET, "password of the user's phones", required=True),
+        ),
+        repeated=True,
+    ),
+    Section(
+        "registrar",
+        "How long phones stay registered without doing so again.",
+        (
+            Key(
+                "min_expires",
+                Kind.INTEGER,
+                "fewest seconds that a phone may ask for; less is refused with 423",
+                _LIMITS.min_expires,
+                low=10,
+                high=3600,
+            ),
+            Key(
+                "max_expires",
+                Kind.INTEGER,
+                "most seconds that it is given; also what it is given if it asks for nothing",
+                _LIMITS.max_expires,
+                low=60,
+                high=86400,
+            ),
+            Key("contacts", Kind.INTEGER, "phones that one user may have registered", _LIMITS.contacts, low=1, high=50),
+        ),
+    ),
+    Section(
         "trunks",
-        "Carriers, PBXs and SBCs. While none has `sources`, only this machine itself may call in.",
+        "Carriers, PBXs and SBCs. A trunk calls in from its `sources`, and has to prove itself where it has "
+        "`inbound_username`; with that alone it may call from anywhere. While no trunk has either, only this machine "
+        "itself may call in.",
         (
             Key("name", Kind.TEXT, "its name in logs and alerts", required=True),
             _ACCOUNT,
@@ -118,6 +178,19 @@ _SECTIONS = (
             Key("outbound", Kind.TEXT, "SIP URI whose host takes calls to phone numbers, such as sip:10.0.0.5"),
             Key("username", Kind.TEXT, "user name, if it asks for credentials"),
             Key("password", Kind.SECRET, "its password"),
+            Key("inbound_username", Kind.TEXT, "user name that it has to prove itself with when it calls in"),
+            Key("inbound_password", Kind.SECRET, "its password"),
+            Key("register", Kind.BOOLEAN, "register with it, as `username`, to be called there", False),
+            Key("registrar", Kind.TEXT, "SIP URI to register at; without it the host of `outbound`"),
+            Key("register_as", Kind.TEXT, "SIP URI to register; without it `username` at the host of the registrar"),
+            Key(
+                "register_expires",
+                Kind.INTEGER,
+                "seconds asked for; it is refreshed well before they end",
+                3600,
+                low=30,
+                high=86400,
+            ),
         ),
         repeated=True,
     ),

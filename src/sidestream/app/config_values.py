@@ -4,7 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sidestream.accounts.account import Account, Number
+from sidestream.accounts.domain import Domain
 from sidestream.connectors.connector import Connector
+from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.trunks.trunk_book import Trunk
 
 
@@ -78,11 +80,14 @@ class Limits:
 class Config:
     """Everything `serve` needs to know.
 
-    A number without an account has the empty account SID: `with_account` gives it the account that the server made.
+    A number or domain without an account has the empty account SID: `with_account` gives it the account that the
+    server made.
     """
 
     accounts: tuple[Account, ...] = ()
     numbers: tuple[Number, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    registrar: RegistrarLimits = field(default_factory=RegistrarLimits)
     trunks: tuple[Trunk, ...] = ()
     connectors: tuple[Connector, ...] = ()
     listeners: tuple[ListenerConfig, ...] = ()
@@ -95,11 +100,13 @@ class Config:
     limits: Limits = field(default_factory=Limits)
 
     def with_account(self, account: Account) -> "Config":
-        """This configuration with an account that the server made or stored; it gets the numbers that have none.
+        """This configuration with an account that the server made or stored; it gets the numbers and
+        domains that have none.
 
         An account that the file has, too, stays as the file has it.
         """
         if any(known.sid == account.sid for known in self.accounts):
             return self
         numbers = tuple(n if n.account_sid else replace(n, account_sid=account.sid) for n in self.numbers)
-        return replace(self, accounts=(*self.accounts, account), numbers=numbers)
+        domains = tuple(d if d.account_sid else replace(d, account_sid=account.sid) for d in self.domains)
+        return replace(self, accounts=(*self.accounts, account), numbers=numbers, domains=domains)

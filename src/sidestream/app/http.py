@@ -14,18 +14,26 @@ from starlette.routing import BaseRoute, Route
 from sidestream.accounts.credentials import account_of
 from sidestream.api.routes import create_api
 from sidestream.api.sidestream_v1 import SidestreamApi
+from sidestream.api.sip_v1 import SipApi
 from sidestream.calls.front import CallFront
 from sidestream.calls.services import Services
 from sidestream.console.routes import create_console
 from sidestream.srs.server import SrsServer
 from sidestream.srs.web import create_srs_web
 from sidestream.storage.stores import Stores
+from sidestream.trunks.registrations import Registrations
 
 STOP_TIMEOUT_S = 5  # how long open requests may take to finish when the server stops
 
 
 def create_http_app(
-    services: Services, front: CallFront, stores: Stores, srs: SrsServer | None, *, media_ready: Callable[[], bool]
+    services: Services,
+    front: CallFront,
+    stores: Stores,
+    srs: SrsServer | None,
+    registrations: Registrations,
+    *,
+    media_ready: Callable[[], bool],
 ) -> Starlette:
     """Every route of the platform. `media_ready` says whether the media engine can be reached now."""
 
@@ -41,11 +49,13 @@ def create_http_app(
         return account_of(services.accounts, authorization) is not None
 
     own_api = SidestreamApi(front, services.accounts, stores.calls, stores.outbox, services.engine)
+    sip_api = SipApi(services.accounts, services.trunks, registrations, services.users, services.clock)
     routes: list[BaseRoute] = [
         Route("/healthz", health),
         Route("/metrics", metrics),
         *create_api(front, services.accounts, clock=services.clock, ids=services.ids),
         *own_api.routes(),
+        *sip_api.routes(),
         *create_console(stores, services.accounts, srs),
     ]
     if srs is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook, make_account
+from sidestream.accounts.domain import DomainBook
 from sidestream.app.config import Config, ListenerConfig
 from sidestream.app.http import HttpServer, create_http_app
 from sidestream.base.clock import Clock, SystemClock
@@ -18,18 +19,22 @@ from sidestream.calls.live import LiveCalls
 from sidestream.calls.script import run_script
 from sidestream.calls.services import CallSettings, Services
 from sidestream.calls.speech import Speech
+from sidestream.calls.users import SipUsers, make_gate
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.debugger import Debugger
 from sidestream.media.client import EngineClient
 from sidestream.media.options import SOCKET_PATH_LIMIT, EngineOptions, MediaInterface
 from sidestream.media.supervisor import EngineSupervisor
-from sidestream.sip.agent.config import AgentConfig
+from sidestream.registrar.registrar import Registrar
+from sidestream.sip.agent.config import DEFAULT_ALLOW, AgentConfig
+from sidestream.sip.agent.events import AgentEvent, RequestAnswered
 from sidestream.sip.transport import Transport
 from sidestream.siprec.body import ACCEPTED_TYPES
 from sidestream.srs.config import SrsConfig
 from sidestream.srs.server import SrsServer
 from sidestream.storage.sqlite import open_database
 from sidestream.storage.stores import Stores
+from sidestream.trunks.registrations import Registrations
 from sidestream.trunks.trunk_book import TrunkBook
 from sidestream.webhooks.client import HttpClient
 from sidestream.webhooks.fetch import DocumentFetcher
@@ -102,7 +107,12 @@ class Platform:
         driver = SipDriver(
             listeners=[_listener(listener) for listener in config.listeners],
             # What recording servers send inside their sessions: Require: siprec and snapshot requests (RFC 7866 §9.2).
-            config=AgentConfig(name="Sidestream", supported=("siprec",), accept=(*ACCEPTED_TYPES, "multipart/mixed")),
+            config=AgentConfig(
+                name="Sidestream",
+                allow=(*DEFAULT_ALLOW, "REGISTER") if config.domains else DEFAULT_ALLOW,
+                supported=("siprec",),
+                accept=(*ACCEPTED_TYPES, "multipart/mixed"),
+            ),
             ids=self.ids,
             clock=self.clock,
         )
@@ -130,20 +140,37 @@ class Platform:
                 calls=config.limits.calls,
                 forks_per_call=config.limits.siprec_forks_per_call,
             ),
+            users=await self._users(config),
+        )
+        registrations = Registrations(
+            config.trunks,
+            driver,
+            ids=self.ids,
+            clock=self.clock,
+            metrics=self.metrics,
+            debugger=debugger,
+            account_sids=tuple(account.sid for account in config.accounts),
         )
         self.front = CallFront(self.services)
         outbox.start()
         self._stack.push_async_callback(outbox.close)
-        driver.default_sink = self.front.take_sip_event
+        driver.default_sink = _Switch(registrations, self.front)
         await driver.start()
         self._stack.push_async_callback(driver.close)
         routes = create_http_app(
-            self.services, self.front, self.stores, srs_server, media_ready=lambda: self.engine.connected
+            self.services,
+            self.front,
+            self.stores,
+            srs_server,
+            registrations,
+            media_ready=lambda: self.engine.connected,
         )
         http = HttpServer(routes, config.http.host, config.http.port)
         await http.start()
         self._stack.push_async_callback(http.stop)
         self._stack.push_async_callback(self._drain, outbox)
+        registrations.start()
+        self._stack.push_async_callback(registrations.stop)
         self.addresses = self._addresses(driver, http, srs_server)
 
     async def _drain(self, outbox: Outbox) -> None:
@@ -161,6 +188,15 @@ class Platform:
         for account in stored:
             config = config.with_account(account)
         return config
+
+    async def _users(self, config: Config) -> SipUsers:
+        """The users of the domains, registered as they were before the restart."""
+        domains, registrar = DomainBook(config.domains), Registrar(self.stores.bindings, config.registrar)
+        reachable = await registrar.recover(domains.owns, self.clock.monotonic(), self.clock.wall())
+        if reachable:
+            log.info("= users are registered from before", users=reachable)
+        self.metrics.users_registered.set_function(lambda: registrar.count(self.clock.monotonic()))
+        return SipUsers(domains, registrar, make_gate(self.ids))
 
     async def _start_engine(self, config: Config, data_dir: Path) -> EngineClient:
         media = config.media
@@ -215,6 +251,18 @@ class Platform:
         sip = tuple((listener.transport, *driver.addresses[listener.name]) for listener in self.config.listeners)
         bundled = srs.driver.addresses["srs-udp"] if srs is not None else None
         return Addresses(sip=sip, api=base, console=f"{base}/console", srs=bundled)
+
+
+class _Switch:
+    """Events of no session: answers to our own REGISTERs, and what strangers send."""
+
+    def __init__(self, registrations: Registrations, front: CallFront) -> None:
+        self._registrations = registrations
+        self._front = front
+
+    def __call__(self, event: AgentEvent) -> None:
+        if not (isinstance(event, RequestAnswered) and self._registrations.take(event)):
+            self._front.take_sip_event(event)
 
 
 def _listener(config: ListenerConfig) -> Listener:

@@ -49,6 +49,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.trunk_registered = Gauge(
+            "sidestream_trunk_registered", "Whether we are registered with the trunk", ["trunk"], registry=self.registry
+        )
+        self.trunk_registrations_total = Counter(
+            "sidestream_trunk_registrations_total",
+            "REGISTERs to trunks, by outcome",
+            ["trunk", "outcome"],
+            registry=self.registry,
+        )
+        self.users_registered = Gauge(
+            "sidestream_users_registered", "Users of domains who can be called now", registry=self.registry
+        )
+
     def exposition(self) -> bytes:
         """The registry in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from sidestream.accounts.account import Account
+from sidestream.accounts.domain import DomainRoute
 from sidestream.app.config import Config, ConfigError, load
 from sidestream.app.config_schema import SECTIONS
 from sidestream.app.config_values import ListenerConfig
 from sidestream.base.secret import Secret
+from sidestream.registrar.limits import Limits
+from sidestream.sip.uri import Uri
+from sidestream.trunks.trunk_book import TrunkCredentials, TrunkRegistration
 from sidestream.twiml.document import Pause, Say, Start
 from sidestream.twiml.parser import parse_twiml
 
@@ -56,11 +60,22 @@ def test_the_example_uses_every_section() -> None:
     assert [n.address for n in config.numbers] == ["+15550100001", "*"]
     assert {n.account_sid for n in config.numbers} == {SID}
     assert config.numbers[0].voice.status_callback_events == ("answered", "completed")
-    (trunk,) = config.trunks
+    trunk, carrier, branch = config.trunks
     assert [str(network) for network in trunk.sources] == ["127.0.0.1/32", "192.0.2.0/24"]
     assert str(trunk.outbound) == "sip:192.0.2.10:5060;transport=udp"
     assert trunk.credentials is not None
     assert trunk.credentials.password == Secret("changethis")
+    assert carrier.registration == TrunkRegistration(
+        Uri.parse("sip:sip.carrier.example"), Uri.parse("sip:15550100001@sip.carrier.example"), 600
+    )
+    assert branch.inbound == TrunkCredentials("branch", Secret("changethis-too"))
+    (domain,) = config.domains
+    assert (domain.name, domain.route, [user.name for user in domain.users]) == (
+        "pbx.example.com",
+        DomainRoute.USERS,
+        ["alice", "bob"],
+    )
+    assert config.registrar == Limits(60, 3600, 3600)
     primary, default = config.connectors
     assert len(primary.targets) == 2
     assert primary.header == ("X-Auth-Token", Secret("changethis"))
