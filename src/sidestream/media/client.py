@@ -22,6 +22,7 @@ from sidestream.media.engine import (
     RecorderStatistics,
     SessionStatistics,
     Side,
+    SrtpKey,
 )
 from sidestream.media.protocol import Events, Hello
 
@@ -120,6 +121,8 @@ class EngineClient:
         latch: bool = True,
         send: bool = True,
         receive: bool = True,
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
         await self._command(
             "configure_endpoint",
@@ -132,6 +135,7 @@ class EngineClient:
             latch=latch,
             send=send,
             receive=receive,
+            **_keys(send_key, receive_key),
         )
 
     async def close_endpoint(self, session: str, endpoint: str) -> None:
@@ -163,6 +167,8 @@ class EngineClient:
         remote_rtcp: Address | None = None,
         active: bool,
         formats: tuple[Format, ...] = (),
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
         await self._command(
             "configure_fork",
@@ -173,6 +179,7 @@ class EngineClient:
             remote_rtcp=remote_rtcp,
             active=active,
             formats=formats,
+            **_keys(send_key, receive_key),
         )
 
     async def close_fork(self, session: str, fork: str) -> ForkStatistics:
@@ -270,3 +277,8 @@ class EngineClient:
         except Exception:
             # One call's defect must not keep the events of all others from them.
             log.exception("! a media event's sink failed", session=event.session)
+
+
+def _keys(send: SrtpKey | None, receive: SrtpKey | None) -> dict[str, SrtpKey]:
+    """The fields of keys; left out where there are none, which every engine understands."""
+    return {name: key for name, key in (("send_key", send), ("receive_key", receive)) if key is not None}

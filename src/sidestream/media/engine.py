@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from sidestream.base.secret import Secret
+
 
 class Side(StrEnum):
     """Which audio of an endpoint a fork copies, seen from the platform."""
@@ -47,6 +49,15 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpKey:
+    """What one direction is protected with (RFC 4568 §6.1): base64 of master key and salt, mark of the key in hex."""
+
+    suite: str
+    key: Secret
+    mki: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointStatistics:
     packets_received: int
     octets_received: int
@@ -55,6 +66,9 @@ class EndpointStatistics:
     lost: int  # RFC 3550 §6.4.1 cumulative loss of what was received
     jitter_ms: float
     strays: int  # packets from an unexpected source, dropped
+    unauthenticated: int = 0  # SRTP and SRTCP that the key does not fit, dropped
+    replayed: int = 0  # SRTP and SRTCP that came twice or far too late, dropped
+    unprotected: int = 0  # packets not sent because they could not be protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,7 @@ class ForkStatistics:
     octets_sent: int
     send_errors: int
     first_packet_ns: int | None  # wall clock, ns since 1970, at which the first packet left; None before that
+    unprotected: int = 0  # packets not sent because they could not be protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +230,13 @@ class MediaEngine(Protocol):
         latch: bool = True,
         send: bool = True,
         receive: bool = True,
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
         """Set what offer/answer agreed. `remote_rtcp` defaults to the RTP port + 1. May be repeated (re-INVITE).
 
         `latch`: the first valid RTP source becomes the remote. `send`, `receive`: the direction, as seen from us.
+        With keys, both of them, it is SRTP and SRTCP alone; a key that was replaced must not be set again.
         """
         ...
 
@@ -243,8 +261,13 @@ class MediaEngine(Protocol):
         remote_rtcp: Address | None = None,
         active: bool,
         formats: tuple[Format, ...] = (),
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
-        """Point a fork at the SRS, pause (`active=False`) or resume it. Only payload types in `formats` are sent."""
+        """Point a fork at the SRS, pause (`active=False`) or resume it. Only payload types in `formats` are sent.
+
+        Keys as of an endpoint; `receive_key` is for the SRS's RTCP.
+        """
         ...
 
     async def close_fork(self, session: str, fork: str) -> ForkStatistics: ...

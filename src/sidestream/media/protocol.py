@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from sidestream.base.secret import Secret
 from sidestream.media.engine import (
     Dtmf,
     FirstPacket,
@@ -89,7 +90,16 @@ class _Tag(msgspec.Struct):
 
 _LINE = msgspec.json.Decoder(_Line)
 _TAG = msgspec.json.Decoder(_Tag)
-_ENCODER = msgspec.json.Encoder()
+
+
+def _reveal(value: object) -> str:
+    """Keys go to the engine in clear: the socket is its owner's alone."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(f"no JSON for {type(value).__name__}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_reveal)
 
 
 def request_line(request_id: int, operation: str, fields: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from sidestream.media.engine import (
     RecorderStatistics,
     SessionStatistics,
     Side,
+    SrtpKey,
 )
 
 FIRST_PORT = 40000
@@ -42,6 +43,8 @@ class FakeEndpoint:
     latch: bool = True
     send: bool = False
     receive: bool = False
+    send_key: SrtpKey | None = None
+    receive_key: SrtpKey | None = None
     configured: int = 0  # how often configure_endpoint was called
     statistics: EndpointStatistics = _NO_PACKETS
 
@@ -59,6 +62,8 @@ class FakeFork:
     remote_rtcp: Address | None = None
     active: bool = False
     formats: tuple[Format, ...] = ()
+    send_key: SrtpKey | None = None
+    receive_key: SrtpKey | None = None
     history: list[bool] = field(default_factory=list)
     statistics: ForkStatistics = _NOTHING_FORKED
 
@@ -179,11 +184,14 @@ class FakeEngine:
         latch: bool = True,
         send: bool = True,
         receive: bool = True,
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
         await self._begin("configure_endpoint", session, endpoint)
         found = _named(self._session(session).endpoints, endpoint, "endpoint")
         found.remote, found.remote_rtcp, found.formats = remote, remote_rtcp, formats
         found.latch, found.send, found.receive = latch, send, receive
+        found.send_key, found.receive_key = _both_or_neither(send_key, receive_key)
         found.configured += 1
 
     async def close_endpoint(self, session: str, endpoint: str) -> None:
@@ -228,10 +236,13 @@ class FakeEngine:
         remote_rtcp: Address | None = None,
         active: bool,
         formats: tuple[Format, ...] = (),
+        send_key: SrtpKey | None = None,
+        receive_key: SrtpKey | None = None,
     ) -> None:
         await self._begin("configure_fork", session, fork)
         found = _named(self._session(session).forks, fork, "fork")
         found.remote, found.remote_rtcp, found.active, found.formats = remote, remote_rtcp, active, formats
+        found.send_key, found.receive_key = _both_or_neither(send_key, receive_key)
         found.history.append(active)
 
     async def close_fork(self, session: str, fork: str) -> ForkStatistics:
@@ -333,3 +344,9 @@ def _same(name: str, open_: object, wanted: object) -> None:
     """Opening what is open is fine if it asks for the same."""
     if open_ != wanted:
         raise MediaEngineError("conflict", f"{name!r} is open with other parameters")
+
+
+def _both_or_neither(send: SrtpKey | None, receive: SrtpKey | None) -> tuple[SrtpKey | None, SrtpKey | None]:
+    if (send is None) is not (receive is None):
+        raise MediaEngineError("bad-field", "send_key and receive_key come together")
+    return send, receive

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from sidestream.base.secret import Secret
 from sidestream.media import client as module
 from sidestream.media.client import EngineClient
 from sidestream.media.connection import LOST
@@ -18,9 +19,12 @@ from sidestream.media.engine import (
     RecorderStatistics,
     SessionStatistics,
     Side,
+    SrtpKey,
 )
 
 PCMU = Format(0, "PCMU", 8000)
+OWN_KEY = SrtpKey("AEAD_AES_128_GCM", Secret("b3du"))
+THEIR_KEY = SrtpKey("AEAD_AES_128_GCM", Secret("dGhlaXI="), "01")
 PORTS = {"host": "127.0.0.1", "rtp": 40000, "rtcp": 40001}
 FORK = {
     "packets_sent": 5, "octets_sent": 800, "send_errors": 0, "first_packet_ns": None, "packets_filtered": 2,
@@ -68,6 +72,17 @@ COMMANDS = [
         {},
         None,
     ),
+    (
+        lambda c: c.configure_endpoint("s", "a", remote=None, send_key=OWN_KEY, receive_key=THEIR_KEY),
+        {
+            "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": None, "remote_rtcp": None,
+            "latch": True, "send": True, "receive": True, "formats": [],
+            "send_key": {"suite": "AEAD_AES_128_GCM", "key": "b3du", "mki": ""},
+            "receive_key": {"suite": "AEAD_AES_128_GCM", "key": "dGhlaXI=", "mki": "01"},
+        },
+        {},
+        None,
+    ),
     (lambda c: c.close_endpoint("s", "a"), {"op": "close_endpoint", "session": "s", "endpoint": "a"}, {}, None),
     (
         lambda c: c.set_route("s", "a", None),
@@ -89,6 +104,16 @@ COMMANDS = [
         {
             "op": "configure_fork", "session": "s", "fork": "f", "remote": None,
             "remote_rtcp": {"host": "h", "port": 9}, "active": False, "formats": [],
+        },
+        {},
+        None,
+    ),
+    (
+        lambda c: c.configure_fork("s", "f", remote=None, active=True, send_key=OWN_KEY, receive_key=THEIR_KEY),
+        {
+            "op": "configure_fork", "session": "s", "fork": "f", "remote": None, "remote_rtcp": None, "active": True,
+            "formats": [], "send_key": {"suite": "AEAD_AES_128_GCM", "key": "b3du", "mki": ""},
+            "receive_key": {"suite": "AEAD_AES_128_GCM", "key": "dGhlaXI=", "mki": "01"},
         },
         {},
         None,

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from sidestream.base.secret import Secret
 from sidestream.media.engine import (
     Address,
     Dtmf,
@@ -12,6 +13,7 @@ from sidestream.media.engine import (
     PlayerEnded,
     Side,
     SilenceTimeout,
+    SrtpKey,
     SsrcChanged,
     Unreachable,
 )
@@ -96,3 +98,15 @@ def test_requests_are_one_line_of_json() -> None:
         "side": "inbound",
         "remote_rtcp": None,
     }
+
+
+def test_keys_are_told_to_the_engine_and_shown_to_nobody_else() -> None:
+    key = SrtpKey("AES_CM_128_HMAC_SHA1_80", Secret("c2VjcmV0"), "01")
+    told = json.loads(request_line(3, "configure_fork", {"send_key": key}))["send_key"]
+    assert told == {"suite": "AES_CM_128_HMAC_SHA1_80", "key": "c2VjcmV0", "mki": "01"}
+    assert "c2VjcmV0" not in f"{key!r} {key}"
+
+
+def test_what_has_no_json_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="object"):
+        request_line(3, "play", {"path": object()})

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from sidestream.base.secret import Secret
 from sidestream.media.engine import (
     Address,
     Dtmf,
@@ -13,6 +14,7 @@ from sidestream.media.engine import (
     PlayerEnded,
     RecorderStatistics,
     Side,
+    SrtpKey,
 )
 from sidestream.testing.fake_engine import ALWAYS, FakeEngine, names
 
@@ -143,3 +145,18 @@ async def test_cutting_a_route(engine) -> None:
     await engine.set_route("s", "a", None)
     await engine.set_route("s", "a", None)
     assert engine.sessions["s"].routes == {}
+
+
+async def test_keys_are_remembered_come_in_pairs_and_stand_in_no_list_of_commands(engine) -> None:
+    ours, theirs = (SrtpKey("AEAD_AES_128_GCM", Secret(key)) for key in ("b3du", "dGhlaXI="))
+    await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c")
+    await engine.configure_endpoint("s", "a", remote=None, send_key=ours, receive_key=theirs)
+    await engine.configure_fork("s", "f", remote=None, active=True, send_key=theirs, receive_key=ours)
+    endpoint, fork = engine.sessions["s"].endpoints["a"], engine.sessions["s"].forks["f"]
+    assert (endpoint.send_key, endpoint.receive_key) == (ours, theirs)
+    assert (fork.send_key, fork.receive_key) == (theirs, ours)
+    with pytest.raises(MediaEngineError, match="bad-field"):
+        await engine.configure_endpoint("s", "a", remote=None, send_key=ours)
+    await engine.configure_endpoint("s", "a", remote=None)
+    assert endpoint.send_key is None
+    assert "b3du" not in repr(engine.commands)
