@@ -28,6 +28,7 @@ from sidestream.media.supervisor import EngineSupervisor
 from sidestream.registrar.registrar import Registrar
 from sidestream.sip.agent.config import DEFAULT_ALLOW, AgentConfig
 from sidestream.sip.agent.events import AgentEvent, RequestAnswered
+from sidestream.sip.session_timer import SessionTimerPolicy
 from sidestream.sip.transport import Transport
 from sidestream.siprec.body import ACCEPTED_TYPES
 from sidestream.srs.config import SrsConfig
@@ -112,6 +113,7 @@ class Platform:
                 allow=(*DEFAULT_ALLOW, "REGISTER") if config.domains else DEFAULT_ALLOW,
                 supported=("siprec",),
                 accept=(*ACCEPTED_TYPES, "multipart/mixed"),
+                session_timer=SessionTimerPolicy(),
             ),
             ids=self.ids,
             clock=self.clock,

@@ -43,6 +43,8 @@ class Destination:
     headers: tuple[tuple[str, str], ...] = ()
     to: Uri | None = None
     way: Peer | None = None
+    redirects: int = 0  # how many contacts of 3xx answers are followed
+    accepts_refer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,13 @@ def number_destination(services: Services, account: Account, number: str) -> Des
         raise Refusal(400, route.code, route.text)
     trunk = route.trunk.credentials
     credentials = None if trunk is None else DigestCredentials(trunk.username, trunk.password.reveal())
-    return Destination(number, route.uri, credentials)
+    return Destination(
+        number,
+        route.uri,
+        credentials,
+        redirects=route.trunk.follow_redirects,
+        accepts_refer=route.trunk.accepts_refer,
+    )
 
 
 def sip_destinations(
@@ -154,6 +162,7 @@ async def place(
             credentials=destination.credentials,
             max_forwards=max_forwards,
             via=destination.way,
+            redirects=destination.redirects,
             call_id=record.sip_call_id,
         )
     except BaseException:

@@ -9,6 +9,7 @@ from sidestream.media.engine import MediaEngine
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestReceived
 from sidestream.sip.errors import MessageError
+from sidestream.sip.session_timer import SessionTimerPolicy
 from sidestream.siprec.body import ACCEPTED_TYPES
 from sidestream.siprec.srs import OPTION_TAG, Classification, Kind, classify
 from sidestream.srs.archive import Archive
@@ -35,6 +36,7 @@ class SrsServer:
             contact_user="srs",
             supported=(OPTION_TAG,),
             accept=(*ACCEPTED_TYPES, "multipart/mixed"),
+            session_timer=SessionTimerPolicy(),
         )
         self.driver = SipDriver(listeners=config.listeners, config=agent, ids=ids, clock=clock)
         self.driver.default_sink = self._take

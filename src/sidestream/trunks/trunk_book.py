@@ -35,6 +35,8 @@ class Trunk:
     `sources` are the networks it calls from. `inbound` is what it has to prove itself with when it calls; without
     `sources` that is enough from anywhere, and without both it never calls in. `outbound` is the SIP URI whose host
     takes calls to phone numbers (None: it takes none), `credentials` what it asks of us. `registration` needs them.
+    `follow_redirects` is how many contacts of its 3xx answers are called in turn. `accepts_refer`: whether a party of
+    a connected call may transfer it by REFER.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Trunk:
     credentials: TrunkCredentials | None = None
     inbound: TrunkCredentials | None = None
     registration: TrunkRegistration | None = None
+    follow_redirects: int = 0
+    accepts_refer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
