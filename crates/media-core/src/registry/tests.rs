@@ -16,6 +16,8 @@ use super::{
     Side,
 };
 
+mod forks;
+
 const WALL: u64 = 1_764_000_000 * NS_PER_S;
 
 #[derive(Default)]
