@@ -72,6 +72,7 @@ class Call:
         self.star_pressed = asyncio.Event()
         self.players: dict[str, asyncio.Event] = {}  # set when the engine says that the player has ended
         self.end_reason: str | None = None  # the Reason header's value that the leg's end came with
+        self.farewell: str | None = None  # that of the dialled leg that ended last, if nothing was done since
         self.dial_outcome: DialOutcome | None = None  # of the last Dial
         self._answer_limit: asyncio.TimerHandle | None = None
         self._talk_limit: asyncio.TimerHandle | None = None
@@ -106,7 +107,7 @@ class Call:
     def hang_up(self, status: CallStatus | None = None, *, reason: str | None = None) -> None:
         """End the call; `status` is what the record shall say if it was never answered."""
         self._ending_as(status)
-        self.leg.hang_up(reason)
+        self.leg.hang_up(reason or self.farewell)
 
     def give_up(self, status: CallStatus) -> None:
         """End the call because the platform cannot go on with it; a caller that waits may try elsewhere."""
@@ -116,7 +117,7 @@ class Call:
     def refuse(self, sip_status: int, sip_reason: str, status: CallStatus) -> None:
         """End an incoming call that is not answered yet with this SIP status."""
         self._ending_as(status)
-        self.leg.reject(sip_status, sip_reason)
+        self.leg.reject(sip_status, sip_reason, [("Reason", self.farewell)] if self.farewell else [])
 
     def _ending_as(self, status: CallStatus | None) -> None:
         """Whoever ends the call first says what becomes of it."""

@@ -13,7 +13,7 @@ from sidestream.debugger.alert import Level
 from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.error import SdpError
 from sidestream.sip.reasons import reason_phrase
-from sidestream.twiml.document import Document, Problem
+from sidestream.twiml.document import Document, Hangup, Problem
 from sidestream.twiml.parser import parse_twiml
 from sidestream.webhooks.client import CallCookies
 from sidestream.webhooks.parameters import Parameters, fallback_parameters, voice_parameters
@@ -129,6 +129,8 @@ class Interpreter:
         for verb in self.source.document.verbs:
             name = type(verb).__name__.lower()
             self.call.note(f"twiml.{name}")
+            if not isinstance(verb, Hangup):
+                self.call.farewell = None  # what ends the call now is no longer the dialled leg's end
             outcome: Outcome = await self._runners[type(verb)](verb, self)
             if outcome is not None:
                 return outcome

@@ -42,6 +42,9 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     finally:
         await _clear_away(children, call)
     call.dial_outcome = outcome = _outcome(winner, children, absent)
+    # RFC 3326: why one side ended the call is for the other to know, if that ends the call.
+    chosen = winner or (children[-1] if children else None)
+    call.farewell = chosen.end_reason if chosen is not None else None
     if verb.action is None:
         return None
     url = interpreter.absolute(verb.action)
