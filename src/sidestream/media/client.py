@@ -279,6 +279,6 @@ class EngineClient:
             log.exception("! a media event's sink failed", session=event.session)
 
 
-def _keys(send: SrtpKey | None, receive: SrtpKey | None) -> dict[str, SrtpKey]:
+def _keys(send: SrtpKey | None, receive: SrtpKey | None) -> dict[str, Any]:
     """The fields of keys; left out where there are none, which every engine understands."""
     return {name: key for name, key in (("send_key", send), ("receive_key", receive)) if key is not None}

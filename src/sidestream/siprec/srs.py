@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from sidestream.sdp.answer import agreed_formats
+from sidestream.sdp.answer import NO_CRYPTOS, agreed_formats, answered_with
+from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import PCMA, PCMU, TELEPHONE_EVENT, Format
 from sidestream.sdp.lines import Origin
@@ -64,18 +65,24 @@ def answer(
     ready: bool = True,
     formats: Sequence[Format] = RECORDED_FORMATS,
     name: str = "Sidestream",
+    cryptos: Mapping[int, Crypto] = NO_CRYPTOS,
 ) -> SessionDescription | None:
     """The recorder's answer, to be sent as plain `application/sdp` (S26); None when no line can be recorded (488).
 
     `ports`: m-line index (see `sdp.answer.usable_lines`) → our RTP port. `origin` is our own (S31). `ready` False
     answers `inactive` for now (S5). One codec a line is chosen, so that the client cannot switch, and events with it.
+    `cryptos`: m-line index → our key of an SRTP line (S13); such a line without one is refused.
     """
     # S6, RFC 7866 §8.3.1: every m-line in order, refused ones with port 0. S7: any number of audio lines.
     media = []
     for index, line in enumerate(offered.media):
-        chosen = chosen_formats(line, formats) if index in ports and line.is_rtp_audio else ()
+        has_keys = not line.is_secure or index in cryptos
+        chosen = chosen_formats(line, formats) if index in ports and has_keys and line.is_rtp_audio else ()
         # S14, S15: the label is repeated; its absence is no reason to refuse.
-        media.append(_recorded(offered, index, ports[index], chosen, ready=ready) if chosen else line.refused())
+        if chosen:
+            media.append(_recorded(offered, index, ports[index], chosen, cryptos.get(index), ready=ready))
+        else:
+            media.append(line.refused())
     if all(line.is_refused for line in media):
         return None
     # S31: an o= line of our own and one c= line that covers each m-line.
@@ -93,11 +100,18 @@ def chosen_formats(offered: MediaDescription, supported: Sequence[Format] = RECO
 
 
 def _recorded(
-    offered: SessionDescription, index: int, port: int, formats: tuple[Format, ...], *, ready: bool
+    offered: SessionDescription,
+    index: int,
+    port: int,
+    formats: tuple[Format, ...],
+    crypto: Crypto | None,
+    *,
+    ready: bool,
 ) -> MediaDescription:
+    line = offered.media[index]
     # S5, RFC 7866 §7.2: recvonly whether sendonly or nothing was offered; inactive when either side is not sending yet.
     wanted = Direction.RECVONLY if ready and offered.direction(index).sends else Direction.INACTIVE
-    return media_of(AudioLine(port, formats, wanted, offered.media[index].label))
+    return media_of(AudioLine(port, formats, wanted, line.label, line.protocol, answered_with(line, crypto)))
 
 
 def _has_source_tag(request: Request) -> bool:

@@ -1,8 +1,10 @@
 import pytest
 
+from sidestream.base.ids import Ids
 from sidestream.sdp.answer import usable_lines
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
+from sidestream.sdp.keying import answering_crypto
 from sidestream.sdp.lines import Connection, Origin
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.headers import Headers
@@ -146,3 +148,24 @@ def test_nothing_to_record_gives_no_answer() -> None:
     offered = offer("m=audio 4000 RTP/AVP 18")
     assert answer(offered, host="192.0.2.50", ports={0: 6000}, origin=ORIGIN) is None
     assert answer(TWO_LINES, host="192.0.2.50", ports={}, origin=ORIGIN) is None
+
+
+def test_srtp_is_answered_with_a_key_of_the_recorder() -> None:
+    """S13."""
+    offered = SessionDescription.parse(
+        b"v=0\r\nc=IN IP4 192.0.2.20\r\nm=audio 40016 RTP/SAVP 0\r\n"
+        b"a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:D1XUCwxWKr43/V91ZNrdz41mggc7XcajhKkolPwt\r\na=sendonly\r\n"
+        b"m=audio 40018 RTP/AVP 0\r\na=sendonly\r\n"
+    )
+    crypto = answering_crypto(offered.media[0], Ids())
+    assert crypto is not None
+    ports = {index: 6000 + 2 * index for index in usable_lines(offered)}
+    made = answer(offered, host="192.0.2.50", ports=ports, origin=ORIGIN, cryptos={0: crypto})
+    assert made is not None
+    assert [(line.protocol, line.port, line.cryptos) for line in made.media] == [
+        ("RTP/SAVP", 6000, (crypto,)),
+        ("RTP/AVP", 6002, ()),
+    ]
+    keyless = answer(offered, host="192.0.2.50", ports=ports, origin=ORIGIN)
+    assert keyless is not None
+    assert [line.port for line in keyless.media] == [0, 6002]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sidestream.sdp.formats import Format
+from sidestream.sdp.keying import Keying
 from sidestream.sdp.remote import RemoteAddress
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -74,12 +75,13 @@ class AnswerRequest:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureFork:
-    """Point the fork of this label at `remote` and let it send `formats`, or keep it silent."""
+    """Point the fork of this label at `remote` and let it send `formats`, or keep it silent. `keying`: None is RTP."""
 
     label: str
     remote: RemoteAddress | None
     active: bool
     formats: tuple[Format, ...]
+    keying: Keying | None = None
 
 
 Action = SendInvite | SendAck | SendReinvite | SendCancel | SendBye | Respond | AnswerRequest | ConfigureFork

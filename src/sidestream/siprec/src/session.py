@@ -12,7 +12,9 @@ from enum import Enum, auto
 
 from sidestream.base.ids import Ids
 from sidestream.base.timer_table import TimerTable
+from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.error import SdpError
+from sidestream.sdp.keying import new_cryptos
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import (
@@ -56,7 +58,15 @@ from sidestream.siprec.src.actions import (
     Stopped,
     UpdateRefused,
 )
-from sidestream.siprec.src.lines import LineState, OfferedFork, answer_of, offer_of, states_of_answer
+from sidestream.siprec.src.lines import (
+    Cryptos,
+    LineState,
+    OfferedFork,
+    answer_of,
+    kept_cryptos,
+    offer_of,
+    states_of_answer,
+)
 from sidestream.siprec.writer import write
 
 # C1, RFC 7866 §6.1.1: the feature tag in each Contact of ours.
@@ -86,7 +96,10 @@ class Timer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SrcSettings:
-    """How to speak to one recording server. `media_host` is our address in SDP; `headers` are extra INVITE headers."""
+    """How to speak to one recording server. `media_host` is our address in SDP; `headers` are extra INVITE headers.
+
+    `suites`: those that SRTP is offered with, best first; none means plain RTP.
+    """
 
     target: Uri
     identity: NameAddr
@@ -96,6 +109,7 @@ class SrcSettings:
     extension: ExtensionParameters | None = None
     legacy_media_type: bool = False
     final_metadata: bool = True  # in BYE
+    suites: tuple[CryptoSuite, ...] = ()
 
 
 class SrcSession:
@@ -110,6 +124,7 @@ class SrcSession:
         self._timers: TimerTable[Timer] = TimerTable()
         self._forks: tuple[OfferedFork, ...] = ()
         self._lines: tuple[LineState, ...] = ()
+        self._cryptos: tuple[Cryptos, ...] = ()  # what the next offer of each line holds; () for plain RTP
         self._local: SessionDescription | None = None  # the last description we sent
         self._snapshot: Snapshot | None = None
         self._told: Snapshot | None = None  # what the server knows or is being told; None: it has to be told again
@@ -126,6 +141,9 @@ class SrcSession:
         """B27: send the INVITE with the offer of `forks` and a full snapshot of `call`. `at`: wall clock."""
         self._forks = tuple(forks)
         self._lines = (LineState(),) * len(self._forks)
+        if self._settings.suites:
+            # M2: keys of its own for each line, and C40: never one of the call.
+            self._cryptos = tuple(new_cryptos(self._ids, self._settings.suites) for _ in self._forks)
         self._associated_at = at
         self._snapshot = call
         settings = self._settings
@@ -213,13 +231,13 @@ class SrcSession:
     def _accepted(self, response: Response) -> None:
         self._actions.append(SendAck())
         try:
-            lines = states_of_answer(self._forks, _description(response))
+            lines = self._states(response)
         except SdpError as error:
             self._unusable(f"The recording server's answer is unusable: {error.problem}")
             return
         refused = tuple(fork.label for fork, line in zip(self._forks, lines, strict=True) if line.refused)
         if len(refused) == len(self._forks):
-            self._unusable("The recording server accepted no stream")
+            self._unusable("The recording server accepted no stream" + (" with SRTP" if self._cryptos else ""))
             return
         # B27, M14: forwarding runs from the 2xx on.
         self._state = State.ESTABLISHED
@@ -261,7 +279,7 @@ class SrcSession:
         self._refusals = 0
         self._actions.append(SendAck())
         try:
-            self._apply(states_of_answer(self._forks, _description(response)))
+            self._apply(self._states(response))
         except SdpError:
             # B17: what was agreed before remains in force.
             self._events.append(UpdateRefused(response.status))
@@ -296,7 +314,7 @@ class SrcSession:
         if self._awaits_ack:
             self._awaits_ack = False
             try:
-                self._apply(states_of_answer(self._forks, _description(request)))
+                self._apply(self._states(request))
             except SdpError:
                 self._events.append(UpdateRefused(None))
         self._flush()
@@ -332,7 +350,15 @@ class SrcSession:
             return 415, None
         try:
             offered = SessionDescription.parse(sdp)
-            answer, lines = answer_of(self._forks, offered, self._settings.media_host, self._origin())
+            answer, lines = answer_of(
+                self._forks,
+                offered,
+                self._settings.media_host,
+                self._origin(),
+                states=self._lines,
+                cryptos=self._cryptos,
+                ids=self._ids,
+            )
         except SdpError as error:
             return error.status, None
         self._local = answer.succeeding(self._local)
@@ -363,7 +389,13 @@ class SrcSession:
         return self._compose(self._local.to_bytes(), snapshot.complete(call, self._context()))
 
     def _offer(self) -> SessionDescription:
-        return offer_of(self._forks, self._settings.media_host, self._origin(), self._lines).succeeding(self._local)
+        made = offer_of(self._forks, self._settings.media_host, self._origin(), self._lines, self._cryptos)
+        return made.succeeding(self._local)
+
+    def _states(self, message: Message) -> tuple[LineState, ...]:
+        """What the answer in `message` to our last offer means."""
+        assert self._local is not None  # nothing is answered before it is offered
+        return states_of_answer(self._forks, self._local, _description(message))
 
     def _origin(self) -> Origin:
         """The origin of our first description; `succeeding` keeps it in the later ones."""
@@ -389,13 +421,16 @@ class SrcSession:
         """C43: let the forks do what is agreed now."""
         for fork, old, new in zip(self._forks, self._lines, lines, strict=True):
             if new != old:
-                self._actions.append(ConfigureFork(fork.label, new.remote, new.active, new.formats))
+                self._actions.append(ConfigureFork(fork.label, new.remote, new.active, new.formats, new.keying))
         self._lines = lines
+        if self._cryptos and self._local is not None:
+            kept = zip(self._local.media, lines, self._cryptos, strict=False)
+            self._cryptos = tuple(kept_cryptos(*line) for line in kept)
 
     def _silence(self) -> None:
         for fork, line in zip(self._forks, self._lines, strict=True):
             if line.active:
-                self._actions.append(ConfigureFork(fork.label, line.remote, False, line.formats))
+                self._actions.append(ConfigureFork(fork.label, line.remote, False, line.formats, line.keying))
 
     def _end(self, at: datetime, outcome: SrcEvent, *, call_ended: bool, reason: Reason | None) -> None:
         if self._state is State.IDLE:

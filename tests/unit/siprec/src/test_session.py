@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from sidestream.base.ids import Ids
+from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import EVENTS, PCMU
+from sidestream.sdp.keying import Keying, answering_crypto
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import (
     AckReceived,
@@ -699,3 +701,74 @@ def test_every_order_of_events_ends(inputs: list[AgentEvent | str]) -> None:
     active = {action.label: action.active for action in sent if isinstance(action, ConfigureFork)}
     assert not any(active.values())
     assert len([action for action in sent if isinstance(action, SendBye | SendCancel)]) <= 1
+
+
+class TestSrtp:
+    SUITES = (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AES_CM_128_HMAC_SHA1_80)
+
+    @pytest.fixture
+    def scene(self, call: Snapshot) -> Scene:
+        return Scene(call, replace(SETTINGS, suites=self.SUITES))
+
+    @staticmethod
+    def answered(offered: SessionDescription, suite: CryptoSuite = SUITES[1], first_port: int = 6000) -> bytes:
+        """A recorder's answer to each line, with keys of its own."""
+        rows = ["v=0", "o=- 5 1 IN IP4 192.0.2.50", "s=srs", "c=IN IP4 192.0.2.50", "t=0 0"]
+        for index, line in enumerate(offered.media):
+            crypto = answering_crypto(line, Ids(random.Random(index)), suites=(suite,))
+            assert crypto is not None
+            rows += [f"m=audio {first_port + 2 * index} RTP/SAVP 0", str(crypto.to_line()), "a=recvonly"]
+        return "".join(f"{row}\r\n" for row in rows).encode()
+
+    def test_the_forks_get_what_offer_and_answer_agree_on(self, scene: Scene) -> None:
+        """M2, M3, M4: each line its own key, one of the offered suites; and the key stays in later offers."""
+        offered = description(parts(scene.start()).sdp)
+        assert [[c.key.suite for c in line.cryptos] for line in offered.media] == [list(self.SUITES)] * 2
+        body = self.answered(offered)
+        configured = [action for action in scene.accept(body) if isinstance(action, ConfigureFork)]
+        theirs = [line.cryptos[0].key for line in description(body).media]
+        assert [action.keying for action in configured] == [
+            Keying(line.cryptos[1].key, key) for line, key in zip(offered.media, theirs, strict=True)
+        ]
+        (reinvite,) = scene.update(held(scene.call))
+        assert isinstance(reinvite, SendReinvite)
+        again = description(parts(reinvite).sdp)
+        assert [line.cryptos for line in again.media] == [line.cryptos[1:] for line in offered.media]
+        silenced = [action for action in scene.stop() if isinstance(action, ConfigureFork)]
+        assert [(action.active, action.keying) for action in silenced] == [(False, a.keying) for a in configured]
+
+    def test_each_attempt_has_keys_of_its_own(self, call: Snapshot, scene: Scene) -> None:
+        """C40: nor does a key ever come back for the ports that the next server is sent from."""
+        other = Scene(call)
+        other.src = SrcSession(replace(SETTINGS, suites=self.SUITES), Ids(random.Random(2)))
+        keys = [
+            crypto.key.key.reveal()
+            for invite in (scene.start(), other.start())
+            for line in description(parts(invite).sdp).media
+            for crypto in line.cryptos
+        ]
+        assert len(set(keys)) == len(keys) == 8
+
+    @pytest.mark.parametrize("body", [sdp("recvonly", "recvonly"), sdp("recvonly", "-").replace(b"AVP", b"SAVP")])
+    def test_an_answer_without_keys_records_nothing(self, scene: Scene, body: bytes) -> None:
+        """M3, B39: ACK and BYE, then the next server; never plain RTP."""
+        scene.start()
+        actions = scene.accept(body)
+        assert [type(action) for action in actions] == [SendAck, SendBye]
+        (failed,) = scene.said
+        assert isinstance(failed, Failed)
+        assert failed.failure.message == "The recording server accepted no stream with SRTP"
+
+    def test_a_recorder_that_moves_is_sent_to_under_a_new_key(self, scene: Scene) -> None:
+        """M4, RFC 4568 §7.1.4."""
+        offered = description(parts(scene.start()).sdp)
+        scene.accept(self.answered(offered))
+        moved = self.answered(offered, first_port=7000)
+        *configured, respond = scene.receive(ReinviteReceived("s", request("INVITE", moved), PEER))
+        assert isinstance(respond, Respond)
+        ours = [line.cryptos[0].key for line in description(respond.body).media]
+        assert not {key.key for key in ours} & {c.key.key for line in offered.media for c in line.cryptos}
+        assert [a.keying.send for a in configured if isinstance(a, ConfigureFork) and a.keying is not None] == ours
+        (reinvite,) = scene.update(held(scene.call))
+        assert isinstance(reinvite, SendReinvite)
+        assert [line.cryptos[0].key for line in description(parts(reinvite).sdp).media] == ours
