@@ -7,13 +7,15 @@ from pathlib import Path
 from sidestream.base.clock import from_unix_ns, iso_micros
 from sidestream.base.ids import Ids
 from sidestream.media import engine as media
-from sidestream.media.engine import MediaEngine, RecorderStatistics, SessionStatistics
+from sidestream.media.engine import MediaEngine, RecorderStatistics, SessionStatistics, SrtpKey
 from sidestream.sdp.answer import usable_lines
+from sidestream.sdp.crypto import Crypto, MasterKey
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import Format
+from sidestream.sdp.keying import answering_crypto, keying
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.offer import session_lines
-from sidestream.sdp.remote import remote_address
+from sidestream.sdp.remote import RemoteAddress, remote_address
 from sidestream.sdp.session import SessionDescription
 from sidestream.siprec.srs import answer, chosen_formats
 from sidestream.srs.archive import Folder
@@ -38,6 +40,8 @@ class Line:
     path: Path
     host: str
     port: int
+    remote: RemoteAddress | None = None
+    crypto: Crypto | None = None  # ours, of an SRTP line
     first_sample: datetime | None = None
     statistics: RecorderStatistics | None = None  # once it is closed
 
@@ -60,6 +64,7 @@ class Lines:
         self._folder = folder
         self._engine = engine
         self._interface = interface
+        self._ids = ids
         self._origin_id = ids.integer(1, _ORIGIN_ID_LIMIT)
         self._answered: SessionDescription | None = None
 
@@ -79,10 +84,11 @@ class Lines:
         for index, formats in wanted.items():
             line = await self._opened(index, offered, formats)
             line.label, line.codec = offered.media[index].label, formats[0].encoding
+            self._take_offer(line, offered)
         reply = self._answer(offered)
         for line in self.all:
             if line.is_open:
-                await self._configure(line, offered, wanted[line.index], receive=reply.direction(line.index).receives)
+                await self._configure(line, offered, reply, wanted[line.index])
         self._answered = reply
         return reply
 
@@ -117,14 +123,22 @@ class Lines:
         await self._engine.open_recorder(self._session, line.name, endpoint=line.name, path=str(path))
         return line
 
-    async def _configure(
-        self, line: Line, offered: SessionDescription, formats: tuple[Format, ...], *, receive: bool
-    ) -> None:
-        remote = remote_rtcp = None
+    def _take_offer(self, line: Line, offered: SessionDescription) -> None:
+        """Where the client is now, and with which key it is answered."""
         try:
             address = remote_address(offered, line.index)
         except SdpError:
             address = None  # I14: no c= line; where media comes from is learned from its packets
+        # RFC 4568 §7.1.4: a client that has moved may be another, which knows nothing of our packets: a new key.
+        mine = () if line.crypto is None or address != line.remote else (line.crypto,)
+        line.remote, line.crypto = address, answering_crypto(offered.media[line.index], self._ids, mine=mine)
+
+    async def _configure(
+        self, line: Line, offered: SessionDescription, reply: SessionDescription, formats: tuple[Format, ...]
+    ) -> None:
+        remote = remote_rtcp = None
+        address = line.remote
+        keys = keying(reply.media[line.index], offered.media[line.index])
         if address is not None:
             remote = media.Address(address.host, address.rtp_port)
             remote_rtcp = media.Address(address.rtcp_host, address.rtcp_port)
@@ -136,7 +150,9 @@ class Lines:
             formats=tuple(media.Format(f.payload_type, f.encoding, f.clock_rate, f.channels) for f in formats),
             latch=True,
             send=False,
-            receive=receive,
+            receive=reply.direction(line.index).receives,
+            send_key=None if keys is None else _key(keys.send),
+            receive_key=None if keys is None else _key(keys.receive),
         )
 
     async def _close(self, line: Line) -> None:
@@ -156,7 +172,8 @@ class Lines:
         open_lines = [line for line in self.all if line.is_open]
         origin = Origin("-", self._origin_id, 1, open_lines[0].host if open_lines else "127.0.0.1")
         ports = {line.index: line.port for line in open_lines}
-        reply = answer(offered, host=origin.address, ports=ports, origin=origin)
+        cryptos = {line.index: line.crypto for line in open_lines if line.crypto is not None}
+        reply = answer(offered, host=origin.address, ports=ports, origin=origin, cryptos=cryptos)
         if reply is None:
             refused = tuple(line.refused() for line in offered.media)
             reply = SessionDescription(session_lines(origin.address, origin, "Sidestream"), refused)
@@ -165,3 +182,7 @@ class Lines:
 
 def first_sample_text(line: Line) -> str | None:
     return None if line.first_sample is None else iso_micros(line.first_sample)
+
+
+def _key(key: MasterKey) -> SrtpKey:
+    return SrtpKey(key.suite.value, key.key, key.mki)

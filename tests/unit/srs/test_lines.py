@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from sidestream.base.ids import Ids
-from sidestream.media.engine import Address, Format, RecorderStatistics, SessionStatistics
+from sidestream.media.engine import Address, Format, RecorderStatistics, SessionStatistics, SrtpKey
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.session import SessionDescription
 from sidestream.srs.archive import Folder
@@ -129,3 +129,31 @@ async def test_silence_is_agreed_on_while_no_line_may_carry_media(lines: Lines, 
     assert lines.is_silent_by_agreement()
     await lines.apply(parsed(sdp("inactive", "sendonly")))
     assert not lines.is_silent_by_agreement()
+
+
+def secured(text: str, *, key: str = "D1XUCwxWKr43/V91ZNrdz41mggc7XcajhKkolPwt") -> SessionDescription:
+    text = text.replace("RTP/AVP", "RTP/SAVP")
+    return parsed(text.replace("a=rtpmap", f"a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=rtpmap"))
+
+
+async def test_srtp_is_recorded_under_a_key_of_each_side(
+    lines: Lines, engine: FakeEngine, sdp: Callable[..., str]
+) -> None:
+    """S13, M4: our key stays while the client does, and is new when it has moved."""
+    offered = secured(sdp("sendonly"))
+    reply = await lines.apply(offered)
+    (ours,) = reply.media[0].cryptos
+    endpoint = engine.sessions["srs-1"].endpoints["line-1"]
+    assert (reply.media[0].protocol, ours.tag) == ("RTP/SAVP", 3)
+    assert endpoint.send_key == SrtpKey("AES_CM_128_HMAC_SHA1_80", ours.key.key)
+    assert endpoint.receive_key == SrtpKey("AES_CM_128_HMAC_SHA1_80", offered.media[0].cryptos[0].key.key)
+    assert (await lines.apply(secured(sdp("inactive")))).media[0].cryptos == (ours,)
+    moved = await lines.apply(secured(sdp("sendonly").replace("40016", "40116")))
+    (new,) = moved.media[0].cryptos
+    assert new.key.key != ours.key.key
+    assert endpoint.send_key == SrtpKey("AES_CM_128_HMAC_SHA1_80", new.key.key)
+
+
+async def test_srtp_without_a_usable_key_is_refused(lines: Lines, sdp: Callable[..., str]) -> None:
+    with pytest.raises(UnusableOffer):
+        await lines.apply(secured(sdp("sendonly"), key="c2hvcnQ="))
