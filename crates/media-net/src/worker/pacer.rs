@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use media_core::{NS_PER_MS, NS_PER_S};
 
-/// A nap: half of it is what it adds to a packet's way on average, all of it and the round after it at most.
-const NAP: Duration = Duration::from_micros(500);
-/// A nap with more than [`MANY_PER_S`]: as many packets come in it, and the round after it is longer.
-const SHORT_NAP: Duration = Duration::from_micros(250);
-/// Packets a second of about 200 calls.
-const MANY_PER_S: u64 = 20_000;
+/// The longest nap: half of it is what it adds to a packet's way on average, all of it and the round after it at most.
+const LONGEST_NS: u64 = NS_PER_MS / 2;
+/// In a shorter nap so many packets come: that spares most of the wake-ups.
+const PACKETS: u64 = 10;
 /// How often it is decided anew.
 const WINDOW_NS: u64 = 20 * NS_PER_MS;
 /// With fewer packets a second a nap is as much work as it spares: about 30 calls.
 const WORTH_PER_S: u64 = 3000;
 /// Naps begin where rounds take less than this share of the time, in per cent, and end above the other: near saturation
-/// rounds are long by themselves.
-const CALM_PERCENT: u64 = 40;
-const BUSY_PERCENT: u64 = 60;
+/// rounds are long by themselves, and what a nap adds grows.
+const CALM_PERCENT: u64 = 60;
+const BUSY_PERCENT: u64 = 80;
 
 /// Decides about naps.
 #[derive(Debug)]
@@ -55,11 +53,9 @@ impl Pacer {
         if elapsed_ns >= WINDOW_NS {
             let limit = if self.nap.is_some() { BUSY_PERCENT } else { CALM_PERCENT };
             let is_calm = self.busy_ns * 100 < limit * elapsed_ns;
-            self.nap = match self.packets * NS_PER_S / elapsed_ns {
-                0..WORTH_PER_S => None,
-                WORTH_PER_S..MANY_PER_S => is_calm.then_some(NAP),
-                MANY_PER_S.. => is_calm.then_some(SHORT_NAP),
-            };
+            let is_worth = self.packets * NS_PER_S >= WORTH_PER_S * elapsed_ns;
+            self.nap = (is_calm && is_worth)
+                .then(|| Duration::from_nanos(LONGEST_NS.min(PACKETS * elapsed_ns / self.packets.max(1))));
             (self.window_ns, self.busy_ns, self.packets) = (now_ns, 0, 0);
         }
         let left = Duration::from_nanos(due_ns.map_or(u64::MAX, |due_ns| due_ns.saturating_sub(now_ns)));
@@ -89,13 +85,20 @@ mod tests {
         assert!(!naps_after(&mut pacer, 10_000, 10, 1), "a call or two");
         assert!(naps_after(&mut pacer, 100, 10, 1), "a hundred calls");
         assert!(!naps_after(&mut pacer, 100, 90, 8), "near saturation");
-        assert!(!naps_after(&mut pacer, 100, 50, 8), "not calm enough to begin");
+        assert!(!naps_after(&mut pacer, 100, 70, 8), "not calm enough to begin");
         assert!(naps_after(&mut pacer, 100, 10, 1));
-        assert!(naps_after(&mut pacer, 1000, 500, 8), "calm enough to go on");
-        assert_eq!(pacer.nap, Some(NAP));
-        assert!(naps_after(&mut pacer, 1000, 500, 50));
-        assert_eq!(pacer.nap, Some(SHORT_NAP));
+        assert!(naps_after(&mut pacer, 1000, 700, 8), "calm enough to go on");
         assert!(!naps_after(&mut Pacer::new(false), 100, 10, 1));
+    }
+
+    #[test]
+    fn a_nap_is_as_long_as_ten_packets_take_to_come() {
+        let mut pacer = Pacer::new(true);
+        for (packets, nap_us) in [(1, 500), (2, 500), (4, 250), (8, 125)] {
+            assert!(naps_after(&mut pacer, 100, 10, packets));
+            let found_us = pacer.nap.unwrap().as_micros() as u64;
+            assert!((nap_us * 9 / 10..=nap_us).contains(&found_us), "{packets} {found_us}");
+        }
     }
 
     #[test]
@@ -105,7 +108,7 @@ mod tests {
         let now_ns = pacer.window_ns;
         let mut nap = |due_ns| pacer.finish_round(now_ns, Some(due_ns), || now_ns);
         assert_eq!(nap(now_ns + 400_000), None);
-        assert_eq!(nap(now_ns + 1_000_000), Some(NAP));
+        assert_eq!(nap(now_ns + 1_000_000), Some(Duration::from_nanos(LONGEST_NS)));
         assert_eq!(nap(now_ns - 1), None);
     }
 }
