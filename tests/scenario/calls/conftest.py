@@ -25,7 +25,7 @@ from sidestream.connectors.connector import make_connector
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.alert import Alert
 from sidestream.debugger.debugger import Debugger
-from sidestream.sip.agent.config import AgentConfig
+from sidestream.sip.agent.config import DEFAULT_ALLOW, AgentConfig
 from sidestream.sip.transport import Transport
 from sidestream.sip.uri import Uri
 from sidestream.srs.config import SrsConfig
@@ -129,7 +129,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     services = Services(
         driver=SipDriver(
             listeners=[Listener("udp", Transport.UDP, HOST, 0), Listener("tcp", Transport.TCP, HOST, 0)],
-            config=AgentConfig(),
+            config=AgentConfig(allow=(*DEFAULT_ALLOW, "REGISTER")),
             ids=ids,
             clock=clock,
         ),

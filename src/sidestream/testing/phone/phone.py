@@ -10,9 +10,9 @@ from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
 from sidestream.sip.agent.config import AgentConfig
-from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestReceived
+from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestAnswered, RequestReceived
 from sidestream.sip.digest import DigestCredentials
-from sidestream.sip.message import Request
+from sidestream.sip.message import Request, Response
 from sidestream.sip.timers import Timers
 from sidestream.sip.transport import Transport
 from sidestream.sip.uri import Uri
@@ -20,6 +20,7 @@ from sidestream.sip.values import NameAddr
 from sidestream.testing.phone.audio_thread import AudioThread
 from sidestream.testing.phone.call import SDP_TYPE, WAIT_SECONDS, PhoneCall
 from sidestream.testing.phone.media import PhoneMedia
+from sidestream.testing.phone.registration import PhoneRegistration
 from sidestream.testing.phone.stream import RtpStream
 from sidestream.wire.driver import Listener, SipDriver
 
@@ -32,6 +33,9 @@ class SipPhone:
 
     `speech` (a WAV, see `testing.speech`) is what its user says, again and again unless `loop_speech` is False; without
     it the user is silent, and the phone sends silence. It does nothing by itself: a test rings, answers and hangs up.
+
+    With a `domain` its user is called `name@domain`; `proxy` is where everything is sent, the REGISTERs included. Both
+    may be set later.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class SipPhone:
         loop_speech: bool = True,
         formats: Sequence[Format] = FORMATS,
         credentials: DigestCredentials | None = None,
+        domain: str | None = None,
+        proxy: Uri | None = None,
         timers: Timers | None = None,
         ids: Ids | None = None,
         clock: Clock | None = None,
@@ -54,6 +60,8 @@ class SipPhone:
         self.loop_speech = loop_speech
         self.speech = speech
         self.formats = tuple(formats)
+        self.domain = domain
+        self.proxy = proxy
         self._host = host
         self._transport = transport
         self._credentials = credentials
@@ -69,6 +77,7 @@ class SipPhone:
             clock=clock or SystemClock(),
         )
         self.driver.default_sink = self._strange
+        self._registration = PhoneRegistration(self.driver, self._ids, credentials)
 
     async def start(self) -> None:
         """Bind the SIP socket and start the audio thread. Raises OSError."""
@@ -94,6 +103,23 @@ class SipPhone:
         uri = Uri.sip(self.name, self._host, self.port)
         return uri if self._transport is Transport.UDP else uri.with_params(("transport", self._transport.lower()))
 
+    @property
+    def address(self) -> Uri:
+        """Who its user is: the address-of-record that is registered and that calls come from."""
+        return Uri.sip(self.name, self.domain or self._host)
+
+    async def register(
+        self, *, contact: str | None = None, expires: int | None = 3600, timeout: float = WAIT_SECONDS
+    ) -> Response:
+        """Register, or ask with an empty `contact` for what is registered; the final response. TimeoutError."""
+        return await self._registration.send(
+            self.address, self.proxy, contact=contact, expires=expires, timeout=timeout
+        )
+
+    async def unregister(self, *, everything: bool = False, timeout: float = WAIT_SECONDS) -> Response:
+        """Take our contact back, or all contacts of the user; the final response. Raises TimeoutError."""
+        return await self.register(contact="*" if everything else None, expires=0, timeout=timeout)
+
     def call(self, target: Uri | str, *, headers: Sequence[tuple[str, str]] = (), offer: bool = True) -> PhoneCall:
         """Send an INVITE and return the call; `await call.answered()` next. `offer=False` leaves the offer to the peer.
 
@@ -105,7 +131,8 @@ class SipPhone:
             undo.callback(media.stream.close)
             session = agent.invite(
                 target=uri,
-                from_=NameAddr(None, Uri.sip(self.name, self._host)),
+                from_=NameAddr(None, self.address),
+                route=() if self.proxy is None else (NameAddr(None, self.proxy.with_params(("lr", None))),),
                 to=NameAddr(None, uri.as_target()),
                 now=now,
                 headers=headers,
@@ -140,7 +167,9 @@ class SipPhone:
 
     def _strange(self, event: AgentEvent) -> None:
         """What belongs to no call yet."""
-        if isinstance(event, InviteReceived):
+        if isinstance(event, RequestAnswered):
+            self._registration.take(event)
+        elif isinstance(event, InviteReceived):
             self._incoming.append(self._born(self._media(), event.session, event.request, offered=False))
             self._rang.set()
         elif isinstance(event, RequestReceived):
