@@ -53,11 +53,14 @@ def parse_document(data: bytes, charset: str | None = None, *, recover: bool = T
 
 def local_name(element: Element) -> str:
     """The name without its namespace; "" for what is no element, such as an entity that recovery left unresolved."""
-    return str(etree.QName(element).localname) if isinstance(element.tag, str) else ""
+    # Recovery keeps a prefix that was never declared in the name, and lxml's QName does not take such a name.
+    return re.split("[}:]", element.tag)[-1] if isinstance(element.tag, str) else ""
 
 
 def namespace_of(element: Element) -> str | None:
-    return etree.QName(element).namespace
+    """Its namespace, or None; also for what is no element."""
+    tag = element.tag
+    return tag[1 : tag.index("}")] if isinstance(tag, str) and tag.startswith("{") else None
 
 
 def text_of(element: Element) -> str:

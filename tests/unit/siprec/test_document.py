@@ -58,6 +58,14 @@ def test_an_unknown_entity_is_no_element() -> None:
     assert "a" in [local_name(child) for child in document.root]
 
 
+def test_a_prefix_that_was_never_declared_is_no_matter() -> None:
+    document = parse_document(b"<r><ns2:a>x</ns2:a><n:o:b/></r>")
+    assert document.problems[0].startswith("not well-formed")
+    assert document.root is not None
+    assert [local_name(child) for child in document.root] == ["a", "b"]
+    assert [namespace_of(child) for child in document.root] == [None, None]
+
+
 def test_the_charset_of_the_part_rules() -> None:
     """S22: over the XML declaration."""
     data = "<?xml version='1.0' encoding='UTF-8'?><r>\xe9</r>".encode("latin-1")
