@@ -148,7 +148,7 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str]] = [_field(name, value) for name, value in items]
-        self._index: dict[str, list[str]] | None = None
+        self._index: dict[str, tuple[str, ...]] | None = None
         self._parsed: dict[str, Any] = {}
 
     @classmethod
@@ -190,7 +190,7 @@ class Headers:
         key = _key(field[0])
         self._parsed.pop(key, None)
         if self._index is not None:
-            self._index.setdefault(key, []).append(field[1])
+            self._index[key] = (*self._index.get(key, ()), field[1])
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a field before all others: how a Via or Record-Route is added."""
@@ -199,7 +199,7 @@ class Headers:
         key = _key(field[0])
         self._parsed.pop(key, None)
         if self._index is not None:
-            self._index.setdefault(key, []).insert(0, field[1])
+            self._index[key] = (field[1], *self._index.get(key, ()))
 
     def replace(self, name: str, *values: str) -> None:
         """Make `values` the only fields called `name`, where the first of them stood, else at the end."""
@@ -214,7 +214,7 @@ class Headers:
         self._items[position:] = fields + rest
         self._parsed.pop(key, None)
         if self._index is not None:
-            self._index[key] = [value for _, value in fields]
+            self._index[key] = tuple([value for _, value in fields])
 
     def remove(self, name: str) -> None:
         """Drop every field called `name`."""
@@ -250,10 +250,8 @@ class Headers:
             index = self._index = {}
             for field, value in self._items:
                 key = _CANONICAL.get(field) or field.lower()
-                if key in index:
-                    index[key].append(value)
-                else:
-                    index[key] = [value]
+                # Tuples of text are no work for the garbage collector, lists would be, and messages live for a while.
+                index[key] = (*index[key], value) if key in index else (value,)
         # Nearly always the name is given as it stands in the index.
         values = index.get(name)
         return values if values is not None else index.get(_key(name), ())
