@@ -366,6 +366,11 @@ class Agent:
         dialog = self._core.session(session).current_dialog
         return replace(dialog) if dialog is not None else None
 
+    def find_session(self, call_id: str, local_tag: str, remote_tag: str) -> str | None:
+        """The session of that dialog (RFC 3891 §3), early, established, or ended less than 64*T1 ago."""
+        session = self._core.named(call_id, local_tag, remote_tag)
+        return None if session is None else session.id
+
     @property
     def dropped(self) -> int:
         """How many messages matched nothing."""

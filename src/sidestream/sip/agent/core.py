@@ -66,6 +66,11 @@ class Core:
         """The session and dialog that a peer's request names."""
         return self._by_dialog.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
 
+    def named(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        """The session of a dialog that a third party names, also one that has just ended."""
+        found = self._by_dialog.get((call_id, local_tag, remote_tag))
+        return None if found is None else found[0]
+
     def open(self, session: Session, incoming: Incoming) -> None:
         """Note that `session` has an INVITE of the peer to answer."""
         session.incoming = incoming

@@ -157,8 +157,9 @@ class Requests:
         # RFC 3311 §5.3: after a 491 wait like after one to a re-INVITE.
         retry_in = self._core.glare_wait(session) if session is not None and response.status == 491 else None
         self._core.emit(RequestAnswered(exchange.name, session.id if session is not None else None, response, retry_in))
-        # RFC 3261 §12.2.1.2: these two say that the dialog is gone.
-        if session is not None and response.status in (481, 408):
+        # RFC 3261 §12.2.1.2: these two say that the dialog is gone; to a NOTIFY only that the subscription is, RFC 5057
+        # §5.1.
+        if session is not None and response.status in (481, 408) and exchange.request.method != "NOTIFY":
             self._lost(session, now)
 
     def _update_answered(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:
@@ -176,7 +177,7 @@ class Requests:
         if session is not None:
             session.requests.pop(exchange.name, None)
         self._core.emit(RequestAnswered(exchange.name, session.id if session is not None else None, None))
-        if session is not None:
+        if session is not None and exchange.request.method != "NOTIFY":
             self._lost(session, now)
 
     def _lost(self, session: Session, now: float) -> None:

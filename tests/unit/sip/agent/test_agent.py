@@ -133,3 +133,10 @@ def test_the_dialog_handed_out_is_a_copy(bench: Any) -> None:
     session = bench.established()
     bench.agent.dialog(session).next_seq()
     assert bench.agent.dialog(session).local_seq == 1
+
+
+def test_a_session_is_found_by_its_dialog(bench: Any) -> None:
+    session = bench.established()
+    dialog = bench.agent.dialog(session)
+    assert bench.agent.find_session(*dialog.id) == session
+    assert bench.agent.find_session(dialog.call_id, "other", "bobs") is None

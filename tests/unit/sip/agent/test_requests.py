@@ -64,6 +64,16 @@ def test_an_answer_that_denies_the_dialog_ends_the_session(bench: Any, status: i
     assert bench.take_sent()[0].method == "BYE"
 
 
+def test_a_notify_ends_its_subscription_only(bench: Any) -> None:
+    session = bench.established()
+    bench.agent.request(session, "NOTIFY", now=bench.now)
+    bench.reply(bench.take_sent()[0], 481)
+    bench.agent.request(session, "NOTIFY", now=bench.now)
+    bench.wait(33)
+    assert [type(event) for event in bench.take_events()] == [RequestAnswered, RequestAnswered]
+    assert bench.agent.may_reinvite(session)
+
+
 def test_silence_ends_the_session(bench: Any) -> None:
     session = bench.established()
     name = bench.agent.request(session, "INFO", now=bench.now)
