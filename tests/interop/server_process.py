@@ -59,8 +59,15 @@ class ServerProcess:
     """One `serve` in `directory`. `stop` ends it by SIGTERM and then `faults` says what it did wrong, if anything."""
 
     def __init__(
-        self, directory: Path, numbers: Sequence[Number], *, connectors: Sequence[Connector] = (), trunk: str
+        self,
+        directory: Path,
+        numbers: Sequence[Number],
+        *,
+        connectors: Sequence[Connector] = (),
+        trunk: str,
+        extra: str = "",
     ) -> None:
+        """`extra`: more TOML, at the end of the configuration."""
         self.sip_port, self.http_port, self.srs_port = free_port(), free_port(), free_port()
         self.account_sid = "AC" + os.urandom(16).hex()
         self.auth_token = os.urandom(16).hex()
@@ -70,7 +77,7 @@ class ServerProcess:
         self._log = directory / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._status: int | None = None
-        self._config.write_text(self._toml(directory, numbers, connectors, trunk), encoding="utf-8")
+        self._config.write_text(self._toml(directory, numbers, connectors, trunk) + extra, encoding="utf-8")
 
     @property
     def base_url(self) -> str:
