@@ -3,7 +3,10 @@
 The measured process runs everything that `sidestream serve` runs for a call but the media engine and HTTP: SIP, the
 call, TwiML, the recording client, SQLite on disk, logs at `info`. Three of them stand side by side and are loaded in
 turns: a bare agent that answers (the reference), calls between two legs, and such calls recorded by SIPREC. Callers,
-callee and recording server run on another core. Memory is measured in a fresh process.
+callee and recording server run on another core. The load is a closed loop: as many calls as the core can do, with a
+bound on how many there are at a time, so that the number says how many calls a second a core is good for. With
+`--rate` it is so many a second instead; a core that idles in between pays more for each, since its caches are cold.
+Memory is measured in a fresh process.
 """
 
 import argparse
@@ -23,7 +26,7 @@ from benches.control.peers import Load, Peers, peers
 from benches.control.server import Report, Setup
 from benches.table import print_table
 
-CPU_LIMIT_MS = 3.0  # of one core, a recorded call: at 100 new calls a second a core is a third idle or more
+CPU_LIMIT_MS = 3.0  # of one core, a recorded call
 MEMORY_LIMIT_KB = 60.0  # resident memory a live recorded call
 MODES = ("reference", "b2bua", "recorded")
 NAMES = {
@@ -31,16 +34,22 @@ NAMES = {
     "b2bua": "B2BUA, two legs",
     "recorded": "B2BUA and SIPREC client",
 }
+AT_ONCE = 80  # live calls of the closed loop: enough to keep a core busy, little enough that none waits for long
+BUSY_RATE = 500.0  # new calls a second, more than a core can do
+LIVE_RATE = 40.0  # new calls a second while memory is filled
 SETTLE_LIMIT_S = 40.0  # a call whose BYE is lost takes 32 s to end
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`calls` in each of `rounds` rounds, at `rate` a second; `live` calls at once for the measurement of memory."""
+    """`calls` in each of `rounds` rounds; `rate` None is as many as the core can do, `AT_ONCE` at a time.
 
-    calls: int = 300
+    `live` calls at once for the measurement of memory.
+    """
+
+    calls: int = 600
     rounds: int = 3
-    rate: float = 40.0
+    rate: float | None = None
     talk_s: float = 0.3
     live: int = 200
     warm_up: int = 40
@@ -90,14 +99,14 @@ class _Bench:
         measured = {mode: await self._start(mode, "cpu") for mode in options.modes}
         try:
             for one in measured.values():
-                await self._load(one, options.warm_up, options.talk_s)
+                await self._load(one, options.warm_up)
             for round_ in range(options.rounds):
                 for mode, one in measured.items():
                     is_last = round_ == options.rounds - 1 and mode == options.modes[-1]
                     profile = options.profile if is_last else None
                     if profile is not None:
                         await one.profile()
-                    cpu_s = await self._load(one, options.calls, options.talk_s)
+                    cpu_s = await self._load(one, options.calls)
                     if profile is not None:
                         await one.profiled(profile)
                     taken[mode].append(cpu_s / options.calls * 1000)
@@ -111,14 +120,12 @@ class _Bench:
         options = self._options
         one = await self._start("recorded", "memory", trace_allocations=options.allocations)
         try:
-            await self._load(one, options.warm_up, options.talk_s)
+            await self._load(one, options.warm_up)
             if options.allocations:
                 await one.allocations()
             before = await one.report()
-            hold_s = options.live / options.rate + 2.0
-            calling = asyncio.create_task(
-                self._peers.caller.call(one.port, Load(options.live, options.rate, hold_s)),
-            )
+            load = Load(options.live, LIVE_RATE, options.live / LIVE_RATE + 2.0, options.live)
+            calling = asyncio.create_task(self._peers.caller.call(one.port, load))
             full = await self._wait(one, lambda report: report.siprecs_live >= options.live)
             allocations = await one.allocations() if options.allocations else []
             await calling
@@ -132,10 +139,12 @@ class _Bench:
         setup = Setup(mode, self._peers.callee, self._peers.srs, str(directory), self._core, trace_allocations)
         return await Measured.start(setup)
 
-    async def _load(self, one: Measured, calls: int, talk_s: float) -> float:
+    async def _load(self, one: Measured, calls: int) -> float:
         """Make the calls; the processor seconds that they took."""
+        rate, talk_s = self._options.rate, self._options.talk_s
+        load = Load(calls, BUSY_RATE, talk_s, AT_ONCE) if rate is None else Load(calls, rate, talk_s, calls)
         before = await one.report()
-        await self._peers.caller.call(one.port, Load(calls, self._options.rate, talk_s))
+        await self._peers.caller.call(one.port, load)
         after = await self._wait(one, lambda report: report.ended + report.failed >= before.ended + calls)
         lost = after.failed - before.failed
         unrecorded = after.siprecs_failed - before.siprecs_failed
@@ -183,7 +192,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benches call_setup")
     parser.add_argument("--calls", type=int, default=defaults.calls, help="in each round")
     parser.add_argument("--rounds", type=int, default=defaults.rounds)
-    parser.add_argument("--rate", type=float, default=defaults.rate, help="new calls a second")
+    parser.add_argument("--rate", type=float, help="new calls a second; else as many as the core can do")
     parser.add_argument("--live", type=int, default=defaults.live, help="calls held for memory; 0 leaves it out")
     parser.add_argument("--warm-up", type=int, default=defaults.warm_up, help="calls that do not count")
     parser.add_argument("--modes", default=",".join(defaults.modes))
