@@ -11,6 +11,7 @@ from sidestream.media.client import EngineClient
 from sidestream.media.engine import (
     Address,
     Format,
+    LocalPorts,
     MediaEngine,
     MediaEngineError,
     MediaEvent,
@@ -95,6 +96,31 @@ async def test_endpoints_and_forks_get_port_pairs_of_their_own(engine: MediaEngi
     assert {pair.host for pair in pairs} == {"127.0.0.1"}
     assert all(pair.rtp % 2 == 0 and pair.rtcp == pair.rtp + 1 for pair in pairs)
     assert len({pair.rtp for pair in pairs}) == 4
+
+
+async def test_forks_share_their_ports_with_other_calls_only_and_only_if_they_may(engine: MediaEngine) -> None:
+    opened: dict[tuple[str, bool], list[LocalPorts]] = {}
+    for session in ("CA1", "CA2"):
+        await engine.open_session(session)
+        await engine.open_endpoint(session, "a")
+        for own_ports in (False, True):
+            opened[session, own_ports] = [
+                await engine.open_fork(
+                    session, f"{side}{own_ports}", endpoint="a", side=side, cname="x", own_ports=own_ports
+                )
+                for side in Side
+            ]
+    assert opened["CA1", False] == opened["CA2", False]
+    every = [ports for pairs in opened.values() for ports in pairs]
+    assert len(set(every)) == len(every) - 2
+
+
+async def test_packets_of_a_fork_may_be_asked_to_leave_together(engine: MediaEngine) -> None:
+    await engine.open_session("CA1")
+    await engine.open_endpoint("CA1", "a")
+    first = await engine.open_fork("CA1", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=160)
+    assert await engine.open_fork("CA1", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=160) == first
+    assert await _refused(engine.open_fork("CA1", "f", endpoint="a", side=Side.INBOUND, cname="x")) == "conflict"
 
 
 async def test_opening_again_gives_the_same_answer(engine: MediaEngine) -> None:

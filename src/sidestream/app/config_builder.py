@@ -118,6 +118,8 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
             answer_timeout_s=table.number("answer_timeout"),
             legacy_media_type=table.flag("legacy_media_type"),
             final_metadata_in_bye=table.flag("final_metadata_in_bye"),
+            fork_batch_ms=table.integer("fork_batch_ms"),
+            own_fork_ports=table.flag("own_fork_ports"),
         )
         if not name or not table.texts("srs"):
             continue  # the reader has said so

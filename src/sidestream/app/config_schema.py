@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, ConnectorOptions
+from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIMIT, ConnectorOptions
 from sidestream.registrar.limits import Limits as RegistrarLimits
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
@@ -235,6 +235,20 @@ _SECTIONS = (
                 Kind.BOOLEAN,
                 "send the end of the call as metadata in BYE",
                 _OPTIONS.final_metadata_in_bye,
+            ),
+            Key(
+                "fork_batch_ms",
+                Kind.INTEGER,
+                "audio of so many milliseconds leaves together, which costs less; 80 suits recorders that are not live",
+                _OPTIONS.fork_batch_ms,
+                low=0,
+                high=FORK_BATCH_LIMIT,
+            ),
+            Key(
+                "own_fork_ports",
+                Kind.BOOLEAN,
+                "send from ports that no other recording uses, for recorders that tell streams by those",
+                _OPTIONS.own_fork_ports,
             ),
         ),
         repeated=True,

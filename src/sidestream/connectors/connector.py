@@ -10,6 +10,7 @@ DEFAULT_CONNECTOR = "Default"  # what a Siprec without a connector name uses
 HEADER_LIMIT = 1023  # characters of `Name: value`; Twilio documents headers under 1024
 TARGET_LIMIT = 8  # recording servers of one connector: bounds how long a Siprec can stay undecided
 ANSWER_TIMEOUT_RANGE = (1.0, 60.0)  # seconds
+FORK_BATCH_LIMIT = 160  # ms; what the media engine takes
 
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")  # RFC 3261 §25.1 token
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -35,6 +36,8 @@ class ConnectorOptions:
     answer_timeout_s: float = 10.0  # until a target that does not answer its INVITE counts as failed
     legacy_media_type: bool = False  # application/rs-metadata instead of application/rs-metadata+xml
     final_metadata_in_bye: bool = True  # RFC 8068 §3.2.4
+    fork_batch_ms: int = 0  # audio of so much time leaves together: less work, for recorders that are not live
+    own_fork_ports: bool = False  # for recorders that tell streams by the port they come from alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Connector:
         low, high = ANSWER_TIMEOUT_RANGE
         if not low <= self.options.answer_timeout_s <= high:
             raise ConnectorError(31942, f"The answer time-out must be {low:g} to {high:g} seconds", "answer_timeout_s")
+        if not 0 <= self.options.fork_batch_ms <= FORK_BATCH_LIMIT:
+            raise ConnectorError(31942, f"The batch must be 0 to {FORK_BATCH_LIMIT} milliseconds", "fork_batch_ms")
         if not self.options.extension_namespace or any(c.isspace() for c in self.options.extension_namespace):
             raise ConnectorError(31942, "The namespace of the parameters must be a URI", "extension_namespace")
 

@@ -145,7 +145,16 @@ class EngineClient:
         await self._command("set_route", _Nothing, session=session, source=source, sink=sink)
 
     async def open_fork(
-        self, session: str, fork: str, *, endpoint: str, side: Side, cname: str, interface: str = "default"
+        self,
+        session: str,
+        fork: str,
+        *,
+        endpoint: str,
+        side: Side,
+        cname: str,
+        interface: str = "default",
+        batch_ms: int = 0,
+        own_ports: bool = False,
     ) -> LocalPorts:
         return await self._command(
             "open_fork",
@@ -156,6 +165,8 @@ class EngineClient:
             side=side,
             cname=cname,
             interface=interface,
+            fork_batch_ms=batch_ms,
+            fork_ports="own" if own_ports else "shared",
         )
 
     async def configure_fork(

@@ -2,7 +2,7 @@
 
 The vocabulary is that of docs/topics/media-protocol.md: a *session* holds a call's media; an *endpoint* is a local
 RTP/RTCP port pair with a remote; a *route* relays what one endpoint receives to another; a *fork* copies one side of an
-endpoint to an SRS from a port pair of its own; a *player* sends a file into an endpoint; a *recorder* writes what an
+endpoint to an SRS; a *player* sends a file into an endpoint; a *recorder* writes what an
 endpoint receives to a file. Names of sessions are unique in the engine, all others within their session.
 """
 
@@ -247,9 +247,22 @@ class MediaEngine(Protocol):
         ...
 
     async def open_fork(
-        self, session: str, fork: str, *, endpoint: str, side: Side, cname: str, interface: str = "default"
+        self,
+        session: str,
+        fork: str,
+        *,
+        endpoint: str,
+        side: Side,
+        cname: str,
+        interface: str = "default",
+        batch_ms: int = 0,
+        own_ports: bool = False,
     ) -> LocalPorts:
-        """Allocate a fork's port pair. Nothing is sent until it is configured active."""
+        """Find the ports that a fork sends from. Nothing is sent until it is configured active.
+
+        Forks of one session have different ports; without `own_ports`, forks of other sessions send from the same.
+        `batch_ms`, 0 to 160: packets of so much audio leave together, which takes less work; live listeners want 0.
+        """
         ...
 
     async def configure_fork(

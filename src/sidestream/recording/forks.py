@@ -1,6 +1,7 @@
-"""The forked streams of one recording: port pairs in the media engine, by label."""
+"""The forked streams of one recording: forks in the media engine, by label."""
 
 from sidestream.base.ids import Ids
+from sidestream.connectors.connector import ConnectorOptions
 from sidestream.media.engine import Address, ForkStatistics, Format, MediaEngine, MediaEngineError, Side
 from sidestream.recording.call import RecordedCall
 from sidestream.recording.siprec import Track
@@ -21,7 +22,15 @@ class ForkSet:
     Every method that awaits may raise MediaEngineError, but `close` never does.
     """
 
-    def __init__(self, engine: MediaEngine, ids: Ids, siprec_sid: str, call: RecordedCall, track: Track) -> None:
+    def __init__(
+        self,
+        engine: MediaEngine,
+        ids: Ids,
+        siprec_sid: str,
+        call: RecordedCall,
+        track: Track,
+        options: ConnectorOptions,
+    ) -> None:
         self._engine = engine
         self._ids = ids
         self._sid = siprec_sid
@@ -29,6 +38,7 @@ class ForkSet:
         self._endpoint = call.endpoint
         self._formats = tuple(to_sdp(format_) for format_ in call.formats)
         self._labels = _LABELS[track]
+        self._options = options
         self._open: list[str] = []
         self.host = ""  # the address to advertise, known once open
         self.offered: tuple[OfferedFork, ...] = ()
@@ -44,6 +54,8 @@ class ForkSet:
                 side=_SIDES[label],
                 # C26, RFC 7866 §8.3.1: a CNAME of its own for each stream of the recording.
                 cname=self._ids.hex(CNAME_DIGITS),
+                batch_ms=self._options.fork_batch_ms,
+                own_ports=self._options.own_fork_ports,
             )
             self._open.append(label)
             self.host = ports.host

@@ -83,7 +83,7 @@ class RecordingSession:
         self._clock = clock
         self._ids = ids
         self._observer = observer
-        self._forks = ForkSet(engine, ids, siprec.sid, call, siprec.track)
+        self._forks = ForkSet(engine, ids, siprec.sid, call, siprec.track, connector.options)
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
         self._attempt: Attempt | None = None
         self._stop_by: str | None = None

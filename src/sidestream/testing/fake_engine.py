@@ -58,6 +58,8 @@ class FakeFork:
     cname: str
     interface: str
     ports: LocalPorts
+    batch_ms: int = 0
+    own_ports: bool = False
     remote: Address | None = None
     remote_rtcp: Address | None = None
     active: bool = False
@@ -121,6 +123,7 @@ class FakeEngine:
         self._failures: dict[str, _Failure] = {}
         self._held: dict[str, asyncio.Event] = {}
         self._next_port = FIRST_PORT
+        self._shared: dict[str, list[LocalPorts]] = {}
 
     # What the test says
 
@@ -216,15 +219,26 @@ class FakeEngine:
         found.routes[source] = sink
 
     async def open_fork(
-        self, session: str, fork: str, *, endpoint: str, side: Side, cname: str, interface: str = "default"
+        self,
+        session: str,
+        fork: str,
+        *,
+        endpoint: str,
+        side: Side,
+        cname: str,
+        interface: str = "default",
+        batch_ms: int = 0,
+        own_ports: bool = False,
     ) -> LocalPorts:
         await self._begin("open_fork", session, fork)
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
         if fork not in found.forks:
-            found.forks[fork] = FakeFork(endpoint, side, cname, interface, self._allocate(interface))
+            ports = self._allocate(interface) if own_ports else self._shared_ports(found, interface)
+            found.forks[fork] = FakeFork(endpoint, side, cname, interface, ports, batch_ms, own_ports)
         open_ = found.forks[fork]
-        _same(fork, (open_.endpoint, open_.side, open_.cname, open_.interface), (endpoint, side, cname, interface))
+        before = (open_.endpoint, open_.side, open_.cname, open_.interface, open_.batch_ms, open_.own_ports)
+        _same(fork, before, (endpoint, side, cname, interface, batch_ms, own_ports))
         return open_.ports
 
     async def configure_fork(
@@ -319,6 +333,16 @@ class FakeEngine:
 
     def _session(self, session: str) -> FakeSession:
         return _named(self.sessions, session, "session")
+
+    def _shared_ports(self, session: FakeSession, interface: str) -> LocalPorts:
+        """Ports that forks of other sessions have as well, but none of this one."""
+        taken = {fork.ports for fork in session.forks.values()}
+        known = self._shared.setdefault(interface, [])
+        free = next((ports for ports in known if ports not in taken), None)
+        if free is None:
+            free = self._allocate(interface)
+            known.append(free)
+        return free
 
     def _allocate(self, interface: str) -> LocalPorts:
         if interface not in self.interfaces:

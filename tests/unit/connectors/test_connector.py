@@ -87,6 +87,11 @@ def test_the_answer_timeout_has_a_range(seconds: float) -> None:
     assert refused("a", None, (URI,), None, ConnectorOptions(answer_timeout_s=seconds)) == 31942
 
 
+@pytest.mark.parametrize("batch_ms", [-1, 161])
+def test_the_batch_has_a_range(batch_ms: int) -> None:
+    assert refused("a", None, (URI,), None, ConnectorOptions(fork_batch_ms=batch_ms)) == 31942
+
+
 @pytest.mark.parametrize("namespace", ["", "urn:a b"])
 def test_the_namespace_is_a_uri(namespace: str) -> None:
     assert refused("a", None, (URI,), None, ConnectorOptions(extension_namespace=namespace)) == 31942

@@ -94,7 +94,16 @@ COMMANDS = [
         lambda c: c.open_fork("s", "f", endpoint="a", side=Side.OUTBOUND, cname="x@y"),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "outbound", "cname": "x@y",
-            "interface": "default",
+            "interface": "default", "fork_batch_ms": 0, "fork_ports": "shared",
+        },
+        PORTS,
+        LocalPorts("127.0.0.1", 40000, 40001),
+    ),
+    (
+        lambda c: c.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=80, own_ports=True),
+        {
+            "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "inbound", "cname": "x",
+            "interface": "default", "fork_batch_ms": 80, "fork_ports": "own",
         },
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),

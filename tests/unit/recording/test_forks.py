@@ -3,6 +3,7 @@ import random
 import pytest
 
 from sidestream.base.ids import Ids
+from sidestream.connectors.connector import ConnectorOptions
 from sidestream.media.engine import Address, Format, MediaEngineError, Side
 from sidestream.recording.forks import ForkSet, to_sdp
 from sidestream.recording.siprec import Track
@@ -12,10 +13,12 @@ from sidestream.siprec.src.actions import ConfigureFork
 
 from .conftest import Scene
 
+OPTIONS = ConnectorOptions()
 
-async def forks_of(scene: Scene, track: Track = Track.BOTH) -> ForkSet:
+
+async def forks_of(scene: Scene, track: Track = Track.BOTH, options: ConnectorOptions = OPTIONS) -> ForkSet:
     await scene.open_media()
-    return ForkSet(scene.engine, Ids(random.Random(1)), "SR1", scene.call, track)
+    return ForkSet(scene.engine, Ids(random.Random(1)), "SR1", scene.call, track, options)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,13 @@ async def test_a_fork_for_each_label(scene: Scene, track: Track, sides: dict[str
     assert [f"SR1/{offered.label}" for offered in forks.offered] == list(sides)
     assert [offered.port for offered in forks.offered] == [fork.ports.rtp for fork in opened.values()]
     assert forks.host == "127.0.0.1"
+
+
+async def test_the_connector_says_how_packets_leave(scene: Scene) -> None:
+    forks = await forks_of(scene, options=ConnectorOptions(fork_batch_ms=80, own_fork_ports=True))
+    await forks.open()
+    opened = scene.engine.sessions["CA1"].forks.values()
+    assert [(fork.batch_ms, fork.own_ports) for fork in opened] == [(80, True)] * 2
 
 
 async def test_streams_and_cnames_are_unique(scene: Scene) -> None:
