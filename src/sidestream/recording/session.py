@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidestream.base.clock import Clock, from_unix_ns
+from sidestream.base.flag import Flag
 from sidestream.base.ids import Ids
+from sidestream.base.inbox import Inbox
 from sidestream.base.logs import get_logger
 from sidestream.connectors.connector import Connector
 from sidestream.connectors.srs_uri import SrsTarget
@@ -84,12 +86,12 @@ class RecordingSession:
         self._ids = ids
         self._observer = observer
         self._forks = ForkSet(engine, ids, siprec.sid, call, siprec.track, connector.options)
-        self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
+        self._inputs: Inbox[_Input] = Inbox()
         self._attempt: Attempt | None = None
         self._stop_by: str | None = None
         self._is_engine_lost = False
         self._is_concluded = False
-        self._done = asyncio.Event()
+        self._done = Flag()
 
     async def run(self) -> None:
         """Record until stopped or out of servers. Raises nothing for remote trouble; everything is in `siprec`.

@@ -1,0 +1,45 @@
+import asyncio
+
+import pytest
+
+from sidestream.base.flag import Flag
+
+
+async def turns(count: int = 3) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_all_who_wait_are_woken_and_later_ones_pass() -> None:
+    flag = Flag()
+    waiting = [asyncio.create_task(flag.wait()) for _ in range(3)]
+    await turns()
+    assert not any(task.done() for task in waiting)
+    assert not flag.is_set()
+    flag.set()
+    flag.set()
+    await asyncio.gather(*waiting)
+    await flag.wait()
+    assert flag.is_set()
+
+
+async def test_one_who_gives_up_is_no_trouble_to_the_others() -> None:
+    flag = Flag()
+    patient, hasty = asyncio.create_task(flag.wait()), asyncio.create_task(flag.wait())
+    await turns()
+    hasty.cancel()
+    flag.set()
+    with pytest.raises(asyncio.CancelledError):
+        await hasty
+    await patient
+
+
+async def test_once_cleared_it_is_waited_for_again() -> None:
+    flag = Flag()
+    flag.set()
+    flag.clear()
+    waiting = asyncio.create_task(flag.wait())
+    await turns()
+    assert not waiting.done()
+    flag.set()
+    await waiting

@@ -1,0 +1,29 @@
+import asyncio
+
+import pytest
+
+from sidestream.base.inbox import Inbox
+
+
+async def test_items_come_out_in_order_whoever_is_first() -> None:
+    inbox: Inbox[int] = Inbox()
+    reading = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    assert not reading.done()
+    inbox.put_nowait(1)
+    inbox.put_nowait(2)
+    assert await reading == 1
+    assert await inbox.get() == 2
+
+
+async def test_a_cancelled_reader_takes_nothing() -> None:
+    inbox: Inbox[int] = Inbox()
+    reading = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put_nowait(1)
+    reading.cancel()
+    inbox.put_nowait(2)
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert await inbox.get() == 1
+    assert await inbox.get() == 2
