@@ -1,6 +1,7 @@
 //! A real engine on a socket of its own, with real UDP on 127.0.0.1.
 
 mod client;
+mod forks;
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
