@@ -30,8 +30,9 @@ Every value can be overridden by the environment: `SIDESTREAM_<SECTION>_<KEY>`, 
 brackets `SIDESTREAM_<SECTION>_<INDEX>_<KEY>`, counted from 0; the index behind the last one adds one more. Lists are
 written with commas. This is the way to keep tokens and passwords out of the file.
 
-TLS and SRTP are not supported yet. An address that asks for them (`transport=tls`, `secure=true`, `sips:`) is refused
-when the configuration is read; nothing is ever sent in the clear instead.
+An address that asks for TLS (`transport=tls`, `sips:`) needs a listener with `transport = "tls"`. One that asks for
+SRTP (`secure=true`) is refused, for SRTP is not supported yet: nothing is ever sent in the clear instead. More on TLS,
+DNS, IPv6 and NAT in [sip-transports.md](sip-transports.md).
 """
 
 TWIML_INTRO = """\

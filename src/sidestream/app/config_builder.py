@@ -1,13 +1,19 @@
 """Checked tables as the configuration's values: what concerns more than one key is judged here."""
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 
 from sidestream.accounts.account import Account, Number
 from sidestream.accounts.account_book import ANY_ADDRESS, dialled_digits
 from sidestream.app.config_checks import check_account, check_voice, read_owner, read_voice, refuse_twins
 from sidestream.app.config_domains import build_domains, build_limits
+from sidestream.app.config_network import (
+    build_dns,
+    build_listeners,
+    build_tls,
+    check_tls_targets,
+    check_wildcard,
+)
 from sidestream.app.config_reader import Problems, Table, Tables
 from sidestream.app.config_trunks import build_trunks
 from sidestream.app.config_values import (
@@ -15,7 +21,6 @@ from sidestream.app.config_values import (
     HttpConfig,
     InterfaceConfig,
     Limits,
-    ListenerConfig,
     LogConfig,
     MediaConfig,
     SrsConfig,
@@ -48,21 +53,31 @@ def build_config(tables: Tables, problems: Problems) -> Config:
     named_default = any(c.unique_name == DEFAULT_CONNECTOR and c.account_sid is None for c in connectors)
     if srs_config.enabled and srs_config.port and not named_default:
         connectors = (*connectors, bundled_connector(srs_config.host, srs_config.port))
+    trunks = build_trunks(tables["trunks"], sids, problems)
+    listeners = build_listeners(tables["listeners"], problems)
+    check_tls_targets(listeners, trunks, connectors, problems)
     return Config(
         accounts=accounts,
         numbers=_numbers(tables["numbers"], sids, problems),
         domains=build_domains(tables["domains"], tables["users"], sids, problems),
         registrar=build_limits(tables["registrar"][0], problems),
-        trunks=build_trunks(tables["trunks"], sids, problems),
+        trunks=trunks,
         connectors=connectors,
-        listeners=_listeners(tables["listeners"], problems),
+        listeners=listeners,
+        tls=build_tls(tables["tls"][0], listeners, problems),
+        dns=build_dns(tables["dns"][0], problems),
         media=_media(media, tables["media.interfaces"], problems),
         http=HttpConfig(http.word("host"), http.integer("port"), _base_url(http)),
         srs=srs_config,
         storage_url=_storage_url(tables["storage"][0], data_dir, problems),
         data_dir=data_dir,
         log=LogConfig(log.word("level"), log.flag("json")),
-        limits=Limits(limits.integer("calls"), limits.integer("siprec_forks_per_call")),
+        limits=Limits(
+            limits.integer("calls"),
+            limits.integer("siprec_forks_per_call"),
+            limits.integer("sip_sessions"),
+            limits.integer("requests_per_second"),
+        ),
     )
 
 
@@ -135,23 +150,6 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
     return tuple(connectors)
 
 
-def _listeners(tables: list[Table], problems: Problems) -> tuple[ListenerConfig, ...]:
-    listeners: list[ListenerConfig] = []
-    for table in tables:
-        transport, host, port = table.word("transport"), table.word("host"), table.integer("port")
-        if transport == "tls":
-            problems.add((*table.path, "transport"), "TLS is not supported yet")
-        advertised = table.text("advertised")
-        _check_wildcard(table, "host", problems)
-        name = table.text("name") or f"{transport}-{port}"
-        if any(listener.name == name for listener in listeners):
-            problems.add((*table.path, "name"), f"two listeners have the name {name!r}")
-        if port and any((x.transport, x.host, x.port) == (transport, host, port) for x in listeners):
-            problems.add((*table.path, "port"), f"two listeners share {transport} {host}:{port}")
-        listeners.append(ListenerConfig(name, transport, host, port, advertised))
-    return tuple(listeners)
-
-
 def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaConfig:
     low, high, socket = table.integer("port_low"), table.integer("port_high"), table.file("socket")
     if low >= high:
@@ -162,7 +160,7 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
         problems.add((*table.path, "socket"), f"is longer than {SOCKET_PATH_LIMIT} octets")
     refuse_twins(interfaces, "name", problems)
     for interface in interfaces:
-        _check_wildcard(interface, "address", problems)
+        check_wildcard(interface, "address", problems)
     listed = tuple(InterfaceConfig(i.word("name"), i.word("address"), i.text("advertised")) for i in interfaces)
     return MediaConfig(
         port_low=low,
@@ -188,13 +186,3 @@ def _storage_url(table: Table, data_dir: Path, problems: Problems) -> str:
             (*table.path, "url"), "must be sqlite:/// and the path of a file; no other database is supported yet"
         )
     return url
-
-
-def _check_wildcard(table: Table, key: str, problems: Problems) -> None:
-    """A socket bound to every address needs an address that peers can be told."""
-    try:
-        is_wildcard = ip_address(table.word(key)).is_unspecified
-    except ValueError:
-        return
-    if is_wildcard and table.text("advertised") is None:
-        problems.add((*table.path, "advertised"), f"is needed, since peers cannot be told {table.word(key)}")

@@ -260,11 +260,49 @@ _SECTIONS = (
             Key("name", Kind.TEXT, "its name in logs; without it the transport and the port, such as udp-5060"),
             Key("transport", Kind.CHOICE, "transport protocol", required=True, choices=("udp", "tcp", "tls")),
             Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
-            _port(5060),
+            Key(
+                "port",
+                Kind.INTEGER,
+                "port; without it 5060, for tls 5061; 0 takes any free one",
+                5060,
+                low=0,
+                high=65535,
+            ),
             Key("advertised", Kind.HOST, "host that peers are told; needed with 0.0.0.0 and behind NAT"),
+            Key("nat", Kind.BOOLEAN, "phones behind NATs call here: reach them where they are seen", False),
         ),
         repeated=True,
         without=({"transport": "udp"}, {"transport": "tcp"}),
+    ),
+    Section(
+        "tls",
+        "Certificates for SIP. The files may be renewed while the server runs: new connections use the new ones.",
+        (
+            Key("certificate", Kind.PATH, "PEM file of our certificate and its chain; listeners with tls need it"),
+            Key(
+                "key", Kind.PATH, "PEM file of its key, without a pass phrase; without it the certificate's file has it"
+            ),
+            Key("ca", Kind.PATH, "PEM file of the authorities that peers are judged by; without it the system's"),
+            Key(
+                "client_auth",
+                Kind.CHOICE,
+                "whether clients have to show a certificate; needs `ca`",
+                "none",
+                choices=("none", "optional", "required"),
+            ),
+        ),
+    ),
+    Section(
+        "dns",
+        "How host names of SIP servers are looked up.",
+        (
+            Key(
+                "servers",
+                Kind.TEXTS,
+                "IP addresses, with a port such as 192.0.2.53:5353 or without; else the system's",
+                (),
+            ),
+        ),
     ),
     Section(
         "media",
@@ -332,6 +370,22 @@ _SECTIONS = (
         (
             Key("calls", Kind.INTEGER, "calls at one time", 1000, low=1, high=100000),
             Key("siprec_forks_per_call", Kind.INTEGER, "forked streams of one call", 4, low=1, high=64),
+            Key(
+                "sip_sessions",
+                Kind.INTEGER,
+                "SIP sessions at one time, recording sessions included; then calls are answered 503",
+                5000,
+                low=1,
+                high=1000000,
+            ),
+            Key(
+                "requests_per_second",
+                Kind.INTEGER,
+                "SIP requests of one source, this machine and `sources` of trunks excepted; 0 for any number",
+                200,
+                low=0,
+                high=100000,
+            ),
         ),
     ),
 )

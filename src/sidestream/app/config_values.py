@@ -8,6 +8,8 @@ from sidestream.accounts.domain import Domain
 from sidestream.connectors.connector import Connector
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.trunks.trunk_book import Trunk
+from sidestream.wire.resolver import DnsSettings
+from sidestream.wire.tls import TlsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,11 @@ class ListenerConfig:
     """A SIP socket. `advertised` is the host that peers are told (Via, Contact); None: the bound one."""
 
     name: str
-    transport: str  # "udp" or "tcp"
+    transport: str  # "udp", "tcp" or "tls"
     host: str
     port: int  # 0: any free one
     advertised: str | None = None
+    nat: bool = False  # peers may stand behind a NAT that their Contact and Via know nothing of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class LogConfig:
 class Limits:
     calls: int = 1000  # at once
     siprec_forks_per_call: int = 4
+    sip_sessions: int = 5000  # at once: legs and recording sessions
+    requests_per_second: int = 200  # of one source; 0: any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ class Config:
     trunks: tuple[Trunk, ...] = ()
     connectors: tuple[Connector, ...] = ()
     listeners: tuple[ListenerConfig, ...] = ()
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    dns: DnsSettings = field(default_factory=DnsSettings)
     media: MediaConfig = field(default_factory=MediaConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     srs: SrsConfig = field(default_factory=SrsConfig)

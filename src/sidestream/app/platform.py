@@ -41,9 +41,11 @@ from sidestream.webhooks.client import HttpClient
 from sidestream.webhooks.fetch import DocumentFetcher
 from sidestream.webhooks.outbox import Outbox
 from sidestream.wire.driver import Listener, SipDriver
+from sidestream.wire.rate_limit import RateSettings
 
 log = get_logger("app")
 
+RATE_BURST_S = 2  # seconds of a source's rate that may come at once
 OUTBOX_DRAIN_S = 10.0  # how long a stop waits for callbacks; the rest is sent after the next start
 
 
@@ -114,9 +116,14 @@ class Platform:
                 supported=("siprec",),
                 accept=(*ACCEPTED_TYPES, "multipart/mixed"),
                 session_timer=SessionTimerPolicy(),
+                session_limit=config.limits.sip_sessions,
             ),
             ids=self.ids,
             clock=self.clock,
+            tls=config.tls,
+            dns=config.dns,
+            rate=_rate(config),
+            metrics=self.metrics,
         )
         library = AudioLibrary(data_dir / "audio")
         self.services = Services(
@@ -268,7 +275,15 @@ class _Switch:
 
 
 def _listener(config: ListenerConfig) -> Listener:
-    return Listener(config.name, Transport(config.transport.upper()), config.host, config.port, config.advertised)
+    transport = Transport(config.transport.upper())
+    return Listener(config.name, transport, config.host, config.port, config.advertised, config.nat)
+
+
+def _rate(config: Config) -> RateSettings:
+    """Whoever is configured may send what it likes: a carrier's calls all come from one address."""
+    per_second = config.limits.requests_per_second
+    known = tuple(network for trunk in config.trunks for network in trunk.sources)
+    return RateSettings(per_second, per_second * RATE_BURST_S, known)
 
 
 def _sip_host(config: Config) -> str:

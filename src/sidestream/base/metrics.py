@@ -39,6 +39,17 @@ class Metrics:
             ["transport"],
             registry=self.registry,
         )
+        self.sip_overloads = Gauge(
+            "sidestream_sip_overloads",
+            "INVITEs refused since the start: too many sessions",
+            registry=self.registry,
+        )
+        self.sip_malformed = Gauge(
+            "sidestream_sip_malformed", "SIP messages since the start that could not be read", registry=self.registry
+        )
+        self.sip_unmatched = Gauge(
+            "sidestream_sip_unmatched", "SIP responses since the start that answer no request", registry=self.registry
+        )
         self.sip_streams_live = Gauge(
             "sidestream_sip_streams_live", "Open SIP connections", ["transport"], registry=self.registry
         )

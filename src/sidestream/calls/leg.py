@@ -259,10 +259,10 @@ class Leg:
                 self._accepted(response)
             case InviteRejected(_, response):
                 self._rejected(response)
-            case InviteFailed(_, cause):
+            case InviteFailed(_, cause, reason):
                 # RFC 3261 §8.1.3.1: silence counts as 408, a fatal transport error as 503.
                 status = _REQUEST_TIMEOUT if cause is Failure.TIMEOUT else _UNAVAILABLE
-                self._final = Failed(status, cause.value)
+                self._final = Failed(status, reason or cause.value)
                 self._try_next()
             case Cancelled(_, request):
                 self._final = Failed(_CANCELLED, "Request Terminated", request.headers.get("Reason"))

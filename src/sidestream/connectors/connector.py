@@ -60,8 +60,8 @@ class Connector:
         if not 1 <= len(self.targets) <= TARGET_LIMIT:
             raise ConnectorError(31942, f"A connector needs 1 to {TARGET_LIMIT} recording servers")
         for target in self.targets:
-            if target.is_secure:
-                raise ConnectorError(31942, f"TLS and SRTP are not supported yet: {target.text}")
+            if target.secure:
+                raise ConnectorError(31942, f"secure=true asks for SRTP, which is not supported yet: {target.text}")
         if self.header is not None:
             check_header(self.header[0], self.header[1].reveal())
         low, high = ANSWER_TIMEOUT_RANGE

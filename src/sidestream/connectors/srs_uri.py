@@ -46,9 +46,9 @@ class SrsTarget:
     warnings: tuple[tuple[int, str], ...] = ()
 
     @property
-    def is_secure(self) -> bool:
-        """Whether any part of it asks for TLS or SRTP: `secure=true`, `transport=tls` or the scheme sips."""
-        return self.secure or self.transport == "tls" or self.uri.scheme == "sips"
+    def uses_tls(self) -> bool:
+        """Whether its signalling goes by TLS: `transport=tls` or the scheme sips."""
+        return self.transport == "tls" or self.uri.scheme == "sips"
 
 
 def parse_srs_uri(text: str) -> SrsTarget:

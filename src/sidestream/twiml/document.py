@@ -88,9 +88,8 @@ class DialNumber:
 class DialSip:
     """A SIP address. `uri` has no URI headers and none of Twilio's own parameters; these are in the other fields.
 
-    `headers` are for the INVITE: names allowed, values decoded and free of control characters. `secure`: some
-    part of it asks for TLS (`secure=true`, with SRTP; `transport=tls`; the scheme sips). Whoever cannot do that must
-    refuse, not dial in the clear.
+    `headers` are for the INVITE: names allowed, values decoded and free of control characters. `secure`: it
+    asks for SRTP (`secure=true`). Whoever cannot do that must refuse, not dial in the clear.
     """
 
     uri: Uri

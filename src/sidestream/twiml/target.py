@@ -71,7 +71,7 @@ def _sip(node: Node, problems: Problems) -> DialSip | None:
         headers=_headers(headers, node.line, problems),
         username=node.word("username"),
         password=node.secret("password"),
-        secure=secure == "true" or transport == "tls" or uri.scheme == "sips",
+        secure=secure == "true",
         callbacks=_callbacks(node),
     )
 

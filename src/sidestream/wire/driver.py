@@ -99,7 +99,10 @@ class SipDriver:
             await self.close()
             raise
         bound = tuple(listener.advertised(self._addresses[listener.name][1]) for listener in self._listeners)
-        self._agent = Agent(replace(self._config, listeners=bound), self._ids)
+        agent = self._agent = Agent(replace(self._config, listeners=bound), self._ids)
+        self._metrics.sip_overloads.set_function(lambda: agent.overloads)
+        self._metrics.sip_malformed.set_function(lambda: agent.malformed)
+        self._metrics.sip_unmatched.set_function(lambda: agent.dropped)
 
     async def close(self) -> None:
         """Close all sockets at once; sessions are not ended, so end them first. Idempotent."""

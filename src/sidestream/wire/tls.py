@@ -48,10 +48,11 @@ class TlsSettings:
 
 
 class TlsError(Exception):
-    """Files of which no context can be made. `reason` names what is wrong, for people."""
+    """Files of which no context can be made. `part` is `certificate` or `ca`; `reason` is for people."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(part, reason)
+        self.part = part
         self.reason = reason
 
     def __str__(self) -> str:
@@ -130,7 +131,8 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
         # A key with a pass phrase would make OpenSSL ask on the terminal.
         context.load_cert_chain(certificate, key, password=_refuse_pass_phrase)
     except (OSError, ValueError) as error:
-        raise TlsError(f"certificate {certificate} with key {key or certificate}: {_text(error)}") from error
+        files = f"{certificate} with key {key or certificate}"
+        raise TlsError("certificate", f"certificate {files}: {_text(error)}") from error
 
 
 def _load_authorities(context: ssl.SSLContext, ca: Path | None) -> None:
@@ -140,7 +142,7 @@ def _load_authorities(context: ssl.SSLContext, ca: Path | None) -> None:
     try:
         context.load_verify_locations(ca)
     except OSError as error:
-        raise TlsError(f"authorities {ca}: {_text(error)}") from error
+        raise TlsError("ca", f"authorities {ca}: {_text(error)}") from error
 
 
 def _refuse_pass_phrase() -> str:

@@ -249,7 +249,7 @@ async def test_stopping_what_does_not_run_is_a_warning(office):
     ("dial", "code"),
     [
         ('<Dial answerOnBridge="true" callerId="sip:a b@">{bob}</Dial>', 13247),
-        ('<Dial answerOnBridge="true"><Sip>sips:bob@127.0.0.1</Sip></Dial>', 32209),
+        ('<Dial answerOnBridge="true"><Sip>sip:bob@127.0.0.1;secure=true</Sip></Dial>', 32209),
     ],
 )
 async def test_what_cannot_be_dialled_is_an_alert_and_the_next_verb_runs(office, dial, code):

@@ -81,7 +81,9 @@ def test_the_example_uses_every_section() -> None:
     assert primary.header == ("X-Auth-Token", Secret("changethis"))
     assert primary.options.answer_timeout_s == 5.0
     assert default.unique_name == "Default"
-    assert [(x.name, x.advertised) for x in config.listeners] == [("udp", "198.51.100.7"), ("tcp", "198.51.100.7")]
+    assert [(x.name, x.nat) for x in config.listeners] == [("udp", False), ("tcp", False), ("phones", True)]
+    assert {x.advertised for x in config.listeners} == {"198.51.100.7"}
+    assert config.dns.servers == (("192.0.2.53", 53),)
     assert config.media.interfaces[0].advertised == "198.51.100.7"
     assert config.http.public_url == "https://sidestream.example.com"
     text = EXAMPLE.read_text()

@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[3] / "sidestream.example.toml"
 
 def test_the_example_has_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_check_config(EXAMPLE) == 0
-    assert "no problems (1 accounts, 2 numbers, 3 trunks, 2 connectors, 2 listeners)" in capsys.readouterr().out
+    assert "no problems (1 accounts, 2 numbers, 3 trunks, 2 connectors, 3 listeners)" in capsys.readouterr().out
 
 
 def test_problems_are_printed_with_line_and_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

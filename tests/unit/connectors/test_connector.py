@@ -35,7 +35,12 @@ def test_options_default_to_what_the_rfcs_say() -> None:
     assert options.final_metadata_in_bye
 
 
-@pytest.mark.parametrize("uri", ["sip:a@b;secure=true", "sip:a@b;transport=tls", "sips:a@b"])
+@pytest.mark.parametrize("uri", ["sip:a@b;transport=tls", "sips:a@b", "sip:a@b;secure=false;transport=tls"])
+def test_signalling_by_tls_is_taken(uri: str) -> None:
+    assert make_connector("a", None, (uri,)).targets[0].uses_tls
+
+
+@pytest.mark.parametrize("uri", ["sip:a@b;secure=true", "sips:a@b;secure=true"])
 def test_what_is_not_supported_yet_is_refused_and_never_sent_in_the_clear(uri: str) -> None:
     with pytest.raises(ConnectorError, match="not supported yet") as caught:
         make_connector("a", None, (URI, uri))

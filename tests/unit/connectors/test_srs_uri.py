@@ -35,7 +35,7 @@ def test_public_spellings(text: str, uri: str, transport: str, secure: bool, edg
     assert (str(target.uri), target.transport, target.secure, target.edge) == (uri, transport, secure, edge)
     assert target.text == text.strip()
     assert target.warnings == ()
-    assert target.is_secure == (secure or transport == "tls" or uri.startswith("sips"))
+    assert target.uses_tls == (transport == "tls" or uri.startswith("sips"))
 
 
 def test_the_region_is_kept() -> None:

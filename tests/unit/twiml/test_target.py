@@ -117,9 +117,9 @@ def test_parameters_for_the_platform_leave_the_address(text: str, secure: bool, 
 
 
 @pytest.mark.parametrize("text", ["sip:a@b;transport=TLS", "sips:a@b"])
-def test_tls_is_asked_for_by_transport_or_scheme(text: str) -> None:
+def test_tls_alone_stays_in_the_address(text: str) -> None:
     target, codes = sip(text)
-    assert (str(target.uri), target.secure, codes) == (text, True, [])
+    assert (str(target.uri), target.secure, codes) == (text, False, [])
 
 
 @pytest.mark.parametrize("text", ["", "a@b", "tel:+1555", "sip:", "sip:a@b c", "sip:a@b;" + "x" * 254])

@@ -101,7 +101,7 @@ def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
         case DialNumber(number):
             return (number_destination(call.services, call.account, number),)
         case DialSip(secure=True):
-            raise Refusal(400, 32209, "secure=true asks for TLS and SRTP, which are not supported yet")
+            raise Refusal(400, 32209, "secure=true asks for SRTP, which is not supported yet")
         case DialSip(uri, headers, username, password):
             credentials = None
             if username is not None:

@@ -86,7 +86,7 @@ ENTRIES = (
     error(
         32209,
         "Secure transport required",
-        "An address asks for TLS (`secure=true`, `transport=tls` or sips:), which this version does not support; "
+        "An address asks for TLS and SRTP (`secure=true`), and this version has no SRTP; "
         "nothing is sent in the clear instead.",
         "Use an address without it where that is acceptable.",
     ),

@@ -33,6 +33,13 @@ ENTRIES = (
         "No route leads to the recording server, or its host name does not resolve.",
         "Check the connector's address, DNS and routing on the platform's machine.",
     ),
+    error(
+        31910,
+        "TLS to the recording server failed",
+        "The connection to the recording server could not be secured: its certificate is not trusted, has expired or "
+        "is for somebody else, it wants one of ours, or it speaks no TLS 1.2.",
+        "The message says which; see `ca`, `certificate` and `key` of `[tls]`, and docs/topics/sip-transports.md.",
+    ),
     warning(
         31931,
         "Media discarded",
@@ -55,7 +62,7 @@ ENTRIES = (
         31942,
         "Invalid connector",
         "The connector's configuration cannot be used, or asks for something this version does not support yet, such "
-        "as TLS and SRTP.",
+        "as SRTP.",
         "Correct the connector as the message says; `sidestream check-config` shows line and key.",
     ),
     warning(

@@ -377,6 +377,11 @@ class Agent:
         return self._core.layer.dropped
 
     @property
+    def overloads(self) -> int:
+        """How many INVITEs were refused because of `session_limit`."""
+        return self._dispatch.overloads
+
+    @property
     def live(self) -> tuple[int, int]:
         """How many sessions and transactions there are, the ended ones that only wait for late messages included."""
         return len(self._core.sessions), self._core.layer.live

@@ -24,7 +24,8 @@ class AgentConfig:
     it in once its sockets are bound. `supported`: the application's option tags in lower case; any tag in a Require
     that is not among `option_tags` is answered 420. `session_timer`: how sessions are refreshed; None: never.
     `reliable_progress`: whether provisional responses may go and come reliably (RFC 3262). `accept`: media types in
-    lower case taken in the body of INVITE and UPDATE; another is answered 415.
+    lower case taken in the body of INVITE and UPDATE; another is answered 415. `session_limit`: with so many sessions
+    a new INVITE is answered 503 (RFC 3261 §21.5.4); our own go on.
     """
 
     name: str = "Sidestream"  # User-Agent and Server
@@ -38,6 +39,7 @@ class AgentConfig:
     accept: tuple[str, ...] = ("application/sdp", "multipart/mixed")
     udp_limit: int = UDP_LIMIT
     failover_s: float = FAILOVER_S
+    session_limit: int | None = None
 
     @property
     def option_tags(self) -> tuple[str, ...]:

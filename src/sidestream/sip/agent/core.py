@@ -39,6 +39,7 @@ class Core:
         self.timers: TimerTable[tuple[str, SessionTimer]] = TimerTable()
         self.sessions: dict[str, Session] = {}
         self.events: deque[AgentEvent] = deque()
+        self._live = 0  # sessions that have not ended
         self._waiting: dict[str, Session] = {}  # by the key of the INVITE transaction
         self._by_dialog: dict[DialogId, tuple[Session, Dialog]] = {}
 
@@ -54,6 +55,13 @@ class Core:
 
     def add(self, session: Session) -> None:
         self.sessions[session.id] = session
+        self._live += 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many sessions as there may be."""
+        limit = self.config.session_limit
+        return limit is not None and self._live >= limit
 
     def bind(self, session: Session, dialog: Dialog) -> None:
         """Let requests inside `dialog` find `session`."""
@@ -150,6 +158,7 @@ class Core:
     def end(self, session: Session, cause: EndCause, now: float) -> None:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""
         session.phase = Phase.ENDED
+        self._live -= 1
         for timer in SessionTimer:
             self.timers.stop((session.id, timer))
         for name, exchange in session.requests.items():

@@ -14,6 +14,8 @@ from sidestream.sip.agent.session import Phase, Session, SessionTimer
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.transaction.layer import AckArrived, RequestArrived, ResponseArrived
 
+OVERLOAD_RETRY_S = 5  # Retry-After of a 503: calls end all the time, so soon there is room again
+
 # Methods that make no sense outside a dialog.
 DIALOG_METHODS = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
 
@@ -31,6 +33,7 @@ class Dispatch:
         requests: Requests,
         refreshing: Refreshing,
     ) -> None:
+        self.overloads = 0  # INVITEs refused because there are too many sessions
         self._core = core
         self._screening = Screening(core.config)
         self._exchanges = exchanges
@@ -70,6 +73,9 @@ class Dispatch:
             self._core.layer.respond(key, response, now)
         elif request.to.tag is not None:
             self._in_dialog(event, now)
+        elif request.method == "INVITE" and self._core.is_full:
+            self.overloads += 1
+            self._core.refuse(key, request, 503, now, [("Retry-After", str(OVERLOAD_RETRY_S))])
         elif request.method == "INVITE":
             self._callee.receive_first(key, request, event.peer, now)
         elif request.method in DIALOG_METHODS:

@@ -223,8 +223,8 @@ class SrcSession:
                 self._finish(Failed(failure_of_status(event.response.status, event.response.reason)))
             case InviteFailed(cause=Failure.TIMEOUT):
                 self._finish(Failed(SrsFailure(failure.TIMEOUT, "The recording server did not answer")))
-            case InviteFailed():
-                self._finish(Failed(SrsFailure(failure.REFUSED, "The recording server cannot be reached")))
+            case InviteFailed(reason=reason):
+                self._finish(Failed(failure.failure_to_reach(reason)))
             case _:
                 pass  # provisional responses change nothing: the answer timer goes on
 

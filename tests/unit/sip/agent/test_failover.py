@@ -334,3 +334,19 @@ def test_a_callee_behind_a_nat_is_reached_where_its_invite_went(bench_with: Any)
     bench.agent.acknowledge(session, now=bench.now)
     (ack,) = bench.take_transmits()
     assert ack.destination == Destination(Transport.UDP, "203.0.113.7", 4321)
+
+
+def test_with_too_many_sessions_new_invites_are_told_to_come_back(bench_with: Any) -> None:
+    bench = bench_with(session_limit=2)
+    first = bench.established()
+    bench.answered(call_id="second")
+    bench.request("INVITE", call_id="third", body="v=0\r\n", extra="Content-Type: application/sdp\r\n")
+    (response,) = bench.take_sent()
+    assert (response.status, response.retry_after) == (503, 5)
+    assert bench.take_events() == []
+    assert bench.agent.overloads == 1
+    bench.agent.bye(first, now=bench.now)
+    bench.take_sent()
+    bench.take_events()
+    bench.incoming(call_id="fourth")
+    assert bench.agent.overloads == 1

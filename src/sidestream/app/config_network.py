@@ -1,0 +1,117 @@
+"""Listeners, TLS and DNS of the configuration: what the SIP wire is started with."""
+
+from ipaddress import ip_address
+
+from sidestream.app.config_reader import Problems, Table
+from sidestream.app.config_values import ListenerConfig
+from sidestream.connectors.connector import Connector
+from sidestream.sip.transport import Transport
+from sidestream.sip.uri import Uri
+from sidestream.trunks.trunk_book import Trunk
+from sidestream.wire.resolver import DnsSettings
+from sidestream.wire.tls import ClientAuth, TlsError, TlsSettings, make_contexts
+
+DNS_PORT = 53
+MAX_PORT = 65535
+
+
+def build_listeners(tables: list[Table], problems: Problems) -> tuple[ListenerConfig, ...]:
+    listeners: list[ListenerConfig] = []
+    for table in tables:
+        transport, host = table.word("transport"), table.word("host")
+        port = table.integer("port")
+        if transport == "tls" and "port" not in table.given:
+            port = Transport.TLS.default_port
+        advertised = table.text("advertised")
+        check_wildcard(table, "host", problems)
+        name = table.text("name") or f"{transport}-{port}"
+        if any(listener.name == name for listener in listeners):
+            problems.add((*table.path, "name"), f"two listeners have the name {name!r}")
+        if port and any((x.transport, x.host, x.port) == (transport, host, port) for x in listeners):
+            problems.add((*table.path, "port"), f"two listeners share {transport} {host}:{port}")
+        listeners.append(ListenerConfig(name, transport, host, port, advertised, table.flag("nat")))
+    return tuple(listeners)
+
+
+def build_tls(table: Table, listeners: tuple[ListenerConfig, ...], problems: Problems) -> TlsSettings:
+    """The TLS settings, whose files have been tried."""
+    auth = ClientAuth(table.word("client_auth"))
+    settings = TlsSettings(table.file("certificate"), table.file("key"), table.file("ca"), auth)
+    if settings.certificate is None:
+        if settings.key is not None:
+            problems.add((*table.path, "key"), "belongs to a certificate")
+        if any(listener.transport == "tls" for listener in listeners):
+            problems.add((*table.path, "certificate"), "is needed by the listener with transport tls")
+    if auth is not ClientAuth.NONE and settings.ca is None:
+        # The system's authorities vouch for web sites: every owner of one would pass for a peer.
+        problems.add((*table.path, "ca"), "is needed to judge the certificates of clients")
+    if settings.files:
+        try:
+            make_contexts(settings)
+        except TlsError as error:
+            problems.add((*table.path, error.part), str(error))
+    return settings
+
+
+def build_dns(table: Table, problems: Problems) -> DnsSettings:
+    servers: list[tuple[str, int]] = []
+    for text in table.texts("servers"):
+        server = _server(text)
+        if server is None:
+            problems.add((*table.path, "servers"), f"{text!r} is not an IP address, with or without a port")
+        else:
+            servers.append(server)
+    return DnsSettings(tuple(servers))
+
+
+def check_tls_targets(
+    listeners: tuple[ListenerConfig, ...],
+    trunks: tuple[Trunk, ...],
+    connectors: tuple[Connector, ...],
+    problems: Problems,
+) -> None:
+    """Whoever is to be reached by TLS needs a listener: its address is what our Via and Contact name."""
+    if any(listener.transport == "tls" for listener in listeners):
+        return
+    for index, trunk in enumerate(trunks):
+        if trunk.outbound is not None and _asks_for_tls(trunk.outbound):
+            problems.add(("trunks", index, "outbound"), "needs a listener with transport tls")
+    for connector in connectors:
+        for target in connector.targets:
+            if target.uses_tls:
+                problems.add(("connectors",), f"{connector.unique_name!r} needs a listener with transport tls")
+
+
+def check_wildcard(table: Table, key: str, problems: Problems) -> None:
+    """A socket bound to every address needs an address that peers can be told."""
+    try:
+        is_wildcard = ip_address(table.word(key)).is_unspecified
+    except ValueError:
+        return
+    if is_wildcard and table.text("advertised") is None:
+        problems.add((*table.path, "advertised"), f"is needed, since peers cannot be told {table.word(key)}")
+
+
+def _asks_for_tls(uri: Uri) -> bool:
+    return uri.scheme == "sips" or (uri.param("transport") or "").lower() == "tls"
+
+
+def _server(text: str) -> tuple[str, int] | None:
+    """`192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            return None
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        address = str(ip_address(host))
+    except ValueError:
+        return None
+    if not port:
+        return address, DNS_PORT
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= MAX_PORT):
+        return None
+    return address, int(port)
