@@ -24,20 +24,19 @@ def instrumented() -> Iterator[None]:
 
 
 def fuzz(take: Callable[[bytes], None], *, seeds: Path | None = None) -> None:
-    """Feed `take` until an input makes it raise, or as libFuzzer's options in `sys.argv` say.
+    """Feed `take` until an input makes it raise, or with the files that `sys.argv` names, each once.
 
-    Without a directory in `sys.argv` inputs that reach new code are kept between runs. `seeds` is a directory;
-    without it the one with the harness' name.
+    `sys.argv` may also have options of libFuzzer, and a directory for what reaches new code: by default it is kept from
+    run to run. `seeds` is a directory; without it the one with the harness' name.
     """
-    name = Path(sys.argv[0]).stem
-    options = [f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}", f"-max_len={OCTETS}"]
-    words = HERE / f"{name}.dict"
-    if words.exists():
-        options.append(f"-dict={words}")
-    if all(argument.startswith("-") for argument in sys.argv[1:]):
+    name, given = Path(sys.argv[0]).stem, sys.argv[1:]
+    options = [f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}", f"-max_len={OCTETS}", f"-dict={HERE / name}.dict"]
+    if all(argument.startswith("-") for argument in given):
         corpus = FOUND / name
         corpus.mkdir(parents=True, exist_ok=True)
-        options += [f"-artifact_prefix={FOUND}/{name}-", str(corpus)]
-    # the last of an option counts, and the first directory is the one that is written to
-    atheris.Setup([sys.argv[0], *options, *sys.argv[1:], str(seeds or HERE / "seeds" / name)], take)
+        options.append(f"-artifact_prefix={FOUND}/{name}-")
+        given = [*given, str(corpus)]
+    if not any(Path(argument).is_file() for argument in given):
+        given = [*given, str(seeds or HERE / "seeds" / name)]  # read alone: the first directory is the one written to
+    atheris.Setup([sys.argv[0], *options, *given], take)
     atheris.Fuzz()

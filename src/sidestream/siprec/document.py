@@ -96,9 +96,22 @@ def _parse(data: bytes, encoding: str | None, *, recover: bool) -> Element | Non
 
 def _recovered(data: bytes, encoding: str | None) -> Element | None:
     try:
-        return _parse(data, encoding, recover=True)
+        root = _parse(data, encoding, recover=True)
+        if root is None or _is_decodable(root):
+            return root
+        # Recovery lets octets through that are no UTF-8, and lxml would raise when they are looked at.
+        return _parse(data.decode("utf-8", "replace").encode(), "utf-8", recover=True)
     except etree.XMLSyntaxError:
         return None
+
+
+def _is_decodable(root: Element) -> bool:
+    try:
+        for element in root.iter():
+            _ = element.tag, element.text, element.tail, element.attrib.items()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _walk(root: Element) -> Iterator[tuple[Element, int]]:

@@ -52,6 +52,15 @@ def test_what_can_be_saved_of_a_broken_document_is_saved() -> None:
     assert parse_document(b"<r>&</r>", recover=False).root is None
 
 
+@pytest.mark.parametrize("broken", [b"<a b='\xed\xa0x'/>", b"<a>\xff</a>", b"<a/>\xc3\x28", b"<a\xe9/>"])
+def test_octets_that_are_no_text_are_replaced(broken: bytes) -> None:
+    document = parse_document(b"<r>" + broken + b"<c>y</c></r>")
+    assert document.problems[0].startswith("not well-formed")
+    assert document.root is not None
+    assert [dict(element.attrib) for element in document.root.iter()]
+    assert "y" in [text_of(child) for child in document.root.iter()]
+
+
 def test_an_unknown_entity_is_no_element() -> None:
     document = parse_document(b"<r>&nbsp;<a/></r>")
     assert document.root is not None
