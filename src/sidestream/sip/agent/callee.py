@@ -61,6 +61,7 @@ class Callee:
         core.add(session)
         core.bind(session, dialog)
         core.open(session, Incoming(key, request))
+        core.layer.set_tag(key, dialog.local.tag or "")
         core.layer.respond(key, trying(request), now)
         if request.expires is not None:
             core.timers.set((session.id, SessionTimer.EXPIRES), now + request.expires)
@@ -182,10 +183,10 @@ class Callee:
         if invite_key is None:
             core.refuse(key, cancel, 481, now)
             return
-        session = core.waiting(invite_key)
-        dialog = session.dialog if session is not None else None
-        tag = dialog.local.tag or "" if dialog is not None else core.token()
+        # RFC 3261 §9.2: To has the same tag as in the responses to the INVITE, also when those are over.
+        tag = core.layer.tag_of(invite_key) or core.token()
         core.layer.respond(key, core.compose.response(cancel, 200, tag=tag), now)
+        session = core.waiting(invite_key)
         if session is None:
             return
         if session.phase is Phase.RINGING:

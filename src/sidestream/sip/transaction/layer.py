@@ -74,6 +74,7 @@ class _Server:
     listener: str
     fallback: Destination | None  # where a response goes when its stream is gone
     merge_key: _MergeKey | None
+    tag: str | None = None  # ours, in the To of its responses
 
 
 class TransactionLayer:
@@ -187,6 +188,14 @@ class TransactionLayer:
         """The key of the INVITE that a CANCEL means (RFC 3261 §9.2: same but for the method), or None."""
         key = server_key(cancel, "INVITE")
         return key if key in self._servers else None
+
+    def set_tag(self, key: str, tag: str) -> None:
+        """Note our tag in the responses of a server transaction, for who asks by `tag_of` while it lasts."""
+        self._servers[key].tag = tag
+
+    def tag_of(self, key: str) -> str | None:
+        """Our tag in the responses of that server transaction, or None."""
+        return self._servers[key].tag
 
     def poll_transmit(self) -> Transmit | None:
         return self._transmits.popleft() if self._transmits else None

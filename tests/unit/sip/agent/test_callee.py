@@ -134,9 +134,10 @@ def test_cancel_before_and_after_the_final_response(bench: Any) -> None:
 def test_a_cancel_after_the_answer_changes_nothing(bench: Any) -> None:
     session = bench.incoming(branch="z9hG4bKc")
     bench.agent.respond(session, 200, now=bench.now, **ANSWER)
-    bench.take_sent()
+    (answer,) = bench.take_sent()
     bench.request("CANCEL", branch="z9hG4bKc")
-    assert statuses(bench) == [200]
+    (cancelled,) = bench.take_sent()
+    assert (cancelled.status, cancelled.to.tag) == (200, answer.to.tag)
     assert kinds(bench) == []
 
 

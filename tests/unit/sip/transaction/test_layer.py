@@ -163,6 +163,14 @@ def test_a_cancel_finds_its_invite(layer: TransactionLayer, request_of: Any) -> 
     assert layer.cancelled_by(request_of("CANCEL", branch="z9hG4bKother")) is None
 
 
+def test_the_tag_of_an_invite_is_kept_as_long_as_the_invite(layer: TransactionLayer, request_of: Any) -> None:
+    key = arrive(layer, request_of())
+    assert layer.tag_of(key) is None
+    layer.set_tag(key, "x")
+    layer.respond(key, request_of().response(200, to_tag="x"), NOW)
+    assert layer.tag_of(key) == "x"
+
+
 @pytest.mark.parametrize(
     ("via", "target"),
     [
