@@ -14,6 +14,7 @@ mod fork;
 mod format;
 pub mod g711;
 mod histogram;
+mod numbering;
 mod player;
 mod ports;
 mod reception;
@@ -35,14 +36,15 @@ pub use event::Event;
 pub use fork::{Rewriter, Rewritten};
 pub use format::{Format, Formats};
 pub use histogram::Histogram;
+pub use numbering::Numbering;
 pub use player::{Audio, Law, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{
-    EndpointSettings, ForkPorts, ForkRole, ForkSettings, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions,
-    Side, Totals,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, MediaKeys, NewFork, Numbers, Output, PairKey, Registry,
+    RegistryOptions, Side, Totals,
 };
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};

@@ -227,7 +227,7 @@ impl CompoundBuilder {
         self.bytes.extend_from_slice(&[CNAME, cname.len() as u8]);
         self.bytes.extend_from_slice(cname);
         self.bytes.push(0);
-        while (self.bytes.len() - start) % 4 != 0 {
+        while !(self.bytes.len() - start).is_multiple_of(4) {
             self.bytes.push(0);
         }
         self.end(start);

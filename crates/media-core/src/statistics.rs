@@ -22,6 +22,12 @@ pub struct EndpointStatistics {
     pub strays: u64,
     /// Datagrams that were no RTP.
     pub invalid: u64,
+    /// SRTP and SRTCP packets that the key does not fit.
+    pub unauthenticated: u64,
+    /// SRTP and SRTCP packets that came again, or far too late.
+    pub replayed: u64,
+    /// Packets that could not be protected, and were not sent.
+    pub unprotected: u64,
 }
 
 /// What a fork sent.
@@ -41,6 +47,10 @@ pub struct ForkStatistics {
     pub reported_lost: Option<i32>,
     /// Jitter by the SRS's last receiver report.
     pub reported_jitter_ms: Option<f64>,
+    /// SRTCP packets of the SRS that the key does not fit.
+    pub unauthenticated: u64,
+    /// Packets that could not be protected, and were not sent.
+    pub unprotected: u64,
 }
 
 /// What a recorder wrote.

@@ -75,7 +75,7 @@ impl Registry {
         let session = self.session_named(session)?;
         let key = session.endpoint(endpoint)?;
         if let Some(endpoint) = session.endpoints.get_mut(key) {
-            if endpoint.configure(settings, now.mono_ns) {
+            if endpoint.configure(settings, now.mono_ns)? {
                 out.settle(endpoint.pair, None);
             }
         }
@@ -99,9 +99,10 @@ impl Registry {
             remove_recorder(session, recorder, out);
         }
         let mut pair = None;
-        if let Some(endpoint) = session.endpoints.remove(key) {
+        if let Some(mut endpoint) = session.endpoints.remove(key) {
             if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
-                out.send_rtcp(endpoint.pair, to, &endpoint.own.reporter.goodbye(now, Some(timestamp)));
+                let goodbye = endpoint.own.reporter.goodbye(now, Some(timestamp));
+                endpoint.send_rtcp(to, &goodbye, out);
             }
             out.release_pair(endpoint.pair);
             pair = Some(endpoint.pair);
@@ -175,7 +176,7 @@ impl Registry {
             .ok_or_else(|| Refusal::new(RefusalCode::NoFork, format!("no fork {fork} in session {}", session.name)))?;
         if let Some(fork) = session.forks.get_mut(key) {
             let (before, after) = (fork.settings.remote, settings.remote);
-            fork.configure(settings, out);
+            fork.configure(settings, out)?;
             if before != after {
                 out.settle(fork.pair, after);
             }
@@ -338,9 +339,7 @@ fn remove_fork(session: &mut Session, key: Key, now: Instant, out: &mut impl Out
         endpoint.received.retain(|sink| *sink != Sink::Fork(key));
         endpoint.sent.retain(|sink| *sink != key);
     }
-    if let Some((to, packet)) = fork.goodbye(now) {
-        out.send_rtcp(fork.pair, to, &packet);
-    }
+    fork.goodbye(now, out);
     out.release_pair(fork.pair);
     Some(fork)
 }

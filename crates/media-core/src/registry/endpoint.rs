@@ -7,13 +7,16 @@ use crate::arena::Key;
 use crate::dtmf::DtmfDetector;
 use crate::format::Formats;
 use crate::reception::Reception;
+use crate::refusal::Refusal;
 use crate::report::Reporter;
 use crate::rtp::{RtpHeader, RtpPacket};
+use crate::srtp::{Rollover, SrtpError};
 use crate::statistics::EndpointStatistics;
 use crate::time::{samples_in, Instant, NS_PER_S};
 
+use super::security::{sealed, Security};
 use super::session::Sink;
-use super::{EndpointSettings, Numbers, PairKey};
+use super::{EndpointSettings, Numbers, Output, PairKey};
 
 /// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
@@ -89,6 +92,7 @@ pub(super) struct Endpoint {
     pub(super) pair: PairKey,
     pub(super) configured: bool,
     pub(super) settings: EndpointSettings,
+    pub(super) security: Option<Box<Security>>,
     /// Where RTP is sent: as configured, or as learned since.
     pub(super) remote: Option<SocketAddr>,
     pub(super) remote_rtcp: Option<SocketAddr>,
@@ -126,7 +130,9 @@ impl Endpoint {
                 latch: true,
                 send: false,
                 receive: false,
+                keys: None,
             },
+            security: None,
             remote: None,
             remote_rtcp: None,
             received: Vec::new(),
@@ -149,7 +155,9 @@ impl Endpoint {
     }
 
     /// Takes what offer/answer agreed; true if the kernel's filter has to be lifted.
-    pub(super) fn configure(&mut self, settings: EndpointSettings, now_ns: u64) -> bool {
+    pub(super) fn configure(&mut self, mut settings: EndpointSettings, now_ns: u64) -> Result<bool, Refusal> {
+        let rollover = rollover(self.settings.remote, settings.remote);
+        Security::configure(&mut self.security, settings.keys.take(), rollover)?;
         // a remote learned behind a NAT stays in use over a re-INVITE that repeats the same private address
         let keep_learned = self.configured && settings.latch && settings.remote == self.settings.remote;
         if !keep_learned {
@@ -162,17 +170,29 @@ impl Endpoint {
         self.configured = true;
         self.heard_ns = now_ns;
         self.silence_reported = false;
-        std::mem::take(&mut self.settled)
+        Ok(std::mem::take(&mut self.settled))
+    }
+
+    /// True, and counted, if nothing from there is heard, whatever it is: no reason to decrypt it.
+    pub(super) fn is_stranger(&mut self, source: SocketAddr) -> bool {
+        let known = match self.latch {
+            Latch::Fixed => self.remote == Some(source),
+            Latch::Taken(taken) => taken == source,
+            Latch::Open => true,
+        };
+        if !known {
+            self.counts.strays += 1;
+            self.steady = 0;
+        }
+        !known
     }
 
     /// Decides by its source whether a packet is heard, and learns the remote from the first.
     pub(super) fn admit(&mut self, packet: &RtpPacket<'_>, source: SocketAddr) -> Admission {
-        let heard = match self.latch {
-            Latch::Fixed => self.remote == Some(source),
-            Latch::Taken(taken) => taken == source,
-            Latch::Open => self.is_plausible(packet, source),
-        };
-        if !heard {
+        if self.is_stranger(source) {
+            return Admission::Stray;
+        }
+        if self.latch == Latch::Open && !self.is_plausible(packet, source) {
             self.counts.strays += 1;
             self.steady = 0;
             return Admission::Stray;
@@ -198,16 +218,17 @@ impl Endpoint {
         now
     }
 
-    /// True if RTCP from there is the remote's; learns where RTCP goes.
-    pub(super) fn admit_rtcp(&mut self, source: SocketAddr) -> bool {
-        let known = [self.remote, self.settings.remote_rtcp].into_iter().flatten().any(|host| host.ip() == source.ip());
-        if !self.configured || !known {
-            return false;
-        }
+    /// True if RTCP from there is the remote's.
+    pub(super) fn knows(&self, source: SocketAddr) -> bool {
+        let mut known = [self.remote, self.settings.remote_rtcp].into_iter().flatten();
+        self.configured && known.any(|host| host.ip() == source.ip())
+    }
+
+    /// RTCP of the remote came from there, so there RTCP goes.
+    pub(super) fn learn_rtcp(&mut self, source: SocketAddr) {
         if self.settings.latch {
             self.remote_rtcp = Some(source);
         }
-        true
     }
 
     /// Counts a packet; tells the SSRC before, if it has changed and that may be reported.
@@ -259,6 +280,27 @@ impl Endpoint {
         self.counts.invalid += 1;
     }
 
+    /// Counts a packet that was not authentic, or came twice.
+    pub(super) fn count_refused(&mut self, error: SrtpError) {
+        match error {
+            SrtpError::TooShort | SrtpError::TooLong | SrtpError::Version => self.counts.invalid += 1,
+            SrtpError::Replayed | SrtpError::Stale => self.counts.replayed += 1,
+            _ => self.counts.unauthenticated += 1,
+        }
+    }
+
+    pub(super) fn count_unprotected(&mut self) {
+        self.counts.unprotected += 1;
+    }
+
+    /// Sends RTCP to an address, protected if all is.
+    pub(super) fn send_rtcp(&mut self, to: SocketAddr, packet: &[u8], out: &mut impl Output) {
+        match sealed(&mut self.security, packet) {
+            Some(packet) => out.send_rtcp(self.pair, to, &packet),
+            None => self.count_unprotected(),
+        }
+    }
+
     pub(super) fn count_sent(&mut self, payload_octets: usize) {
         self.counts.packets_sent += 1;
         self.counts.octets_sent += payload_octets as u64;
@@ -287,6 +329,16 @@ impl Endpoint {
         formats.is_empty()
             || formats.find(packet.payload_type()).is_some()
             || self.settings.remote.is_some_and(|remote| remote.ip() == source.ip())
+    }
+}
+
+/// What becomes of SRTP's rollover counters when the remote is told anew.
+pub(super) fn rollover(before: Option<SocketAddr>, after: Option<SocketAddr>) -> Rollover {
+    // RFC 4568 §7.1.4: who has moved may be another, which knows no counters
+    if before == after {
+        Rollover::Continue
+    } else {
+        Rollover::Restart
     }
 }
 

@@ -7,13 +7,15 @@ use crate::arena::Key;
 use crate::batch::Batch;
 use crate::fork::Rewriter;
 use crate::format::Formats;
+use crate::refusal::{Refusal, RefusalCode};
 use crate::report::Reporter;
 use crate::rtcp::ReportBlock;
 use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
 
-use super::endpoint::port_above;
+use super::endpoint::{port_above, rollover};
+use super::security::{sealed, Security};
 use super::{ForkPorts, ForkRole, ForkSettings, NewFork, Output, PairKey, Side};
 
 /// A payload type of the call and what it is to the SRS.
@@ -33,6 +35,7 @@ pub(super) struct Fork {
     pub(super) role: ForkRole,
     pub(super) ports: ForkPorts,
     pub(super) settings: ForkSettings,
+    pub(super) security: Option<Box<Security>>,
     pub(super) unreachable_ns: Option<u64>,
     rewriter: Rewriter,
     reporter: Reporter,
@@ -53,7 +56,14 @@ impl Fork {
             side: new.side,
             role: new.role,
             ports: new.ports,
-            settings: ForkSettings { remote: None, remote_rtcp: None, active: false, formats: Formats::default() },
+            settings: ForkSettings {
+                remote: None,
+                remote_rtcp: None,
+                active: false,
+                formats: Formats::default(),
+                keys: None,
+            },
+            security: None,
             unreachable_ns: None,
             rewriter: Rewriter::new(new.numbers.ssrc, new.numbers.sequence, new.numbers.timestamp),
             reporter: Reporter::new(new.numbers.ssrc, &new.cname),
@@ -70,14 +80,21 @@ impl Fork {
     }
 
     /// Takes what the SRS has agreed to; what was collected before leaves for where it was to go.
-    pub(super) fn configure(&mut self, mut settings: ForkSettings, out: &mut impl Output) {
+    pub(super) fn configure(&mut self, mut settings: ForkSettings, out: &mut impl Output) -> Result<(), Refusal> {
+        if settings.keys.is_some() && self.ports == ForkPorts::Shared {
+            // which fork a report is about could not be told before it is decrypted, nor by whose key it has to be
+            return Err(Refusal::new(RefusalCode::BadField, "send_key: a fork with keys has ports of its own"));
+        }
         self.flush(out);
+        let rollover = rollover(self.settings.remote, settings.remote);
+        Security::configure(&mut self.security, settings.keys.take(), rollover)?;
         settings.remote_rtcp = settings.remote_rtcp.or_else(|| settings.remote.and_then(port_above));
         self.settings = settings;
         if self.destination().is_none() {
             self.rewriter.pause();
             self.started = false;
         }
+        Ok(())
     }
 
     /// Where packets go; None while nothing may be sent.
@@ -118,14 +135,22 @@ impl Fork {
                 ssrc: packet.ssrc(),
             },
         };
-        let out = out.get_mut(..packet.bytes().len())?;
-        out.copy_from_slice(packet.bytes());
-        header.rewrite(out);
+        let plain = out.get_mut(..packet.bytes().len())?;
+        plain.copy_from_slice(packet.bytes());
+        header.rewrite(plain);
+        let mut len = plain.len();
+        if let Some(security) = &mut self.security {
+            let Ok(sealed) = security.seal_rtp(out, len) else {
+                self.counts.unprotected += 1;
+                return None;
+            };
+            len = sealed;
+        }
         self.clock_rate = mapped.clock_rate;
         self.reporter.note_sent(packet.payload().len(), arrival.mono_ns);
         self.counts.packets_sent += 1;
         self.counts.octets_sent += packet.payload().len() as u64;
-        Some((destination, out))
+        Some((destination, &out[..len]))
     }
 
     /// Sends a packet that was made ready, or lets it wait for others; tells when they have to leave, if it is the first.
@@ -172,18 +197,34 @@ impl Fork {
         self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
-    /// A report of its own, if one is due.
-    pub(super) fn report(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
-        let destination = self.report_destination().filter(|_| self.role == ForkRole::Endpoint)?;
-        let report = self.reporter.handle_timeout(now, self.rewriter.timestamp_at(now.mono_ns))?;
-        Some((destination, report))
+    /// Sends a report of its own, if one is due.
+    pub(super) fn report(&mut self, now: Instant, out: &mut impl Output) {
+        if self.role == ForkRole::Endpoint && self.report_destination().is_some() {
+            if let Some(report) = self.reporter.handle_timeout(now, self.rewriter.timestamp_at(now.mono_ns)) {
+                self.send_rtcp(&report, out);
+            }
+        }
     }
 
-    /// The goodbye of a fork that has sent something.
-    pub(super) fn goodbye(&self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
-        let destination = self.report_destination().filter(|_| self.role == ForkRole::Endpoint)?;
-        let timestamp = Some(self.rewriter.timestamp_at(now.mono_ns)?);
-        Some((destination, self.reporter.goodbye(now, timestamp)))
+    /// Sends the goodbye of a fork that has sent something.
+    pub(super) fn goodbye(&mut self, now: Instant, out: &mut impl Output) {
+        let timestamp = self.rewriter.timestamp_at(now.mono_ns).filter(|_| self.role == ForkRole::Endpoint);
+        if timestamp.is_some() {
+            self.send_rtcp(&self.reporter.goodbye(now, timestamp), out);
+        }
+    }
+
+    /// Sends RTCP to the SRS, protected if all is.
+    pub(super) fn send_rtcp(&mut self, packet: &[u8], out: &mut impl Output) {
+        let Some(to) = self.report_destination() else { return };
+        match sealed(&mut self.security, packet) {
+            Some(packet) => out.send_rtcp(self.pair, to, &packet),
+            None => self.counts.unprotected += 1,
+        }
+    }
+
+    pub(super) fn count_unauthenticated(&mut self) {
+        self.counts.unauthenticated += 1;
     }
 
     /// Takes what the SRS reports about the fork's stream.

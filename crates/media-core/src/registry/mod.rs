@@ -7,6 +7,7 @@ mod commands;
 mod endpoint;
 mod fork;
 mod packets;
+mod security;
 mod session;
 mod timers;
 mod wheel;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use crate::arena::{Arena, Key};
 use crate::event::Event;
 use crate::format::Formats;
+use crate::srtp::SrtpKeys;
 
 use session::Session;
 
@@ -77,6 +79,15 @@ pub enum ForkPorts {
     Shared,
 }
 
+/// What protects a stream: SRTP and SRTCP (RFC 3711). Neither key may ever be set again after another took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaKeys {
+    /// Of what is sent.
+    pub send: SrtpKeys,
+    /// Of what is received.
+    pub receive: SrtpKeys,
+}
+
 /// What `configure_endpoint` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSettings {
@@ -92,6 +103,8 @@ pub struct EndpointSettings {
     pub send: bool,
     /// RTP may be received.
     pub receive: bool,
+    /// All is SRTP and SRTCP; None: nothing is.
+    pub keys: Option<MediaKeys>,
 }
 
 /// What `configure_fork` says.
@@ -105,6 +118,8 @@ pub struct ForkSettings {
     pub active: bool,
     /// What the SRS has agreed to.
     pub formats: Formats,
+    /// All is SRTP and SRTCP; None: nothing is.
+    pub keys: Option<MediaKeys>,
 }
 
 /// The random beginnings of a stream that the engine sends as its own (RFC 3550 §5.1).
@@ -187,6 +202,8 @@ pub struct Registry {
     tick: timers::Tick,
     totals: Totals,
     scratch: packets::Scratch,
+    /// The packet that is on its way, if it came encrypted.
+    opened: Box<[u8; packets::MAX_PACKET]>,
 }
 
 impl Registry {
@@ -204,6 +221,7 @@ impl Registry {
             tick: timers::Tick::default(),
             totals: Totals::default(),
             scratch: packets::Scratch::default(),
+            opened: Box::new([0; packets::MAX_PACKET]),
         }
     }
 

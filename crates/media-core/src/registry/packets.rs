@@ -9,14 +9,14 @@ use crate::rtcp::{parse_compound, ReportBlock, RtcpPacket};
 use crate::rtp::{is_rtcp, RtpPacket};
 use crate::time::Instant;
 
-use super::endpoint::{may_repeat, Admission};
+use super::endpoint::{may_repeat, Admission, Endpoint};
 use super::session::{Session, Sink};
 use super::timers::Unreachable;
 use super::wheel::{Deadline, Wheel};
 use super::{ForkRole, Member, Output, PairKey, Registry, Side, Totals};
 
 /// No packet that is forked is longer: more does not fit an Ethernet frame, and comes from no telephone.
-const MAX_PACKET: usize = 2048;
+pub(super) const MAX_PACKET: usize = 2048;
 
 /// Unreachable addresses that are looked after at one time; of more, the rest tell of themselves again.
 const MAX_UNREACHABLE: usize = 64;
@@ -24,6 +24,7 @@ const MAX_UNREACHABLE: usize = 64;
 /// Room to work in, so that no packet allocates.
 #[derive(Debug)]
 pub(super) struct Scratch {
+    /// A packet to be sent.
     pub(super) packet: Box<[u8; MAX_PACKET]>,
     samples: Vec<i16>,
 }
@@ -52,6 +53,7 @@ impl Registry {
         let Member::Endpoint(key) = owner.member else { return };
         let Some(session) = self.sessions.get_mut(owner.session) else { return };
         let Some(endpoint) = session.endpoints.get_mut(key) else { return };
+        let Some(bytes) = open_rtp(endpoint, source, bytes, &mut self.opened[..]) else { return };
         let Ok(packet) = RtpPacket::parse(bytes) else {
             endpoint.count_invalid();
             return;
@@ -188,8 +190,10 @@ impl Way<'_> {
             return false;
         };
         let Some(remote) = endpoint.remote else { return false };
-        if out.send_rtp(endpoint.pair, remote, packet.bytes()) {
-            endpoint.count_sent(packet.payload().len());
+        match seal_rtp(endpoint, packet.bytes(), &mut self.scratch.packet[..]) {
+            Some(bytes) if out.send_rtp(endpoint.pair, remote, bytes) => endpoint.count_sent(packet.payload().len()),
+            Some(_) => {}
+            None => endpoint.count_unprotected(),
         }
         let forks = std::mem::take(&mut endpoint.sent);
         for fork in &forks {
@@ -228,20 +232,52 @@ impl Way<'_> {
     }
 }
 
+/// What an endpoint received, decrypted into `room` if all is; None, and counted, if it is not to be heard.
+fn open_rtp<'a>(endpoint: &mut Endpoint, source: SocketAddr, bytes: &'a [u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    if endpoint.security.is_none() {
+        return Some(bytes);
+    }
+    if endpoint.is_stranger(source) {
+        return None;
+    }
+    match endpoint.security.as_mut()?.open_rtp(bytes, room) {
+        Ok(packet) => Some(packet),
+        Err(error) => {
+            endpoint.count_refused(error);
+            None
+        }
+    }
+}
+
+/// What an endpoint sends for a packet: itself, or its protected form in `room`; None if it cannot be protected.
+fn seal_rtp<'a>(endpoint: &mut Endpoint, packet: &'a [u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let Some(security) = &mut endpoint.security else { return Some(packet) };
+    room.get_mut(..packet.len())?.copy_from_slice(packet);
+    let len = security.seal_rtp(room, packet.len()).ok()?;
+    Some(&room[..len])
+}
+
 /// RTCP of one party goes to the other, and to the SRS from a fork that is a translator.
 fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
     let Some(endpoint) = session.endpoints.get_mut(key) else { return };
-    if !endpoint.admit_rtcp(source) {
+    if !endpoint.knows(source) {
         return;
     }
+    let opened = endpoint.security.as_mut().map(|security| security.open_rtcp(bytes)).transpose();
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => return endpoint.count_refused(error),
+    };
+    let bytes = opened.as_deref().unwrap_or(bytes);
+    endpoint.learn_rtcp(source);
     let mut forks: Vec<Key> = Vec::new();
     for sink in &endpoint.received.clone() {
         match *sink {
             // RFC 3550 §7.2: a translator that changes no packet passes reports on unchanged
             Sink::Bridge(to) => {
-                let Some(to) = session.endpoints.get(to).filter(|to| to.configured) else { continue };
+                let Some(to) = session.endpoints.get_mut(to).filter(|to| to.configured) else { continue };
                 if let Some(remote) = to.remote_rtcp {
-                    out.send_rtcp(to.pair, remote, bytes);
+                    to.send_rtcp(remote, bytes, out);
                 }
                 forks.extend(&to.sent);
             }
@@ -250,11 +286,10 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
         }
     }
     // RFC 7866 §8.2.1: reports of the call to the SRS
-    for fork in forks.into_iter().filter_map(|fork| session.forks.get(fork)) {
+    for fork in forks {
+        let Some(fork) = session.forks.get_mut(fork) else { continue };
         if fork.role == ForkRole::Translator && fork.destination().is_some() {
-            if let Some(to) = fork.report_destination() {
-                out.send_rtcp(fork.pair, to, bytes);
-            }
+            fork.send_rtcp(bytes, out);
         }
     }
 }
@@ -262,19 +297,25 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
 /// RTCP of the SRS is about the fork's own stream, or goes back to whom the fork is a translator for.
 fn receive_srs_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
     let Some(fork) = session.forks.get_mut(key).filter(|fork| fork.hears(source)) else { return };
+    let opened = fork.security.as_mut().map(|security| security.open_rtcp(bytes)).transpose();
+    let Ok(opened) = opened else { return fork.count_unauthenticated() };
+    let bytes = opened.as_deref().unwrap_or(bytes);
     if fork.role == ForkRole::Endpoint {
         let ssrc = fork.ssrc();
         report_blocks(bytes).iter().filter(|block| block.ssrc == ssrc).for_each(|block| fork.receive_report(block));
         return;
     }
     let (of, side) = (fork.endpoint, fork.side);
-    for (key, endpoint) in session.endpoints.iter() {
-        let is_source = match side {
-            Side::Inbound => key == of,
-            Side::Outbound => endpoint.bridge() == Some(of),
-        };
-        if let Some(remote) = endpoint.remote_rtcp.filter(|_| is_source && endpoint.configured) {
-            out.send_rtcp(endpoint.pair, remote, bytes);
+    let is_source = |key: Key, endpoint: &Endpoint| match side {
+        Side::Inbound => key == of,
+        Side::Outbound => endpoint.bridge() == Some(of),
+    };
+    let sources: Vec<Key> =
+        session.endpoints.iter().filter(|(key, endpoint)| is_source(*key, endpoint)).map(|(key, _)| key).collect();
+    for key in sources {
+        let Some(endpoint) = session.endpoints.get_mut(key).filter(|endpoint| endpoint.configured) else { continue };
+        if let Some(remote) = endpoint.remote_rtcp {
+            endpoint.send_rtcp(remote, bytes, out);
         }
     }
 }

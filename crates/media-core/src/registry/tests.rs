@@ -17,6 +17,7 @@ use super::{
 };
 
 mod forks;
+mod security;
 
 const WALL: u64 = 1_764_000_000 * NS_PER_S;
 
@@ -91,6 +92,7 @@ fn settings(port: u16) -> EndpointSettings {
         latch: true,
         send: true,
         receive: true,
+        keys: None,
     }
 }
 
@@ -112,7 +114,7 @@ fn fork(name_: &str, endpoint: &str, side: Side, role: ForkRole) -> NewFork {
 }
 
 fn active(port: u16) -> ForkSettings {
-    ForkSettings { remote: Some(host(port)), remote_rtcp: None, active: true, formats: formats().into() }
+    ForkSettings { remote: Some(host(port)), remote_rtcp: None, active: true, formats: formats().into(), keys: None }
 }
 
 fn rtp(payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {

@@ -162,13 +162,11 @@ fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Ou
         // an endpoint reports on a stream of its own only if it ever sent one; relayed streams have their sender's
         if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
             if let Some(report) = endpoint.own.reporter.handle_timeout(now, Some(timestamp)) {
-                out.send_rtcp(endpoint.pair, to, &report);
+                endpoint.send_rtcp(to, &report, out);
             }
         }
     }
     for fork in session.forks.values_mut() {
-        if let Some((to, report)) = fork.report(now) {
-            out.send_rtcp(fork.pair, to, &report);
-        }
+        fork.report(now, out);
     }
 }

@@ -14,7 +14,7 @@ pub const MAX_MKI: usize = 128;
 pub const MAX_LIFETIME: u64 = 1 << 48;
 
 /// The keys of one direction; zeroed when dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SrtpKeys {
     suite: CryptoSuite,
     master: Zeroizing<Box<[u8]>>,

@@ -93,6 +93,11 @@ impl SrtpSession {
         self.unprotect(packet, Receiver::unprotect_rtcp)
     }
 
+    /// Whether these are the keys of the sending direction already.
+    pub fn is_sending_with(&self, keys: &SrtpKeys) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.keys().is_same_master(keys))
+    }
+
     /// Octets that RTP grows by when it is protected; 0 without keys.
     pub fn rtp_overhead(&self) -> usize {
         self.sender.as_ref().map_or(0, |sender| sender.keys().overheads().0)

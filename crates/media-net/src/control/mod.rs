@@ -2,6 +2,7 @@
 
 mod connection;
 mod directory;
+mod keys;
 mod operations;
 mod reply;
 mod request;

@@ -141,7 +141,10 @@ impl Operations {
             }
             Request::OpenEndpoint(request) => self.open_endpoint(origin, request).into(),
             Request::ConfigureEndpoint(request) => {
-                let settings = request.settings();
+                let settings = match request.settings() {
+                    Ok(settings) => settings,
+                    Err(refusal) => return Outcome::Answered(Err(refusal)),
+                };
                 let work = Work::ConfigureEndpoint { endpoint: request.endpoint.0, settings };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }
@@ -152,7 +155,10 @@ impl Operations {
             }
             Request::OpenFork(request) => self.open_fork(origin, request).into(),
             Request::ConfigureFork(request) => {
-                let settings = request.settings();
+                let settings = match request.settings() {
+                    Ok(settings) => settings,
+                    Err(refusal) => return Outcome::Answered(Err(refusal)),
+                };
                 let work = Work::ConfigureFork { fork: request.fork.0, settings };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }

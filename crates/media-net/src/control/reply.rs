@@ -59,6 +59,9 @@ fn endpoint(statistics: &EndpointStatistics) -> Value {
         "jitter_ms": statistics.jitter_ms,
         "strays": statistics.strays,
         "invalid": statistics.invalid,
+        "unauthenticated": statistics.unauthenticated,
+        "replayed": statistics.replayed,
+        "unprotected": statistics.unprotected,
     })
 }
 
@@ -71,6 +74,8 @@ fn fork(statistics: &ForkStatistics) -> Value {
         "packets_filtered": statistics.packets_filtered,
         "reported_lost": statistics.reported_lost,
         "reported_jitter_ms": statistics.reported_jitter_ms,
+        "unauthenticated": statistics.unauthenticated,
+        "unprotected": statistics.unprotected,
     })
 }
 

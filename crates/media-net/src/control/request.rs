@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use media_core::srtp::SrtpKeys;
 use media_core::{
     EndpointSettings, ForkPorts, ForkRole, ForkSettings, Format, Formats, Refusal, RefusalCode, Side, MAX_BATCH_NS,
     NS_PER_MS,
@@ -11,6 +12,8 @@ use media_core::{
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+
+use super::keys;
 
 const MAX_NAME: usize = 128;
 const MAX_FORMATS: usize = 32;
@@ -178,18 +181,23 @@ pub(crate) struct ConfigureEndpoint {
     send: Option<bool>,
     #[serde(default)]
     receive: Option<bool>,
+    #[serde(default, deserialize_with = "keys::key")]
+    send_key: Option<SrtpKeys>,
+    #[serde(default, deserialize_with = "keys::key")]
+    receive_key: Option<SrtpKeys>,
 }
 
 impl ConfigureEndpoint {
-    pub(crate) fn settings(&self) -> EndpointSettings {
-        EndpointSettings {
+    pub(crate) fn settings(&self) -> Result<EndpointSettings, Refusal> {
+        Ok(EndpointSettings {
             remote: self.remote.map(SocketAddr::from),
             remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
             formats: self.formats.clone(),
             latch: self.latch.unwrap_or(true),
             send: self.send.unwrap_or(true),
             receive: self.receive.unwrap_or(true),
-        }
+            keys: keys::both(self.send_key.as_ref(), self.receive_key.as_ref())?,
+        })
     }
 }
 
@@ -255,16 +263,21 @@ pub(crate) struct ConfigureFork {
     active: bool,
     #[serde(default, deserialize_with = "formats")]
     formats: Formats,
+    #[serde(default, deserialize_with = "keys::key")]
+    send_key: Option<SrtpKeys>,
+    #[serde(default, deserialize_with = "keys::key")]
+    receive_key: Option<SrtpKeys>,
 }
 
 impl ConfigureFork {
-    pub(crate) fn settings(&self) -> ForkSettings {
-        ForkSettings {
+    pub(crate) fn settings(&self) -> Result<ForkSettings, Refusal> {
+        Ok(ForkSettings {
             remote: self.remote.map(SocketAddr::from),
             remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
             active: self.active,
             formats: self.formats.clone(),
-        }
+            keys: keys::both(self.send_key.as_ref(), self.receive_key.as_ref())?,
+        })
     }
 }
 
@@ -428,7 +441,7 @@ mod tests {
             let mut line = json!({"id": 1, "op": "configure_endpoint", "session": "s", "endpoint": "e"});
             line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             match parse(line.to_string().as_bytes()).1 {
-                Ok(Request::ConfigureEndpoint(request)) => Ok(request.settings()),
+                Ok(Request::ConfigureEndpoint(request)) => request.settings().map_err(|refusal| refusal.code.as_str()),
                 Ok(other) => panic!("{other:?}"),
                 Err(refusal) => Err(refusal.code.as_str()),
             }
@@ -445,6 +458,9 @@ mod tests {
         assert_eq!(full.remote.unwrap().to_string(), "[::1]:9");
         assert_eq!(full.formats.find(0), Some(&Format::new(0, "PCMU", 8000, 1)));
         assert_eq!((full.latch, full.send, full.receive), (false, false, false));
+        assert_eq!(full.keys, None);
+        let key = json!({"suite": "AEAD_AES_128_GCM", "key": "A".repeat(38)});
+        assert!(request(json!({"send_key": key, "receive_key": key})).unwrap().keys.is_some());
         for bad in [
             json!({"remote": {"host": "example.org", "port": 9}}),
             json!({"remote": {"host": "127.0.0.1", "port": 0}}),
@@ -456,6 +472,8 @@ mod tests {
             json!({"formats": [{"payload_type": 0, "encoding": "X", "clock_rate": 8000, "channels": 0}]}),
             json!({"formats": vec![format; 33]}),
             json!({"latch": 1}),
+            json!({"send_key": key}),
+            json!({"receive_key": key}),
         ] {
             assert_eq!(request(bad.clone()), Err("bad-field"), "{bad}");
         }

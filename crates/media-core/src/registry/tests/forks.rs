@@ -125,7 +125,7 @@ fn an_unreachable_srs_is_told_once_a_second_of_each_fork_that_sends_there() {
         scene.pass(300);
     }
     let told = Event::Unreachable { session: name("s"), name: name("in") };
-    assert_eq!(scene.events(), [told.clone()]);
+    assert_eq!(scene.events(), std::slice::from_ref(&told));
     scene.pass(900);
     (0..200).for_each(|port| scene.registry.receive_shared_unreachable(host(5000 + port)));
     assert_eq!(scene.registry.unreachable.len(), 64);
