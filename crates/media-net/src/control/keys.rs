@@ -98,7 +98,7 @@ mod tests {
         for mki in [Value::Null, json!(""), json!("00fF")] {
             let value = json!({"suite": "AES_CM_128_HMAC_SHA1_80", "key": GOOD, "mki": mki});
             let expected =
-                SrtpKeys::named("AES_CM_128_HMAC_SHA1_80", b"YS___semctl (){\t220;}\n}\nunles").map(|keys| {
+                SrtpKeys::named("AES_CM_128_HMAC_SHA1_80", b"YS___semctl () {\t220;}\n}\nunles").map(|keys| {
                     if mki == json!("00fF") {
                         keys.with_mki(&[0, 255]).unwrap()
                     } else {
