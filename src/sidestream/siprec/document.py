@@ -13,6 +13,7 @@ ELEMENT_LIMIT = 20000  # bounds the work that one message can cause
 Element = etree._Element
 
 _CHARSET = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,39}")  # XML 1.0 §4.3.3 EncName, and the colons of IANA names
+_REFERENCE = re.compile(rb"&#(x[0-9A-Fa-f]{1,8}|[0-9]{1,9});")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +98,20 @@ def _parse(data: bytes, encoding: str | None, *, recover: bool) -> Element | Non
 def _recovered(data: bytes, encoding: str | None) -> Element | None:
     try:
         root = _parse(data, encoding, recover=True)
-        if root is None or _is_decodable(root):
-            return root
-        # Recovery lets octets through that are no UTF-8, and lxml would raise when they are looked at.
-        return _parse(data.decode("utf-8", "replace").encode(), "utf-8", recover=True)
+        if root is not None and not _is_readable(root):
+            root = _parse(_REFERENCE.sub(_without_surrogate, data), encoding, recover=True)
+        return root if root is None or _is_readable(root) else None
     except etree.XMLSyntaxError:
         return None
 
 
-def _is_decodable(root: Element) -> bool:
+def _without_surrogate(reference: re.Match[bytes]) -> bytes:
+    number = int(reference[1][1:], 16) if reference[1][:1] == b"x" else int(reference[1])
+    return b"" if 0xD800 <= number <= 0xDFFF else reference[0]
+
+
+def _is_readable(root: Element) -> bool:
+    """Whether all text can be looked at. Recovery takes references to half a surrogate pair, for which lxml raises."""
     try:
         for element in root.iter():
             _ = element.tag, element.text, element.tail, element.attrib.items()
