@@ -16,7 +16,8 @@ from sidestream.sip.values import NameAddr
 MAX_MESSAGE_SIZE = 65535
 
 _REQUEST_LINE = re.compile(rf"({grammar.TOKEN}) ([^ \t]++) SIP/2\.0", re.IGNORECASE)
-_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*+))?+", re.IGNORECASE | re.DOTALL)
+# A lone CR or LF in the reason would become a line break of its own where we pass it on.
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*+))?+", re.IGNORECASE)
 _OTHER_VERSION = re.compile(r".* SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _LOOKS_TAGGED = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")

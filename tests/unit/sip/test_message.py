@@ -196,6 +196,8 @@ def test_an_answer_repeats_what_there_is():
         b"\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        TABLE[2][1].replace(b"Ringing", b"Ring\ring"),
+        TABLE[2][1].replace(b"Ringing", b"Ring\nX-Injected: 1"),
         mutated(b"CSeq: 1 OPTIONS\r\n", b""),
         mutated(b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n", b""),
         mutated(START, b"ACK sip:b@example.com SIP/2.0"),
