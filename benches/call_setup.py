@@ -123,15 +123,16 @@ class _Bench:
             await self._load(one, options.warm_up)
             if options.allocations:
                 await one.allocations()
-            before = await one.report()
+            before_kb = await one.memory_kb()
             load = Load(options.live, LIVE_RATE, options.live / LIVE_RATE + 2.0, options.live)
             calling = asyncio.create_task(self._peers.caller.call(one.port, load))
-            full = await self._wait(one, lambda report: report.siprecs_live >= options.live)
+            await self._wait(one, lambda report: report.siprecs_live >= options.live)
+            full_kb = await one.memory_kb()
             allocations = await one.allocations() if options.allocations else []
             await calling
         finally:
             await one.stop()
-        return (full.rss_kb - before.rss_kb) / options.live, allocations
+        return (full_kb - before_kb) / options.live, allocations
 
     async def _start(self, mode: str, purpose: str, *, trace_allocations: bool = False) -> Measured:
         directory = self._directory / f"{purpose}-{mode}"

@@ -47,6 +47,10 @@ class Measured:
     async def report(self) -> Report:
         return await self._ask("report", Report)
 
+    async def memory_kb(self) -> int:
+        """Resident memory, garbage collected."""
+        return await self._ask("memory", int)
+
     async def profile(self) -> None:
         """Begin to profile."""
         await self._ask("profile", None)
