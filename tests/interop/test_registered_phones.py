@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -110,3 +111,47 @@ async def test_they_call_each_other_and_are_recorded_also_after_a_restart(
     with pytest.raises(CallFailed):
         await last.answered()
     assert last.status == 480
+
+
+BARESIP_SECONDS = 4
+BARESIP_CONFIG = """\
+sip_listen 127.0.0.1:0
+module_path /usr/lib/baresip/modules
+module_app account.so
+module_app menu.so
+"""
+
+
+@pytest.mark.skipif(shutil.which("baresip") is None, reason="baresip is not installed")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_phone_that_knows_only_md5_registers_and_goes_away(tmp_path: Path, transport: str) -> None:
+    # libre 1.0 gives up at the first challenge that is not MD5, so that is all it may be asked for.
+    only_md5 = CONFIG + '[registrar]\ndigest = ["MD5"]\n'
+    server = ServerProcess(tmp_path / "pbx", (), trunk=f"sip:{HOST}:9", extra=only_md5)
+    await asyncio.to_thread(server.start)
+    home = tmp_path / "baresip"
+    home.mkdir()
+    (home / "config").write_text(BARESIP_CONFIG)
+    (home / "accounts").write_text(
+        f"<sip:{CALLER_USER}@{DOMAIN};transport={transport}>;auth_pass=looking-glass;regint=60;"
+        f'outbound="sip:{server.sip_address};transport={transport}"\n'
+    )
+    try:
+        phone = await asyncio.create_subprocess_exec(
+            *("baresip", "-f", str(home), "-t", str(BARESIP_SECONDS)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        registered = [0]
+        while phone.returncode is None and len(registered) < 200:
+            (domain,) = await asyncio.to_thread(lambda: server.get("/sidestream/v1/Domains")["domains"])
+            registered.append(len(domain["users"][0]["contacts"]))
+            await asyncio.sleep(0.1)
+        output, _ = await phone.communicate()
+        assert b"200 OK (Sidestream) [1 binding]" in output, output.decode()
+        assert max(registered) == 1
+        (domain,) = server.get("/sidestream/v1/Domains")["domains"]
+        assert domain["users"][0]["contacts"] == [], "it takes its contact back when it ends"
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert server.faults() == []

@@ -61,6 +61,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         numbers=_numbers(tables["numbers"], sids, problems),
         domains=build_domains(tables["domains"], tables["users"], sids, problems),
         registrar=build_limits(tables["registrar"][0], problems),
+        digest=tables["registrar"][0].texts("digest"),
         trunks=trunks,
         connectors=connectors,
         listeners=listeners,

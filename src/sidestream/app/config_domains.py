@@ -37,6 +37,8 @@ def build_limits(table: Table, problems: Problems) -> Limits:
     low, high = table.integer("min_expires"), table.integer("max_expires")
     if low > high:
         problems.add((*table.path, "max_expires"), "must not be below min_expires")
+    if not table.texts("digest"):
+        problems.add((*table.path, "digest"), "must not be empty")
     return Limits(low, high, high, table.integer("contacts"))
 
 

@@ -6,7 +6,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIMIT, ConnectorOptions
+from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
+from sidestream.sip.digest import ALGORITHMS as KNOWN_ALGORITHMS
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
 
@@ -145,7 +147,7 @@ _SECTIONS = (
     ),
     Section(
         "registrar",
-        "How long phones stay registered without doing so again.",
+        "How phones register, and how users and trunks prove who they are.",
         (
             Key(
                 "min_expires",
@@ -164,6 +166,14 @@ _SECTIONS = (
                 high=86400,
             ),
             Key("contacts", Kind.INTEGER, "phones that one user may have registered", _LIMITS.contacts, low=1, high=50),
+            Key(
+                "digest",
+                Kind.CHOICES,
+                "algorithms that phones and trunks are asked for, the preferred one first; some old phones stumble "
+                "over any beside MD5",
+                ALGORITHMS,
+                choices=KNOWN_ALGORITHMS,
+            ),
         ),
     ),
     Section(

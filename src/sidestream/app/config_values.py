@@ -6,6 +6,7 @@ from pathlib import Path
 from sidestream.accounts.account import Account, Number
 from sidestream.accounts.domain import Domain
 from sidestream.connectors.connector import Connector
+from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.trunks.trunk_book import Trunk
 from sidestream.wire.resolver import DnsSettings
@@ -93,6 +94,7 @@ class Config:
     numbers: tuple[Number, ...] = ()
     domains: tuple[Domain, ...] = ()
     registrar: RegistrarLimits = field(default_factory=RegistrarLimits)
+    digest: tuple[str, ...] = ALGORITHMS  # asked for in challenges, the preferred one first
     trunks: tuple[Trunk, ...] = ()
     connectors: tuple[Connector, ...] = ()
     listeners: tuple[ListenerConfig, ...] = ()

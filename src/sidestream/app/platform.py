@@ -205,7 +205,7 @@ class Platform:
         if reachable:
             log.info("= users are registered from before", users=reachable)
         self.metrics.users_registered.set_function(lambda: registrar.count(self.clock.monotonic()))
-        return SipUsers(domains, registrar, make_gate(self.ids))
+        return SipUsers(domains, registrar, make_gate(self.ids, config.digest))
 
     async def _start_engine(self, config: Config, data_dir: Path) -> EngineClient:
         media = config.media

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sidestream.accounts.domain import DomainBook
 from sidestream.base.ids import Ids
 from sidestream.registrar.binding import Binding
-from sidestream.registrar.gate import Gate
+from sidestream.registrar.gate import ALGORITHMS, Gate
 from sidestream.registrar.ports import StoredBinding
 from sidestream.registrar.registrar import Registrar
 from sidestream.sip.uri import Uri
@@ -56,9 +56,9 @@ def no_users(ids: Ids | None = None) -> SipUsers:
     return SipUsers(DomainBook(), Registrar(_NoStore()), make_gate(ids or Ids()))
 
 
-def make_gate(ids: Ids) -> Gate:
+def make_gate(ids: Ids, algorithms: tuple[str, ...] = ALGORITHMS) -> Gate:
     """A gate whose nonces nobody else can make; those of an earlier run are answered with a new challenge."""
-    return Gate(ids.octets(_SECRET_OCTETS))
+    return Gate(ids.octets(_SECRET_OCTETS), algorithms=algorithms)
 
 
 class _NoStore:

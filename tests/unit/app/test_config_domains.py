@@ -85,6 +85,7 @@ def test_twiml_may_name_the_called_and_the_caller(config):
             "[registrar]\nmin_expires = 600\nmax_expires = 300",
             "registrar.max_expires: must not be below min_expires",
         ),
+        ("[registrar]\ndigest = []", "registrar.digest: must not be empty"),
     ],
 )
 def test_problems(problems, text, problem):
@@ -96,4 +97,6 @@ def test_problems(problems, text, problem):
 def test_the_limits_of_the_registrar(config):
     text = "[registrar]\nmin_expires = 30\nmax_expires = 120\ncontacts = 2"
     assert config(text).registrar == Limits(30, 120, 120, 2)
+    assert config('[registrar]\ndigest = ["SHA-512-256", "MD5"]').digest == ("SHA-512-256", "MD5")
+    assert config("").digest == ("SHA-256", "MD5")
     assert config("").registrar == Limits()
