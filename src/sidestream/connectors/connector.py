@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sidestream.base.secret import Secret
 from sidestream.connectors.srs_uri import ConnectorError, SrsTarget, parse_srs_uri
+from sidestream.sdp.crypto import CryptoSuite
 
 DEFAULT_CONNECTOR = "Default"  # what a Siprec without a connector name uses
 HEADER_LIMIT = 1023  # characters of `Name: value`; Twilio documents headers under 1024
@@ -38,6 +39,10 @@ class ConnectorOptions:
     final_metadata_in_bye: bool = True  # RFC 8068 §3.2.4
     fork_batch_ms: int = 0  # audio of so much time leaves together: less work, for recorders that are not live
     own_fork_ports: bool = False  # for recorders that tell streams by the port they come from alone
+    # What SRTP is offered with, best first. The default is the one suite that every recorder of `secure=true` takes.
+    srtp_suites: tuple[CryptoSuite, ...] = (CryptoSuite.AES_CM_128_HMAC_SHA1_80,)
+    keys_without_tls: bool = False  # M1: SRTP although everybody on the way can read its keys
+    plain_copy_of_secure_calls: bool = False  # C39: a call with SRTP may be recorded without
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,9 @@ class Connector:
         if not 1 <= len(self.targets) <= TARGET_LIMIT:
             raise ConnectorError(31942, f"A connector needs 1 to {TARGET_LIMIT} recording servers")
         for target in self.targets:
-            if target.secure:
-                raise ConnectorError(31942, f"secure=true asks for SRTP, which is not supported yet: {target.text}")
+            # RFC 4568 §8: the keys stand in the SDP, which has to be as secret as they are.
+            if target.secure and not target.uses_tls and not self.options.keys_without_tls:
+                raise ConnectorError(31942, f"secure=true needs TLS, or keys_without_tls: {target.text}")
         if self.header is not None:
             check_header(self.header[0], self.header[1].reveal())
         low, high = ANSWER_TIMEOUT_RANGE
@@ -69,6 +75,9 @@ class Connector:
             raise ConnectorError(31942, f"The answer time-out must be {low:g} to {high:g} seconds", "answer_timeout_s")
         if not 0 <= self.options.fork_batch_ms <= FORK_BATCH_LIMIT:
             raise ConnectorError(31942, f"The batch must be 0 to {FORK_BATCH_LIMIT} milliseconds", "fork_batch_ms")
+        suites = self.options.srtp_suites
+        if not suites or len(set(suites)) < len(suites):
+            raise ConnectorError(31942, "SRTP needs one or more suites, each of them once", "srtp_suites")
         if not self.options.extension_namespace or any(c.isspace() for c in self.options.extension_namespace):
             raise ConnectorError(31942, "The namespace of the parameters must be a URI", "extension_namespace")
 

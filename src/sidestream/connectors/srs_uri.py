@@ -33,8 +33,8 @@ class ConnectorError(Exception):
 class SrsTarget:
     """One recording server. `uri` is the target of the INVITE; `text` is what was configured.
 
-    `secure` asks for TLS and SRTP. `edge` and `region` name parts of a hosted network and mean nothing here.
-    `warnings` are (catalogue code, message): what is wrong with the text without making it useless.
+    `secure` asks for SRTP, and for TLS unless a transport is named. `edge` and `region` name parts of a hosted network
+    and mean nothing here. `warnings` are (catalogue code, message): what is wrong with the text without making it useless.
     """
 
     text: str
@@ -67,11 +67,13 @@ def parse_srs_uri(text: str) -> SrsTarget:
     if uri.password is not None:
         raise ConnectorError(31942, "A password in the address is not supported; use the header of the connector")
 
+    secure = (uri.param("secure") or "false").lower()
+    if secure == "true" and uri.param("transport") is None and uri.scheme == "sip":
+        uri = uri.with_params(("transport", "tls"))
     default_transport = "tls" if uri.scheme == "sips" else "udp"
     transport = (uri.param("transport") or default_transport).lower()
     if transport not in TRANSPORTS:
         raise ConnectorError(31942, f"Unknown transport {transport!r}: it is one of {', '.join(TRANSPORTS)}")
-    secure = (uri.param("secure") or "false").lower()
     warnings: tuple[tuple[int, str], ...] = ()
     if secure not in ("true", "false"):
         warnings = ((32114, f"secure={secure} counts as false: it is true or false"),)

@@ -2,10 +2,11 @@
 
 from sidestream.base.ids import Ids
 from sidestream.connectors.connector import ConnectorOptions
-from sidestream.media.engine import Address, ForkStatistics, Format, MediaEngine, MediaEngineError, Side
+from sidestream.media.engine import Address, ForkStatistics, Format, MediaEngine, MediaEngineError, Side, SrtpKey
 from sidestream.recording.call import RecordedCall
 from sidestream.recording.siprec import Track
 from sidestream.sdp import formats as sdp_formats
+from sidestream.sdp.crypto import MasterKey
 from sidestream.siprec.snapshot import INBOUND, OUTBOUND
 from sidestream.siprec.src.actions import ConfigureFork
 from sidestream.siprec.src.lines import OfferedFork
@@ -19,6 +20,7 @@ _LABELS = {Track.INBOUND: (INBOUND,), Track.OUTBOUND: (OUTBOUND,), Track.BOTH: (
 class ForkSet:
     """The forks of one Siprec. They outlive a failed recording server: the next one is offered the same ports.
 
+    `is_secure`: at least one of the servers gets SRTP.
     Every method that awaits may raise MediaEngineError, but `close` never does.
     """
 
@@ -30,6 +32,8 @@ class ForkSet:
         call: RecordedCall,
         track: Track,
         options: ConnectorOptions,
+        *,
+        is_secure: bool = False,
     ) -> None:
         self._engine = engine
         self._ids = ids
@@ -39,6 +43,7 @@ class ForkSet:
         self._formats = tuple(to_sdp(format_) for format_ in call.formats)
         self._labels = _LABELS[track]
         self._options = options
+        self._is_secure = is_secure
         self._open: list[str] = []
         self.host = ""  # the address to advertise, known once open
         self.offered: tuple[OfferedFork, ...] = ()
@@ -55,7 +60,8 @@ class ForkSet:
                 # C26, RFC 7866 §8.3.1: a CNAME of its own for each stream of the recording.
                 cname=self._ids.hex(CNAME_DIGITS),
                 batch_ms=self._options.fork_batch_ms,
-                own_ports=self._options.own_fork_ports,
+                # From shared ports a secure fork could not hear its server: only decrypted it says whom it speaks to.
+                own_ports=self._options.own_fork_ports or self._is_secure,
             )
             self._open.append(label)
             self.host = ports.host
@@ -71,6 +77,8 @@ class ForkSet:
             remote_rtcp=None if remote is None else Address(remote.rtcp_host, remote.rtcp_port),
             active=action.active,
             formats=tuple(Format(f.payload_type, f.encoding, f.clock_rate, f.channels) for f in action.formats),
+            send_key=None if action.keying is None else _to_engine(action.keying.send),
+            receive_key=None if action.keying is None else _to_engine(action.keying.receive),
         )
 
     async def close(self) -> dict[str, ForkStatistics]:
@@ -90,6 +98,10 @@ class ForkSet:
 
     def _name(self, label: str) -> str:
         return f"{self._sid}/{label}"
+
+
+def _to_engine(key: MasterKey) -> SrtpKey:
+    return SrtpKey(key.suite.value, key.key, key.mki)
 
 
 def to_sdp(format_: Format) -> sdp_formats.Format:

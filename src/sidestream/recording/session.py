@@ -85,7 +85,8 @@ class RecordingSession:
         self._clock = clock
         self._ids = ids
         self._observer = observer
-        self._forks = ForkSet(engine, ids, siprec.sid, call, siprec.track, connector.options)
+        is_secure = any(target.secure for target in connector.targets)
+        self._forks = ForkSet(engine, ids, siprec.sid, call, siprec.track, connector.options, is_secure=is_secure)
         self._inputs: Inbox[_Input] = Inbox()
         self._attempt: Attempt | None = None
         self._stop_by: str | None = None
@@ -144,12 +145,22 @@ class RecordingSession:
         for target in self._connector.targets:
             if self._stop_by is not None:
                 return Stopped(by_server=False)
+            if self._is_too_open(target):
+                why = "The call has SRTP, which this recording server is not offered"
+                outcome = Failed(SrsFailure(failure.SECURE_MEDIA_REQUIRED, why))
+                self._log_failure(target, outcome)
+                continue
             # A fail-over attempt is a new INVITE: new Call-ID, full offer, full snapshot.
             outcome = await self._try(target)
             if isinstance(outcome, Stopped) or self.siprec.accepted_at is not None or self._is_engine_lost:
                 break
             self._log_failure(target, outcome)
         return outcome
+
+    def _is_too_open(self, target: SrsTarget) -> bool:
+        """C39, RFC 7866 §12: a recording is protected no less than its call."""
+        allowed = self._connector.options.plain_copy_of_secure_calls
+        return self._call.is_secure and not target.secure and not allowed
 
     async def _try(self, target: SrsTarget) -> Failed | Stopped:
         attempt = self._attempt = self._make_attempt(target)
@@ -217,6 +228,7 @@ class RecordingSession:
             extension=ExtensionParameters(options.extension_namespace, parameters) if parameters else None,
             legacy_media_type=options.legacy_media_type,
             final_metadata=options.final_metadata_in_bye,
+            suites=options.srtp_suites if target.secure else (),
         )
         return Attempt(
             target,

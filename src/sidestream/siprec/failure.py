@@ -11,6 +11,7 @@ BROKEN = 31903  # the server accepted the session and no longer knows it
 SIP_ERROR = 32011
 BAD_SDP = 32102
 AUTHENTICATION = 32106
+SECURE_MEDIA_REQUIRED = 32208
 
 # SIP status → code; any other final status is SIP_ERROR. 488 and 606 speak of our offer, not of a bad answer.
 _CODE_OF_STATUS = {

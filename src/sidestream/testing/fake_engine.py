@@ -255,6 +255,8 @@ class FakeEngine:
     ) -> None:
         await self._begin("configure_fork", session, fork)
         found = _named(self._session(session).forks, fork, "fork")
+        if send_key is not None and not found.own_ports:
+            raise MediaEngineError("bad-field", "a fork with keys has ports of its own")
         found.remote, found.remote_rtcp, found.active, found.formats = remote, remote_rtcp, active, formats
         found.send_key, found.receive_key = _both_or_neither(send_key, receive_key)
         found.history.append(active)

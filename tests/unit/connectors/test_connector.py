@@ -5,6 +5,7 @@ import pytest
 from sidestream.base.secret import Secret
 from sidestream.connectors.connector import TARGET_LIMIT, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError, parse_srs_uri
+from sidestream.sdp.crypto import CryptoSuite
 
 URI = "sip:srs@127.0.0.1:5070"
 
@@ -40,11 +41,31 @@ def test_signalling_by_tls_is_taken(uri: str) -> None:
     assert make_connector("a", None, (uri,)).targets[0].uses_tls
 
 
-@pytest.mark.parametrize("uri", ["sip:a@b;secure=true", "sips:a@b;secure=true"])
-def test_what_is_not_supported_yet_is_refused_and_never_sent_in_the_clear(uri: str) -> None:
-    with pytest.raises(ConnectorError, match="not supported yet") as caught:
+@pytest.mark.parametrize(
+    "uri", ["sip:a@b;secure=true", "sips:a@b;secure=true", "sip:a@b;transport=tls;secure=true", "sip:a@b;secure=TRUE"]
+)
+def test_secure_servers_get_tls_and_the_suite_that_everybody_knows(uri: str) -> None:
+    connector = make_connector("a", None, (uri,))
+    assert connector.targets[0].uses_tls
+    assert connector.options.srtp_suites == (CryptoSuite.AES_CM_128_HMAC_SHA1_80,)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_keys_never_go_in_the_clear_unless_that_is_allowed(transport: str) -> None:
+    """M1, RFC 4568 §8."""
+    uri = f"sip:a@b;secure=true;transport={transport}"
+    with pytest.raises(ConnectorError, match="needs TLS") as caught:
         make_connector("a", None, (URI, uri))
     assert caught.value.code == 31942
+    options = ConnectorOptions(keys_without_tls=True)
+    assert make_connector("a", None, (uri,), options=options).targets[0].secure
+
+
+@pytest.mark.parametrize("suites", [(), (CryptoSuite.AEAD_AES_128_GCM,) * 2])
+def test_suites_are_offered_once_each(suites: tuple[CryptoSuite, ...]) -> None:
+    with pytest.raises(ConnectorError) as caught:
+        make_connector("a", None, (URI,), options=ConnectorOptions(srtp_suites=suites))
+    assert caught.value.part == "srtp_suites"
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\n"])

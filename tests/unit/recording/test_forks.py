@@ -3,11 +3,14 @@ import random
 import pytest
 
 from sidestream.base.ids import Ids
+from sidestream.base.secret import Secret
 from sidestream.connectors.connector import ConnectorOptions
-from sidestream.media.engine import Address, Format, MediaEngineError, Side
+from sidestream.media.engine import Address, Format, MediaEngineError, Side, SrtpKey
 from sidestream.recording.forks import ForkSet, to_sdp
 from sidestream.recording.siprec import Track
 from sidestream.sdp import formats as sdp_formats
+from sidestream.sdp.crypto import CryptoSuite, MasterKey
+from sidestream.sdp.keying import Keying
 from sidestream.sdp.remote import RemoteAddress
 from sidestream.siprec.src.actions import ConfigureFork
 
@@ -66,6 +69,20 @@ async def test_a_fork_is_pointed_at_the_server(scene: Scene) -> None:
     assert (fork.active, fork.formats) == (True, (Format(0, "PCMU", 8000),))
     await forks.configure(ConfigureFork("inbound", None, False, ()))
     assert (fork.remote, fork.remote_rtcp, fork.active) == (None, None, False)
+
+
+async def test_a_secure_fork_gets_its_keys_and_ports_of_its_own(scene: Scene) -> None:
+    await scene.open_media()
+    forks = ForkSet(scene.engine, Ids(random.Random(1)), "SR1", scene.call, Track.INBOUND, OPTIONS, is_secure=True)
+    await forks.open()
+    ours, theirs = (MasterKey(CryptoSuite.AEAD_AES_128_GCM, Secret(key)) for key in ("b3du", "dGhlaXI="))
+    await forks.configure(ConfigureFork("inbound", None, True, (sdp_formats.PCMU,), Keying(ours, theirs)))
+    fork = scene.engine.sessions["CA1"].forks["SR1/inbound"]
+    assert fork.own_ports
+    assert (fork.send_key, fork.receive_key) == (
+        SrtpKey("AEAD_AES_128_GCM", Secret("b3du")),
+        SrtpKey("AEAD_AES_128_GCM", Secret("dGhlaXI=")),
+    )
 
 
 async def test_closing_gives_statistics_and_never_fails(scene: Scene) -> None:

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from sidestream.connectors.connector import ConnectorOptions
 from sidestream.media.engine import EngineLost, ForkStarted, ForkStatistics, SilenceTimeout
 from sidestream.recording.session import RecordingSession
 from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus, Track
+from sidestream.sdp.crypto import CryptoSuite
+from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import (
     ByeReceived,
     EndCause,
@@ -19,6 +22,7 @@ from sidestream.sip.agent.events import (
 from sidestream.sip.headers import Headers
 from sidestream.sip.message import Request, Response
 from sidestream.sip.uri import Uri
+from sidestream.siprec.body import parse_body
 
 from .conftest import SDP, Scene, settle
 
@@ -390,3 +394,43 @@ class TestTroubleOfOurOwn:
         assert scene.task is not None
         assert scene.task.exception() is None
         assert heard == [SiprecEvent.STOPPED]
+
+
+SECURE = "sip:srs@192.0.2.50;secure=true"
+
+
+def offered(scene: Scene) -> SessionDescription:
+    """What the last INVITE offered."""
+    invite = scene.agent.last("invite")
+    headers = Headers([("Content-Type", invite["content_type"])])
+    body = parse_body(Request("INVITE", invite["target"], headers, invite["body"]))
+    assert body.sdp is not None
+    return SessionDescription.parse(body.sdp)
+
+
+async def test_secure_servers_are_offered_the_suites_of_the_connector() -> None:
+    scene = Scene(targets=(SECURE,))
+    await scene.start()
+    for line in offered(scene).media:
+        assert [crypto.key.suite for crypto in line.cryptos] == [CryptoSuite.AES_CM_128_HMAC_SHA1_80]
+    assert all(fork.own_ports for fork in scene.engine.sessions["CA1"].forks.values())
+
+
+async def test_a_secure_call_is_offered_to_secure_servers_only() -> None:
+    """C39, RFC 7866 §12."""
+    scene = Scene(targets=("sip:plain@192.0.2.50", SECURE))
+    scene.call = replace(scene.call, is_secure=True)
+    scene.session.update(scene.call)
+    await scene.start()
+    assert scene.agent.names.count("invite") == 1
+    assert scene.agent.last("invite")["target"].user == "srs"
+
+
+async def test_a_secure_call_without_a_secure_server_is_not_recorded_unless_that_is_allowed() -> None:
+    """C39."""
+    for allowed in (False, True):
+        scene = Scene(options=ConnectorOptions(plain_copy_of_secure_calls=allowed))
+        scene.session.update(replace(scene.call, is_secure=True))
+        await scene.start()
+        assert scene.agent.names.count("invite") == allowed
+        assert scene.siprec.error_code == (None if allowed else 32208)

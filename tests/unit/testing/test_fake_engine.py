@@ -149,7 +149,10 @@ async def test_cutting_a_route(engine) -> None:
 
 async def test_keys_are_remembered_come_in_pairs_and_stand_in_no_list_of_commands(engine) -> None:
     ours, theirs = (SrtpKey("AEAD_AES_128_GCM", Secret(key)) for key in ("b3du", "dGhlaXI="))
-    await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c")
+    await engine.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="c", own_ports=True)
+    await engine.open_fork("s", "shared", endpoint="a", side=Side.INBOUND, cname="c")
+    with pytest.raises(MediaEngineError, match="bad-field"):
+        await engine.configure_fork("s", "shared", remote=None, active=True, send_key=theirs, receive_key=ours)
     await engine.configure_endpoint("s", "a", remote=None, send_key=ours, receive_key=theirs)
     await engine.configure_fork("s", "f", remote=None, active=True, send_key=theirs, receive_key=ours)
     endpoint, fork = engine.sessions["s"].endpoints["a"], engine.sessions["s"].forks["f"]
