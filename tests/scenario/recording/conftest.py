@@ -39,8 +39,10 @@ from sidestream.siprec.schema import load_schema
 from sidestream.siprec.srs import CONTACT_PARAMS, Kind, answer, classify
 from sidestream.siprec.state import merged
 from sidestream.siprec.strict import check_strict
+from sidestream.testing.certificates import Authority
 from sidestream.testing.fake_engine import FakeEngine
 from sidestream.wire.driver import Listener, SipDriver
+from sidestream.wire.tls import TlsSettings
 
 WAIT_S = 5.0
 ACCEPTED = (*ACCEPTED_TYPES, "multipart/mixed")
@@ -77,6 +79,7 @@ class Recorder:
         schema: etree.XMLSchema,
         behaviour: str | int = "accept",
         transports: tuple[Transport, ...] = (Transport.UDP, Transport.TCP),
+        tls: TlsSettings | None = None,
     ) -> None:
         self.behaviour = behaviour
         self.port = free_port()
@@ -86,6 +89,7 @@ class Recorder:
             config=AgentConfig(name="Recorder", contact_user="srs", supported=("siprec",), accept=ACCEPTED),
             ids=Ids(random.Random(2)),
             clock=SystemClock(),
+            tls=tls,
         )
         self.driver.default_sink = self._take
         self.requests: list[Request] = []
@@ -212,8 +216,9 @@ class Stage:
         self,
         behaviour: str | int = "accept",
         transports: tuple[Transport, ...] = (Transport.UDP, Transport.TCP),
+        tls: TlsSettings | None = None,
     ) -> Recorder:
-        made = Recorder(self.schema, behaviour, transports)
+        made = Recorder(self.schema, behaviour, transports, tls)
         await made.driver.start()
         self.recorders.append(made)
         return made
@@ -268,10 +273,16 @@ def schema() -> etree.XMLSchema:
     return load_schema()
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
 @pytest.fixture
-async def stage(schema: etree.XMLSchema) -> AsyncIterator[Stage]:
+async def stage(schema: etree.XMLSchema, authority: Authority) -> AsyncIterator[Stage]:
     driver = SipDriver(
-        listeners=listeners(free_port()),
+        listeners=[*listeners(free_port()), Listener("tls", Transport.TLS, "127.0.0.1", 0)],
+        tls=TlsSettings(*authority.issue("src", addresses=("127.0.0.1",)), authority.path),
         config=AgentConfig(supported=("siprec",), accept=ACCEPTED),
         ids=Ids(random.Random(1)),
         clock=SystemClock(),

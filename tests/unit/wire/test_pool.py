@@ -2,18 +2,23 @@
 
 import asyncio
 import contextlib
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from sidestream.base.clock import SystemClock
 from sidestream.base.metrics import Metrics
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
+from sidestream.testing.certificates import Authority
 from sidestream.wire import pool as pool_module
 from sidestream.wire import stream
 from sidestream.wire.listener import Listener
 from sidestream.wire.pool import StreamPool
+from sidestream.wire.tls import TlsContexts, TlsSettings
 
 LIMIT_S = 5.0
 OPTIONS = b"OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nContent-Length: 0\r\n\r\n"
@@ -57,8 +62,13 @@ def ground() -> NotedGround:
 
 
 @pytest.fixture
-async def pool(ground: NotedGround) -> AsyncIterator[StreamPool]:
-    made = StreamPool(ground, None, Metrics(), idle_limit=0.3, unfinished_limit=0.1)
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def pool(ground: NotedGround, metrics: Metrics) -> AsyncIterator[StreamPool]:
+    made = StreamPool(ground, None, metrics, idle_limit=0.3, unfinished_limit=0.1)
     yield made
     await made.close()
 
@@ -280,3 +290,186 @@ async def test_only_the_latest_ids_of_a_stream_are_remembered(
         await take_and_close(server, 4)
         await ground.wait()
     assert ground.failures == ["id2", "id3"]
+
+
+async def test_what_a_loss_failed_has_a_reason(pool: StreamPool, ground: NotedGround) -> None:
+    await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        where = Destination(Transport.TCP, "127.0.0.1", server.getsockname()[1])
+        pool.send(Transmit(OPTIONS, where, "id", "tcp"))
+        await take_and_close(server, 1)
+        await ground.wait()
+    assert ground.reasons == ["the connection was closed"]
+
+
+async def test_a_source_that_sends_too_much_is_left_unread_for_a_while(
+    pool: StreamPool, ground: NotedGround, port: int
+) -> None:
+    ground.pause = 0.05
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(OPTIONS)
+    await ground.wait()
+    ground.pause = 0.0
+    before = loop.time()
+    writer.write(OPTIONS)
+    await ground.wait()
+    assert loop.time() - before > 0.03
+    writer.close()
+
+
+async def test_our_pings_keep_a_connection_that_we_opened(ground: NotedGround, metrics: Metrics) -> None:
+    pool = StreamPool(ground, None, metrics, ping_interval=0.02)
+    await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        pool.send(Transmit(OPTIONS, Destination(Transport.TCP, *server.getsockname()), "id", "tcp"))
+        connection, _ = await loop.sock_accept(server)
+        data = b""
+        async with asyncio.timeout(LIMIT_S):
+            while data.count(b"\r\n\r\n") < 3:  # the request's own end, and two pings
+                data += await loop.sock_recv(connection, 65536)
+        assert data.removeprefix(OPTIONS).strip(b"\r\n") == b""
+        connection.close()
+        await ground.wait()
+    await pool.close()
+
+
+async def test_a_peer_that_once_answered_pings_and_does_no_more_is_cut_off(
+    ground: NotedGround, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "PONG_LIMIT_S", 0.05)
+    pool = StreamPool(ground, None, metrics, ping_interval=0.02)
+    await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        pool.send(Transmit(OPTIONS, Destination(Transport.TCP, *server.getsockname()), "id", "tcp"))
+        connection, _ = await loop.sock_accept(server)
+        data = b""
+        async with asyncio.timeout(LIMIT_S):
+            while not data.endswith(b"\r\n\r\n\r\n\r\n"):
+                data += await loop.sock_recv(connection, 65536)
+            await loop.sock_sendall(connection, b"\r\n")
+            await ground.wait()
+        connection.close()
+    assert (ground.failures, ground.reasons) == (["id"], ["the peer no longer answers keep-alives"])
+    await pool.close()
+
+
+async def test_a_peer_that_never_answered_a_ping_is_left_alone(
+    ground: NotedGround, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "PONG_LIMIT_S", 0.01)
+    pool = StreamPool(ground, None, metrics, ping_interval=0.01)
+    await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        pool.send(Transmit(OPTIONS, Destination(Transport.TCP, *server.getsockname()), "id", "tcp"))
+        connection, _ = await loop.sock_accept(server)
+        data = b""
+        async with asyncio.timeout(LIMIT_S):
+            while data.count(b"\r\n\r\n") < 8:
+                data += await loop.sock_recv(connection, 65536)
+        assert ground.failures == []
+        connection.close()
+    await pool.close()
+
+
+async def test_a_ping_and_a_pause_after_the_end_do_nothing(pool: StreamPool, port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(OPTIONS)
+    while not pool._open:
+        await asyncio.sleep(0.001)
+    (connection,) = pool._open.values()
+    connection.close()
+    connection._ping()
+    connection._read_on()
+    connection._slow_down(1.0)
+    connection._miss_pong()
+    assert "pause" not in connection._timers
+    writer.close()
+
+
+async def test_secure_connections_beyond_the_limit_are_closed_before_their_handshake(
+    ground: NotedGround,
+    metrics: Metrics,
+    server_files: tuple[Path, Path],
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "MAX_HANDSHAKES", 1)
+    contexts = TlsContexts(TlsSettings(*server_files, authority.path), SystemClock())
+    pool = StreamPool(ground, contexts, metrics)
+    _, port = await pool.listen(Listener("tls", Transport.TLS, "127.0.0.1", 0))
+    slow, slow_writer = await asyncio.open_connection("127.0.0.1", port)
+    while not pool._handshakes:
+        await asyncio.sleep(0.001)
+    second, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionResetError):
+        assert await closed(second) == b""
+    assert metrics.registry.get_sample_value("sidestream_sip_dropped_total", {"reason": "connections"}) == 1
+    slow_writer.close()
+    writer.close()
+    await pool.close()
+
+
+async def test_accepting_goes_on_after_the_kernel_ran_out_of_descriptors(
+    ground: NotedGround, metrics: Metrics, server_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "ACCEPT_PAUSE_S", 0.01)
+    pool = StreamPool(ground, TlsContexts(TlsSettings(*server_files), SystemClock()), metrics)
+    listener = Listener("tls", Transport.TLS, "127.0.0.1", 0)
+    _, port = await pool.listen(listener)
+
+    class Exhausted:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def fileno(self) -> int:
+            return real.fileno()
+
+    (real,) = pool._accepting
+    pool._accept(Exhausted(), listener)  # type: ignore[arg-type]
+    assert not pool.loop.remove_reader(real.fileno())  # it waits
+    pool.loop.add_reader(real.fileno(), pool._accept, real, listener)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    while not pool._handshakes:
+        await asyncio.sleep(0.001)
+    writer.close()
+    await pool.close()
+    pool._accept_again(real, listener)  # too late: it is closed
+
+
+async def test_an_alias_counts_for_the_name_that_was_proven_only(
+    pool: StreamPool, ground: NotedGround, port: int
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = (
+        b"OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TLS h:5071;branch=z9hG4bKx;alias\r\nFrom: <sip:b@h>;tag=b\r\n"
+        b"To: <sip:a@h>\r\nCall-ID: one\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+    writer.write(request)
+    await ground.wait()
+    (connection,) = pool._open.values()
+    assert pool._aliases == {}  # nothing was proven
+    connection.certificate = {"subjectAltName": (("DNS", "client.test"),)}
+    pool.first_message(connection, b"no message")
+    pool.first_message(connection, request.replace(b";alias", b""))
+    assert pool._aliases == {}
+    pool.first_message(connection, request)
+    assert pool._alias(Destination(Transport.TLS, "127.0.0.1", 5071), "client.test") is connection
+    assert pool._alias(Destination(Transport.TLS, "127.0.0.1", 5071), "other.test") is None
+    assert pool._alias(Destination(Transport.TCP, "127.0.0.1", 5071), "client.test") is None
+    writer.close()
+    await ground_lost(pool)
+    assert pool._aliases == {}
+
+
+async def ground_lost(pool: StreamPool) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while pool._open:
+            await asyncio.sleep(0.001)
