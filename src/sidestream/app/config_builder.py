@@ -27,6 +27,7 @@ from sidestream.app.config_values import (
 )
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
+from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sip.uri import Uri
 
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
@@ -39,6 +40,7 @@ _CONNECTOR_KEYS = {
     "header": "header_name",
     "extension_namespace": "extension_namespace",
     "answer_timeout_s": "answer_timeout",
+    "srtp_suites": "srtp_suites",
 }  # by the part that a ConnectorError names
 
 
@@ -136,6 +138,9 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
             final_metadata_in_bye=table.flag("final_metadata_in_bye"),
             fork_batch_ms=table.integer("fork_batch_ms"),
             own_fork_ports=table.flag("own_fork_ports"),
+            srtp_suites=tuple(CryptoSuite(suite) for suite in table.texts("srtp_suites")),
+            keys_without_tls=table.flag("keys_without_tls"),
+            plain_copy_of_secure_calls=table.flag("plain_copy_of_secure_calls"),
         )
         if not name or not table.texts("srs"):
             continue  # the reader has said so

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIMIT, ConnectorOptions
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
+from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sip.digest import ALGORITHMS as KNOWN_ALGORITHMS
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
@@ -259,6 +260,25 @@ _SECTIONS = (
                 Kind.BOOLEAN,
                 "send from ports that no other recording uses, for recorders that tell streams by those",
                 _OPTIONS.own_fork_ports,
+            ),
+            Key(
+                "srtp_suites",
+                Kind.CHOICES,
+                "what SRTP is offered with where the address says secure=true, best first",
+                tuple(suite.value for suite in _OPTIONS.srtp_suites),
+                choices=tuple(CryptoSuite),
+            ),
+            Key(
+                "keys_without_tls",
+                Kind.BOOLEAN,
+                "offer SRTP without TLS too, although everybody on the way can then read its keys",
+                _OPTIONS.keys_without_tls,
+            ),
+            Key(
+                "plain_copy_of_secure_calls",
+                Kind.BOOLEAN,
+                "record calls that have SRTP without it too; otherwise only addresses with secure=true get them",
+                _OPTIONS.plain_copy_of_secure_calls,
             ),
         ),
         repeated=True,

@@ -34,7 +34,7 @@ class SrsTarget:
     """One recording server. `uri` is the target of the INVITE; `text` is what was configured.
 
     `secure` asks for SRTP, and for TLS unless a transport is named. `edge` and `region` name parts of a hosted network
-    and mean nothing here. `warnings` are (catalogue code, message): what is wrong with the text without making it useless.
+    and mean nothing here. `warnings` are (catalogue code, message): what is wrong with the text but not fatal.
     """
 
     text: str

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidestream.app.config import Config, ConfigError, bundled_connector, load
+from sidestream.sdp.crypto import CryptoSuite
 
 SID, SID2 = "AC" + "1" * 32, "AC" + "2" * 32
 TOKEN = "t" * 32
@@ -93,7 +94,7 @@ class Loader:
         ('[[connectors]]\nname = "c"\nsrs = "b"', "3 connectors[0].srs: Not a SIP URI: 'b' (32110)"),
         (
             '[[connectors]]\nname = "c"\nsrs = "sip:a@b;secure=true"',
-            "3 connectors[0].srs: secure=true asks for SRTP, which is not supported yet: sip:a@b;secure=true (31942)",
+            "1 connectors: 'c' needs a listener with transport tls",
         ),
         (
             '[[connectors]]\nname = "c"\nsrs = "sip:a@b;secure=maybe"',
@@ -185,3 +186,18 @@ def test_the_public_url_ends_without_a_slash(loaded: Loader) -> None:
 
 def test_a_database_elsewhere(loaded: Loader) -> None:
     assert loaded.config('[storage]\nurl = "sqlite:////srv/a.db"\n').storage_url == "sqlite:////srv/a.db"
+
+
+def test_how_connectors_offer_srtp(loaded: Loader) -> None:
+    text = '[[connectors]]\nname = "c"\nsrs = "sip:a@b;transport=tcp;secure=true"\nkeys_without_tls = true\n'
+    (connector,) = (c for c in loaded.config(text).connectors if c.unique_name == "c")
+    assert connector.options.srtp_suites == (CryptoSuite.AES_CM_128_HMAC_SHA1_80,)
+    assert (connector.options.keys_without_tls, connector.options.plain_copy_of_secure_calls) == (True, False)
+    text += 'srtp_suites = ["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]\nplain_copy_of_secure_calls = true\n'
+    (connector,) = (c for c in loaded.config(text).connectors if c.unique_name == "c")
+    assert connector.options.srtp_suites == (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AES_CM_128_HMAC_SHA1_80)
+    assert connector.options.plain_copy_of_secure_calls
+    twice = text.replace("AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80")
+    assert loaded.problems(twice) == [
+        "5 connectors[0].srtp_suites: SRTP needs one or more suites, each of them once (31942)"
+    ]
