@@ -112,8 +112,8 @@ class Platform:
             # What recording servers send inside their sessions: Require: siprec and snapshot requests (RFC 7866 §9.2).
             config=AgentConfig(
                 name="Sidestream",
-                allow=(*DEFAULT_ALLOW, "REGISTER") if config.domains else DEFAULT_ALLOW,
-                supported=("siprec",),
+                allow=(*DEFAULT_ALLOW, "REFER", *(("REGISTER",) if config.domains else ())),
+                supported=("siprec", "replaces"),
                 accept=(*ACCEPTED_TYPES, "multipart/mixed"),
                 session_timer=SessionTimerPolicy(),
                 session_limit=config.limits.sip_sessions,

@@ -10,6 +10,7 @@ Updated              RefuseOffer (491) to the asking leg        Offer
 Info                 nothing                                    Tell
 Ended, Failed,       Release                                    Release
 Redirected
+Referred             nothing: the call itself brings somebody else     (see `transfer`)
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sidestream.calls.events import (
     LegEvent,
     Progress,
     Redirected,
+    Referred,
     Ringing,
     Trying,
     Updated,
@@ -112,7 +114,7 @@ def decide(event: LegEvent, other: LegPhase) -> Action | None:
     waiting = other is LegPhase.WAITING
     established = other is LegPhase.ESTABLISHED
     match event:
-        case Trying():
+        case Trying() | Referred():
             return None
         case Ringing(status, reason):
             return Alert(status, reason) if waiting else None

@@ -5,9 +5,10 @@ from collections.abc import Awaitable
 from datetime import datetime
 
 from sidestream.accounts.account import Account
+from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
-from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Ringing, Updated
+from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Referred, Ringing, Updated
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.pairing import Pairing
@@ -18,10 +19,12 @@ from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
 from sidestream.calls.requests import Instructions
 from sidestream.calls.script_runner import ScriptRunner
 from sidestream.calls.services import Services
-from sidestream.calls.streams import Streams
+from sidestream.calls.streams import RecordedSession, Streams
+from sidestream.calls.transfer import Transfer, may_transfer, take_over
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
+from sidestream.sip.message import Request
 from sidestream.webhooks.parameters import DialOutcome, SipParameters
 
 log = get_logger("calls")
@@ -30,6 +33,7 @@ STREAMS_STOP_S = 3.0  # how long the end of a call waits for its recording sessi
 
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
+_DECLINED = 603
 _DEFECT = 20500  # of the catalogue: a mistake in the platform
 
 _STATUS_OF_FAILURE = {
@@ -60,16 +64,19 @@ class Call:
         self.leg = leg
         self.party = party
         self.callbacks = callbacks
-        self.session_id = services.ids.uuid_base64()  # of the communication session, in recording metadata
+        self.recorded = RecordedSession(services.ids.uuid_base64(), record.date_created)
+        self.transfer: Transfer | None = None  # the one under way
+        self.accepts_refer = True
+        self._taking_over: set[asyncio.Task[None]] = set()
         self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
         self.streams = Streams(self)
         self.script = ScriptRunner(self)
         self.pairing: Pairing | None = None
         self.partner: Call | None = None  # the call at the other side of the pairing
-        self.answered = asyncio.Event()
-        self.agreed = asyncio.Event()  # offer and answer have met
-        self.over = asyncio.Event()
-        self.star_pressed = asyncio.Event()
+        self.answered = Flag()
+        self.agreed = Flag()  # offer and answer have met
+        self.over = Flag()
+        self.star_pressed = Flag()
         self.players: dict[str, asyncio.Event] = {}  # set when the engine says that the player has ended
         self.end_reason: str | None = None  # the Reason header's value that the leg's end came with
         self.farewell: str | None = None  # that of the dialled leg that ended last, if nothing was done since
@@ -89,7 +96,7 @@ class Call:
                 self.services.engine.subscribe(self.leg.media.session, self.take_media_event)
             if instructions is not None and self.record.direction is Direction.INBOUND:
                 self.script.start(instructions)
-            while not isinstance(event := await self.leg.events.get(), Ended | Failed | Redirected):
+            while not await self._is_end(event := await self.leg.events.get()):
                 await self._take(event, instructions)
         except Exception as error:
             # The driver's catch-all: a defect of ours ends this call, cleanly, and no other.
@@ -97,6 +104,12 @@ class Call:
             event = Failed(_SERVER_ERROR, "Server Internal Error")
         finally:
             await self._wind_up(event)
+
+    async def _is_end(self, event: LegEvent) -> bool:
+        """Whether the call is over with `event`: unless somebody is about to take the place of who has left."""
+        if not isinstance(event, Ended | Failed | Redirected):
+            return False
+        return self.transfer is None or not await self.transfer.succeeded()
 
     def break_off(self, error: Exception) -> None:
         """End the call because of a defect of ours, and tell the debugger."""
@@ -107,6 +120,7 @@ class Call:
     def hang_up(self, status: CallStatus | None = None, *, reason: str | None = None) -> None:
         """End the call; `status` is what the record shall say if it was never answered."""
         self._ending_as(status)
+        self.abort_transfer()
         self.leg.hang_up(reason or self.farewell)
 
     def give_up(self, status: CallStatus) -> None:
@@ -191,6 +205,40 @@ class Call:
             case _:
                 pass
 
+    # --- transfers
+
+    def change_party(self, leg: Leg, party: Party) -> None:
+        """`leg`, which is established, takes the place of the present one; whoever ends that one comes next."""
+        former, self.leg = self.leg, leg
+        leg.continue_queue(former)
+        self.party = party
+        group = self.recorded.group_id or self.services.ids.uuid_base64()
+        for call in (self, *([self.partner] if self.partner is not None else ())):
+            call.begin_session(group)
+        self.recorded.joined_at = self.recorded.started_at
+        self.note("transferred", to=party.aor)
+        log.info("= transferred", call=self.record.sid)
+
+    def begin_session(self, group: str) -> None:
+        """siprec.md B3: with another party it is another communication session, of the same group."""
+        self.recorded = RecordedSession(
+            self.services.ids.uuid_base64(), self.services.clock.wall(), group, self.recorded.joined_at
+        )
+
+    def take_over(self, session: str, request: Request, party: Party) -> None:
+        """Let who sent this INVITE, `party`, take the place of the party at the leg (RFC 3891)."""
+        task = asyncio.create_task(self._try(take_over(self, session, request, party)))
+        self._taking_over.add(task)
+        task.add_done_callback(self._taking_over.discard)
+
+    def lose_leg(self) -> None:
+        """The leg goes over to another call; this one is over."""
+        self.leg = self.leg.leave_behind()
+
+    def abort_transfer(self) -> None:
+        if self.transfer is not None:
+            self.transfer.abort()
+
     def note(self, kind: str, **detail: str | int | float | None) -> None:
         """Add a line to the call's timeline."""
         self.services.calls.add_event(CallEvent(self.record.sid, self.services.clock.wall(), kind, detail))
@@ -198,6 +246,9 @@ class Call:
     # --- the leg's events
 
     async def _take(self, event: LegEvent, instructions: Instructions | None) -> None:
+        if isinstance(event, Referred):
+            self._referred(event)
+            return
         first_answer = isinstance(event, Answered) and not self.answered.is_set()
         if isinstance(event, Ringing | Progress):
             self._mark_ringing()
@@ -209,6 +260,12 @@ class Call:
             self._mark_answered()
             if instructions is not None:
                 self.script.start(instructions)
+
+    def _referred(self, event: Referred) -> None:
+        if may_transfer(self):
+            self.transfer = Transfer(self, event)
+        else:
+            self.leg.answer_refer(_DECLINED)
 
     async def _take_alone(self, event: LegEvent) -> None:
         """What a leg without a partner is answered."""
@@ -266,6 +323,7 @@ class Call:
                 self.end_reason = event.reason
             elif isinstance(event, Failed):
                 self.end_reason = event.because
+            self.abort_transfer()
             self.leg.hang_up()  # it is over, unless our own task was cancelled
             _cancel(self._answer_limit)
             _cancel(self._talk_limit)

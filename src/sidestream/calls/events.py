@@ -1,4 +1,4 @@
-"""The nine events that a leg speaks, whatever protocol it runs on.
+"""The nine events that a leg speaks, whatever protocol it runs on, and one for transfers.
 
 `sdp` is the remote's session description as it came. A leg speaks `Ended` or `Failed` exactly once, as its last event.
 """
@@ -6,6 +6,8 @@
 from dataclasses import dataclass
 
 from sidestream.sdp.session import SessionDescription
+from sidestream.sip.refer import Replaces
+from sidestream.sip.uri import Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,16 @@ class Redirected:
     contacts: tuple[str, ...]
 
 
-LegEvent = Trying | Ringing | Progress | Answered | Updated | Info | Ended | Failed | Redirected
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The other side wants `target` called in its own place (REFER); to be answered by `Leg.answer_refer`.
+
+    `replaces` names the call that is to be taken over there; `by` is the value of a Referred-By header.
+    """
+
+    target: Uri
+    replaces: Replaces | None = None
+    by: str | None = None
+
+
+LegEvent = Trying | Ringing | Progress | Answered | Updated | Info | Ended | Failed | Redirected | Referred

@@ -6,9 +6,10 @@ from sidestream.accounts.account import Account, VoiceSettings
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
+from sidestream.calls.destinations import Destination, number_destination, sip_destinations
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia, check_offer
-from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place, sip_destinations
+from sidestream.calls.outgoing import Callbacks, place
 from sidestream.calls.party import party_of
 from sidestream.calls.ports import CallFilter
 from sidestream.calls.progress import Progress
@@ -17,6 +18,7 @@ from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import CreateCall, Instructions, StartSiprec, UpdateCall
 from sidestream.calls.services import Services
+from sidestream.calls.transfer import find_call
 from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.recording.siprec import Siprec
@@ -26,6 +28,7 @@ from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.reasons import reason_phrase
+from sidestream.sip.refer import replaced
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.webhooks.parameters import SipParameters
@@ -33,6 +36,7 @@ from sidestream.webhooks.parameters import SipParameters
 log = get_logger("calls")
 
 RETRY_AFTER_S = 10  # RFC 3261 §20.33: when a caller that met the limit on calls may try again
+_NOT_FOUND = 404
 _FAILED_STATUS = (400, 31900)
 
 
@@ -83,12 +87,34 @@ class CallFront:
             log.warning("! call refused: the limit on calls is reached", live=len(services.live))
             return
         reception = self._reception.receive_invite(request, peer, services.clock.monotonic())
+        if self._takes_over(session, request, reception):
+            return
         if isinstance(reception, Dismissal):
             self._refuse(session, reception.status, reason_phrase(reception.status), reception.headers)
             return
         call = self._inbound_call(session, request, peer, reception)
         call.leg.alert(180, "Ringing")
         services.live.run(call, _instructions(reception.voice))
+
+    def _takes_over(self, session: str, request: Request, reception: Welcome | Dismissal) -> bool:
+        """Answer an INVITE with Replaces (RFC 3891 §3); False if it is an INVITE like any other."""
+        dialog = replaced(request)
+        # What is called does not matter, it is our own Contact; who calls was found out.
+        if dialog is None or (isinstance(reception, Dismissal) and reception.status != _NOT_FOUND):
+            return False
+        account = reception.account if isinstance(reception, Welcome) else None
+        call = find_call(self._services, dialog, account.sid if account is not None else None)
+        if call is None or call.leg.phase is LegPhase.WAITING or call.leg.phase is LegPhase.CALLING:
+            status = 481
+        elif call.leg.phase is LegPhase.OVER or call.transfer is not None:
+            status = 603
+        elif dialog.early_only:
+            status = 486
+        else:
+            call.take_over(session, request, party_of(request.from_, self._services.ids))
+            return True
+        self._refuse(session, status, reason_phrase(status))
+        return True
 
     def _inbound_call(self, session: str, request: Request, peer: Peer, welcome: Welcome) -> Call:
         services = self._services
@@ -122,6 +148,7 @@ class CallFront:
             events=voice.status_callback_events,
         )
         call = Call(services, account, record, leg, party, progress)
+        call.accepts_refer = welcome.accepts_refer
         call.sip_parameters = SipParameters(
             domain=request.uri.host or "",
             call_id=request.call_id,

@@ -19,6 +19,7 @@ from sidestream.calls.events import (
     LegEvent,
     Progress,
     Redirected,
+    Referred,
     Ringing,
     Trying,
     Updated,
@@ -48,7 +49,9 @@ from sidestream.sip.agent.events import (
     SessionEnded,
 )
 from sidestream.sip.digest import DigestCredentials
+from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
+from sidestream.sip.refer import SIPFRAG_TYPE, refer_to, sipfrag
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import STAR, NameAddr
@@ -57,6 +60,7 @@ from sidestream.wire.driver import SipDriver
 log = get_logger("calls")
 
 OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
+REFER_EXPIRES_S = 90  # what NOTIFY says; longer than anybody may ring
 BUSY_WAIT_S = 1.0  # how long another exchange of ours, such as a refresh, mostly takes at most
 
 _REQUEST_TIMEOUT = 408
@@ -64,6 +68,7 @@ _CANCELLED = 487
 _REQUEST_PENDING = 491
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
+_DECLINED = 603
 _REDIRECTION = range(300, 400)
 _GLOBAL_FAILURE = 600  # RFC 3261 §21.6: and nobody else is to be tried
 _OFFER_METHODS = frozenset({"UPDATE", "PRACK"})
@@ -91,6 +96,15 @@ class _Asked:
     update_id: str | None = None
 
 
+@dataclass(slots=True)
+class _Refer:
+    """A REFER of the peer: the request while it waits for its answer, then the subscription that came of it."""
+
+    request_id: str | None
+    event: str  # value of the Event field of its NOTIFYs
+    is_silent: bool  # RFC 4488: the peer wants no NOTIFYs
+
+
 class Leg:
     """`call_sid` names the leg in logs. Made either around a received INVITE or for one that `invite` sends."""
 
@@ -105,6 +119,8 @@ class Leg:
         self._early: dict[str, SessionDescription] = {}  # of each fork that sent one before its answer, by tag
         self._resend: Callable[[Uri], None] | None = None
         self._redirects: Redirects | None = None
+        self._refer: _Refer | None = None
+        self._was_referred = False
         self.media = media
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
@@ -219,6 +235,60 @@ class Leg:
         if self.phase is LegPhase.ESTABLISHED and self._session is not None:
             with self._driver.turn() as (agent, now):
                 agent.request(self._session, "INFO", body=body, content_type=content_type, now=now)
+
+    # --- a transfer
+
+    def answer_refer(self, status: int) -> None:
+        """Take (202) or refuse the peer's REFER; once taken, `tell_transfer` tells how it goes."""
+        refer = self._refer
+        if refer is None or refer.request_id is None:
+            return
+        request_id, refer.request_id = refer.request_id, None
+        if status >= 300:
+            self._refer = None
+        headers = [("Refer-Sub", "false")] if refer.is_silent and status < 300 else []
+        with self._driver.turn() as (agent, now):
+            agent.answer(request_id, status, headers=headers, now=now)
+
+    def tell_transfer(self, status: int) -> None:
+        """Tell the peer whose REFER was taken what the newcomer answered; a final status is the last that it hears."""
+        refer = self._refer
+        if status >= 200:
+            self._refer = None
+        if refer is None or refer.is_silent or self.phase is not LegPhase.ESTABLISHED or self._session is None:
+            return
+        # RFC 3515 §2.4.7
+        state = "terminated;reason=noresource" if status >= 200 else f"active;expires={REFER_EXPIRES_S}"
+        with self._driver.turn() as (agent, now):
+            agent.request(
+                self._session,
+                "NOTIFY",
+                headers=[("Event", refer.event), ("Subscription-State", state)],
+                body=sipfrag(status),
+                content_type=SIPFRAG_TYPE,
+                now=now,
+            )
+
+    def continue_queue(self, former: "Leg") -> None:
+        """Speak from now on to whoever listens to `former`, which is heard no more."""
+        waiting = self.events
+        self.events, former.events = former.events, asyncio.Queue()
+        while not self.events.empty():
+            self.events.get_nowait()
+        while not waiting.empty():
+            self.events.put_nowait(waiting.get_nowait())
+
+    def leave_behind(self) -> "Leg":
+        """What stays in the call that this leg leaves: one that is over, with the media of before."""
+        ghost = Leg(self._driver, self.media, call_sid=self._call_sid)
+        ghost.continue_queue(self)
+        ghost._finish(Ended(by_remote=False))
+        return ghost
+
+    @property
+    def session(self) -> str | None:
+        """The agent's name for it."""
+        return self._session
 
     # --- the end
 
@@ -371,10 +441,31 @@ class Leg:
             # RFC 3311 §5.2: the agent has refused those that cross another offer.
             self._updated(request, _Asked(request_id))
             return
+        if request.method == "REFER":
+            self._referred(request_id, request)
+            return
         with self._driver.turn() as (agent, now):
             agent.answer(request_id, 200, now=now)
         if request.method == "INFO" and content_type is not None:
             self._speak(Info(content_type, request.body))
+
+    def _referred(self, request_id: str, request: Request) -> None:
+        is_first, before = self._refer is None, self._refer
+        # RFC 3515 §2.4.6: the id tells a second subscription of the dialog from the first.
+        event = "refer" if not self._was_referred else f"refer;id={request.cseq.number}"
+        self._refer = _Refer(request_id, event, (request.headers.get("Refer-Sub") or "").lower() == "false")
+        try:
+            wanted = refer_to(request)
+        except MessageError as error:
+            self.answer_refer(error.status)
+            self._refer = before
+            return
+        if not is_first or self.phase is not LegPhase.ESTABLISHED:
+            self.answer_refer(_DECLINED)
+            self._refer = before
+            return
+        self._was_referred = True
+        self._speak(Referred(wanted.uri, wanted.replaces, request.headers.get("Referred-By")))
 
     def _offer_accepted(self, response: Response) -> None:
         if self._session is not None:

@@ -58,6 +58,21 @@ class LegMedia:
         kept = tuple(f for f in ours if f.payload_type in agreed)
         return _single_codec(kept) if agreed and len(kept) < len(ours) else ()
 
+    @property
+    def agreed(self) -> tuple[SdpFormat, ...]:
+        """The formats that offer and answer have in common, as SDP names them."""
+        lines = usable_lines(self.local) if self.local is not None else ()
+        if self.local is None or not lines:
+            return ()
+        agreed = {f.payload_type for f in self.formats}
+        return tuple(f for f in self.local.media[lines[0]].rtpmaps() if f.payload_type in agreed)
+
+    def successor(self, ids: Ids) -> "LegMedia":
+        """A negotiation with somebody else about the same endpoint, which takes effect with its first `apply`."""
+        media = LegMedia(self._engine, ids, session=self.session, endpoint=self.endpoint, interface=self._interface)
+        media.ports = self.ports
+        return media
+
     async def open(self) -> LocalPorts:
         """Allocate the endpoint if it has none yet. Raises MediaEngineError."""
         if self._is_released:

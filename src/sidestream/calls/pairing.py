@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import (
     REQUEST_PENDING,
@@ -52,7 +53,7 @@ class Pairing:
         self._alone = alone
         self._exchanges: set[asyncio.Task[None]] = set()
         self._is_parted = False
-        self.audible = asyncio.Event()
+        self.audible = Flag()
 
     async def pass_on(self, source: "Call", event: LegEvent) -> None:
         """Do for the other call what `event` of `source` asks for. Trouble ends the source's leg, nothing is raised."""
@@ -87,6 +88,8 @@ class Pairing:
     async def part(self) -> None:
         """Cut the audio between the two, for good; their legs stay as they are. Raises nothing."""
         self._is_parted = True
+        for call in (self._first, self._second):
+            call.abort_transfer()
         exchanges = list(self._exchanges)
         for exchange in exchanges:
             exchange.cancel()
@@ -219,6 +222,18 @@ class Pairing:
                 other.leg.media.local = before
                 await asyncio.sleep(refused.retry_in)
         return await other.leg.offer(await other.leg.media.describe_relayed(sdp, answers=None))
+
+    async def renew(self, source: "Call") -> None:
+        """Tell the other side what `source`, whose leg is a new one, has agreed on. Raises OfferRefused, SdpError."""
+        other = self._second if source is self._first else self._first
+        sdp, before = source.leg.media.remote, other.leg.media.local
+        if sdp is None or self._is_parted:
+            return
+        try:
+            await other.leg.media.apply(await self._offer(other, sdp))
+        except OfferRefused:
+            other.leg.media.local = before
+            raise
 
     async def _pass_offer(self, source: "Call", other: "Call", sdp: SessionDescription | None) -> None:
         """A re-INVITE of one side, offered to the other; its answer goes back. The session of both survives a no."""

@@ -33,6 +33,7 @@ class Welcome:
     voice: VoiceSettings
     caller: NameAddr
     called: Uri
+    accepts_refer: bool = True  # from whoever calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,12 @@ class Reception:
 
     def _trunk_calls(self, admission: Admission, request: Request) -> Welcome | Dismissal:
         caller = _caller(request)
-        return self._called_user(admission.account_sid, caller, request) or self._called_number(
+        reception = self._called_user(admission.account_sid, caller, request) or self._called_number(
             admission.account_sid, caller, request
         )
+        if isinstance(reception, Welcome) and admission.trunk is not None:
+            return replace(reception, accepts_refer=admission.trunk.accepts_refer)
+        return reception
 
     def _called_user(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal | None:
         """If a user's name is called, in a domain that the caller may call."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 log = get_logger("calls")
 
 _METHODS = ("GET", "POST")
+
+
+@dataclass(slots=True)
+class RecordedSession:
+    """The communication session as metadata names it; a transfer begins another one of the same group (B3).
+
+    `joined_at`: when the party of this call joined, if that was after the call began.
+    """
+
+    session_id: str
+    started_at: datetime
+    group_id: str | None = None
+    joined_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -127,20 +141,19 @@ class Streams:
     def _recorded_call(self) -> RecordedCall:
         call = self._call
         media = call.leg.media
-        joined = call.record.start_time or call.record.date_created
-        first = RecordedParty(call.party.participant_id, call.party.aor, call.party.name, joined)
+        first = _recorded_party(call)
         second = None
         outbound_sending = True
         if call.partner is not None:
             other = call.partner
-            joined = other.record.start_time or other.record.date_created
-            second = RecordedParty(other.party.participant_id, other.party.aor, other.party.name, joined)
+            second = _recorded_party(other)
             outbound_sending = other.leg.media.remote_sends
         return RecordedCall(
             call_sid=call.record.sid,
             account_sid=call.account.sid,
-            session_id=call.session_id,
-            started_at=call.record.date_created,
+            session_id=call.recorded.session_id,
+            started_at=call.recorded.started_at,
+            group_id=call.recorded.group_id,
             parties=(first, second),
             formats=media.formats,
             media_session=media.session,
@@ -248,6 +261,11 @@ class Streams:
             )
         )
         siprec.sequence += 1
+
+
+def _recorded_party(call: "Call") -> RecordedParty:
+    joined = call.recorded.joined_at or call.record.start_time or call.record.date_created
+    return RecordedParty(call.party.participant_id, call.party.aor, call.party.name, joined)
 
 
 def _track(text: str | None) -> Track:

@@ -50,4 +50,11 @@ class RecordedCall:
             for party in self.parties
             if party is not None
         )
-        return Snapshot(self.session_id, self.started_at, parties, self.inbound_sending, self.outbound_sending)
+        return Snapshot(
+            self.session_id,
+            self.started_at,
+            parties,
+            self.inbound_sending,
+            self.outbound_sending,
+            self.group_id,
+        )

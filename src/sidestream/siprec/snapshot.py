@@ -8,6 +8,7 @@ from sidestream.siprec.aor import clean_aor
 from sidestream.siprec.metadata import (
     DataMode,
     ExtensionParameters,
+    Group,
     NameId,
     Participant,
     ParticipantSession,
@@ -46,6 +47,7 @@ class Snapshot:
     parties: tuple[Party, ...]
     inbound_sending: bool = True
     outbound_sending: bool = True
+    group_id: str | None = None  # of sessions that belong together (B3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,15 @@ def complete(snapshot: Snapshot, context: RecordingContext) -> Recording:
     session_id = snapshot.session_id
     return Recording(
         DataMode.COMPLETE,
-        sessions=(Session(session_id, start_time=iso_micros(snapshot.started_at), extension=context.extension),),
+        groups=() if snapshot.group_id is None else (Group(snapshot.group_id, iso_micros(snapshot.started_at)),),
+        sessions=(
+            Session(
+                session_id,
+                group_ref=snapshot.group_id,
+                start_time=iso_micros(snapshot.started_at),
+                extension=context.extension,
+            ),
+        ),
         participants=tuple(
             Participant(party.participant_id, (NameId(clean_aor(party.aor), party.name or None),))
             for party in snapshot.parties

@@ -129,7 +129,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     services = Services(
         driver=SipDriver(
             listeners=[Listener("udp", Transport.UDP, HOST, 0), Listener("tcp", Transport.TCP, HOST, 0)],
-            config=AgentConfig(allow=(*DEFAULT_ALLOW, "REGISTER")),
+            config=AgentConfig(allow=(*DEFAULT_ALLOW, "REGISTER", "REFER"), supported=("replaces",)),
             ids=ids,
             clock=clock,
         ),

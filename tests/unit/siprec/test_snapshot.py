@@ -114,6 +114,14 @@ def test_a_recording_that_ends_before_its_call(call: Snapshot, context: Recordin
     assert last.session_recordings[0].disassociate_time == "2026-03-02T09:21:47.003910Z"
 
 
+def test_sessions_after_a_transfer_share_a_group(
+    call: Snapshot, context: RecordingContext, schema: etree.XMLSchema
+) -> None:
+    document = complete(replace(call, group_id="R3JvdXAgb25lIGluIGFsbA=="), context)
+    assert document.groups[0].group_id == document.sessions[0].group_ref == "R3JvdXAgb25lIGluIGFsbA=="
+    schema.assertValid(etree.fromstring(write(document)))
+
+
 def test_every_document_is_valid(call: Snapshot, context: RecordingContext, schema: etree.XMLSchema) -> None:
     known = merged(None, complete(call, context)).recording
     for document in (call_ended(call, ENDED, Reason(16)), recording_ended(call, ENDED)):

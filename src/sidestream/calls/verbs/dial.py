@@ -5,8 +5,9 @@ import asyncio
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
+from sidestream.calls.destinations import Destination, number_destination, sip_destinations
 from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
-from sidestream.calls.outgoing import Callbacks, Destination, number_destination, place, sip_destinations
+from sidestream.calls.outgoing import Callbacks, place
 from sidestream.calls.pairing import Pairing
 from sidestream.calls.playback import play_file
 from sidestream.calls.progress import call_parameters

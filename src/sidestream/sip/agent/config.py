@@ -15,6 +15,8 @@ UDP_LIMIT = 1300  # octets; RFC 3261 §18.1.1: larger requests go by a congestio
 
 DEFAULT_ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
 
+TRANSFER_METHODS = ("REFER", "NOTIFY")  # RFC 3515: for applications that take or make transfers
+
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
-from sidestream.sip.agent.config import AgentConfig
+from sidestream.sip.agent.config import DEFAULT_ALLOW, TRANSFER_METHODS, AgentConfig
 from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestAnswered, RequestReceived
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Request, Response
@@ -69,7 +69,12 @@ class SipPhone:
         self._incoming: deque[PhoneCall] = deque()
         self._rang = asyncio.Event()
         self._thread = AudioThread(name)
-        config = AgentConfig(name="Sidestream-Phone", contact_user=name, timers=timers or Timers())
+        config = AgentConfig(
+            name="Sidestream-Phone",
+            contact_user=name,
+            timers=timers or Timers(),
+            allow=(*DEFAULT_ALLOW, *TRANSFER_METHODS),
+        )
         self.driver = SipDriver(
             listeners=(Listener(LISTENER, transport, host, port),),
             config=config,
