@@ -23,6 +23,8 @@ def build_trunks(tables: list[Table], sids: tuple[str, ...], problems: Problems)
             _outbound(table, problems),
             _credentials(table, "username", "password", problems),
             _credentials(table, "inbound_username", "inbound_password", problems),
+            follow_redirects=table.integer("follow_redirects"),
+            accepts_refer=table.word("refer") == "accept",
         )
         trunks.append(replace(trunk, registration=_registration(table, trunk, problems)))
     return tuple(trunks)

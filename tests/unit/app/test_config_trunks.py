@@ -83,3 +83,9 @@ def test_problems(problems, text, problem):
 def test_two_trunks_cannot_prove_themselves_alike(problems):
     twin = 'inbound_username = "x"\ninbound_password = "y"\n'
     assert problems(f'{twin}[[trunks]]\nname = "u"\n{twin}') == ["trunks[1].inbound_username: 'x' is there already"]
+
+
+def test_redirections_and_transfers_are_its_owners_choice(trunk):
+    assert (trunk(OURS).follow_redirects, trunk(OURS).accepts_refer) == (0, True)
+    read = trunk(OURS + 'follow_redirects = 3\nrefer = "refuse"')
+    assert (read.follow_redirects, read.accepts_refer) == (3, False)
