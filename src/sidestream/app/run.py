@@ -10,6 +10,7 @@ from sidestream.app.config import Config
 from sidestream.app.platform import Platform
 from sidestream.base.logs import get_logger
 from sidestream.media.supervisor import EngineStartError
+from sidestream.sip.uri import Uri
 from sidestream.storage.errors import StorageError
 
 log = get_logger("app")
@@ -42,7 +43,8 @@ class Announce:
     def __call__(self, platform: Platform) -> None:
         addresses = platform.addresses
         lines = ["Sidestream is running.", ""]
-        lines += [f"  SIP            sip:{host}:{port};transport={name.lower()}" for name, host, port in addresses.sip]
+        sip = [Uri.sip(None, host, port, (("transport", name.lower()),)) for name, host, port in addresses.sip]
+        lines += [f"  SIP            {uri}" for uri in sip]
         lines += [f"  API            {addresses.api}/2010-04-01", f"  Console        {addresses.console}"]
         if addresses.srs is not None:
             lines += [f"  Bundled SRS    sip:srs@{addresses.srs[0]}:{addresses.srs[1]} (connector Default)"]
