@@ -8,6 +8,8 @@ from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.session_timer import is_too_short
 
+_SDP_RANGES = frozenset({"application/sdp", "application/*", "*/*"})
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -50,6 +52,9 @@ class Screening:
             unknown = [tag for tag in request.require if tag not in self._supported]
             if unknown:
                 return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),))
+        # RFC 3261 §21.4.7: our answer could only be SDP. An empty Accept is what careless devices send to say nothing.
+        if request.method in TARGET_METHODS and request.accept and not _SDP_RANGES.intersection(request.accept):
+            return Refusal(406)
         # RFC 4028 §9
         if self._timer is not None and request.method in TARGET_METHODS and is_too_short(request, self._timer):
             return Refusal(422, headers=(("Min-SE", str(self._timer.least)),))

@@ -89,3 +89,19 @@ def test_the_body_of_an_info_is_for_the_application_to_judge(bench: Any) -> None
     session = bench.established()
     bench.inside(session, "INFO", 1, extra="Content-Type: application/x-unheard\r\n", body="x")
     assert isinstance(bench.take_events()[0], RequestReceived)
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/plain", 406),
+        ("text/plain, application/rs-metadata", 406),
+        ("application/sdp;level=1, text/plain", 100),
+        ("application/*", 100),
+        ("*/*", 100),
+        ("", 100),
+    ],
+)
+def test_who_cannot_take_sdp_cannot_be_answered(bench: Any, accept: str, status: int) -> None:
+    bench.request("INVITE", extra=f"Accept: {accept}\r\n")
+    assert bench.take_sent()[-1].status == status
