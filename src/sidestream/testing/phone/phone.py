@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
+from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
 from sidestream.sip.agent.config import DEFAULT_ALLOW, TRANSFER_METHODS, AgentConfig
 from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestAnswered, RequestReceived
@@ -35,7 +36,7 @@ class SipPhone:
     it the user is silent, and the phone sends silence. It does nothing by itself: a test rings, answers and hangs up.
 
     With a `domain` its user is called `name@domain`; `proxy` is where everything is sent, the REGISTERs included. Both
-    may be set later.
+    may be set later. With `srtp` it offers and takes SRTP by one of these suites and nothing else.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class SipPhone:
         timers: Timers | None = None,
         ids: Ids | None = None,
         clock: Clock | None = None,
+        srtp: Sequence[CryptoSuite] = (),
     ) -> None:
         self.name = name
         self.calls: list[PhoneCall] = []
         self.loop_speech = loop_speech
         self.speech = speech
         self.formats = tuple(formats)
+        self.srtp = tuple(srtp)
         self.domain = domain
         self.proxy = proxy
         self._host = host
@@ -159,7 +162,7 @@ class SipPhone:
     def _media(self) -> PhoneMedia:
         cname = f"{self.name}@{self._host}"
         stream = RtpStream(self._host, self._ids, speech=self.speech, loop_speech=self.loop_speech, cname=cname)
-        return PhoneMedia(stream, self.formats, self._ids.integer(1, 2**31))
+        return PhoneMedia(stream, self.formats, self._ids.integer(1, 2**31), suites=self.srtp, ids=self._ids)
 
     def _born(self, media: PhoneMedia, session: str, request: Request | None, *, offered: bool) -> PhoneCall:
         call = PhoneCall(

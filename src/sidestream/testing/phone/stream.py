@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import Protocol
 
 from sidestream.base.ids import Ids
 from sidestream.testing.phone.schedule import Schedule
@@ -25,6 +26,15 @@ _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
+class Cipher(Protocol):
+    """What protects a stream (SRTP, RFC 3711). What cannot be opened is None."""
+
+    def protect(self, packet: bytes) -> bytes: ...
+    def protect_rtcp(self, packet: bytes) -> bytes: ...
+    def unprotect(self, packet: bytes) -> bytes | None: ...
+    def unprotect_rtcp(self, packet: bytes) -> bytes | None: ...
+
+
 class RtpStream:
     """Made on the event loop, then owned by an `AudioThread`, which calls `run` and the two receivers.
 
@@ -40,7 +50,7 @@ class RtpStream:
             samples,
             loop=loop_speech,
             ssrc=ids.integer(1, 0xFFFFFFFF),
-            sequence=ids.integer(0, 0xFFFF),
+            sequence=ids.integer(0, 0x7FFF),  # RFC 4568 §6.4: below 2^15, should it go by SRTP
             timestamp=ids.integer(0, 0xFFFFFFFF),
         )
         self.rtp, self.rtcp = _bind_pair(host)
@@ -52,13 +62,25 @@ class RtpStream:
         self.received_reports: list[bytes] = []
         self.unparsable = 0
         self.send_errors = 0
+        self.refused = 0  # packets that the key does not fit
         self._way: tuple[Talk | None, Target | None, Target | None] = (None, None, None)
+        self._cipher: Cipher | None = None
         self._schedule: Schedule | None = None
         self._next_report: float | None = None
         self._octets = 0
 
-    def direct(self, talk: Talk | None, remote: Target | None = None, remote_rtcp: Target | None = None) -> None:
-        """Send as `talk` to `remote` from the next packet on, or (None) nothing; RTCP to `remote_rtcp`, if any."""
+    def direct(
+        self,
+        talk: Talk | None,
+        remote: Target | None = None,
+        remote_rtcp: Target | None = None,
+        cipher: Cipher | None = None,
+    ) -> None:
+        """Send as `talk` to `remote` from the next packet on, or (None) nothing; RTCP to `remote_rtcp`, if any.
+
+        All that passes from then on is SRTP and SRTCP if there is a `cipher`.
+        """
+        self._cipher = cipher
         self._way = (talk, remote, remote_rtcp)
 
     def press(self, digits: str) -> None:
@@ -78,7 +100,8 @@ class RtpStream:
                 continue
             # Noted first: whoever sees it arrive must find it here.
             self.sent.append(Heard(time.time_ns(), packet))
-            if self._send(self.rtp, packet.to_bytes(), remote):
+            data = packet.to_bytes()
+            if self._send(self.rtp, data if self._cipher is None else self._cipher.protect(data), remote):
                 self._octets += len(packet.payload)
             else:
                 self.sent.pop()
@@ -87,19 +110,28 @@ class RtpStream:
 
     def receive_rtp(self) -> None:
         for data, at_ns in _drain(self.rtp):
+            opened = data if self._cipher is None else self._cipher.unprotect(data)
+            if opened is None:
+                self.refused += 1
+                continue
             try:
-                self.received.append(Heard(at_ns, parse_rtp(data)))
+                self.received.append(Heard(at_ns, parse_rtp(opened)))
             except RtpError:
                 self.unparsable += 1
 
     def receive_rtcp(self) -> None:
-        self.received_reports.extend(data for data, _ in _drain(self.rtcp))
+        for data, _ in _drain(self.rtcp):
+            opened = data if self._cipher is None else self._cipher.unprotect_rtcp(data)
+            if opened is None:
+                self.refused += 1
+            else:
+                self.received_reports.append(opened)
 
     def close(self) -> None:
         """Say goodbye, where that has an address, and close the sockets."""
         _, _, remote_rtcp = self._way
         if remote_rtcp is not None and self.sent:
-            self._send(self.rtcp, goodbye(self.talker.ssrc, self.cname), remote_rtcp)
+            self._send_report(goodbye(self.talker.ssrc, self.cname), remote_rtcp)
         self.rtp.close()
         self.rtcp.close()
 
@@ -123,7 +155,10 @@ class RtpStream:
             packets=len(self.sent),
             octets=self._octets,
         )
-        self._send(self.rtcp, report, remote)
+        self._send_report(report, remote)
+
+    def _send_report(self, report: bytes, remote: Target) -> None:
+        self._send(self.rtcp, report if self._cipher is None else self._cipher.protect_rtcp(report), remote)
 
     def _send(self, through: socket.socket, data: bytes, target: Target) -> bool:
         try:
