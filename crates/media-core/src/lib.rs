@@ -34,7 +34,7 @@ pub use batch::MAX_BATCH_NS;
 pub use dtmf::{Digit, DtmfDetector};
 pub use event::Event;
 pub use fork::{Rewriter, Rewritten};
-pub use format::{Format, Formats};
+pub use format::{Format, FormatShelf, Formats};
 pub use histogram::Histogram;
 pub use numbering::Numbering;
 pub use player::{Audio, Law, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};

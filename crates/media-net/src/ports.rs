@@ -45,8 +45,7 @@ impl Ports {
     }
 
     /// Binds a pair on an interface.
-    pub(crate) fn take(&mut self, interface: &str, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
-        let index = self.index(interface)?;
+    pub(crate) fn take(&mut self, index: usize, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
         let (interface, pool) = &mut self.interfaces[index];
         let mut last = None;
         for _ in 0..MAX_ATTEMPTS {

@@ -11,11 +11,7 @@ use media_core::{ForkPorts, ForkRole, Side};
 use crate::command::Entered;
 use crate::ports::Lease;
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct EndpointEntry {
-    pub(crate) interface: String,
-    pub(crate) lease: Lease,
-}
+use super::few::Few;
 
 /// What a fork was opened with.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +20,8 @@ pub(crate) struct ForkKind {
     pub(crate) side: Side,
     pub(crate) role: ForkRole,
     pub(crate) cname: Arc<str>,
-    pub(crate) interface: String,
+    /// Its number.
+    pub(crate) interface: usize,
     pub(crate) ports: ForkPorts,
     pub(crate) batch_ns: u64,
 }
@@ -52,27 +49,27 @@ pub(crate) struct RecorderEntry {
 pub(crate) struct SessionEntry {
     pub(crate) name: Arc<str>,
     pub(crate) worker: usize,
-    pub(crate) endpoints: HashMap<Arc<str>, EndpointEntry>,
-    pub(crate) forks: HashMap<Arc<str>, ForkEntry>,
-    pub(crate) recorders: HashMap<Arc<str>, RecorderEntry>,
+    pub(crate) endpoints: Few<Lease>,
+    pub(crate) forks: Few<ForkEntry>,
+    pub(crate) recorders: Few<RecorderEntry>,
 }
 
 impl SessionEntry {
     /// Takes an endpoint out with what hangs on it; the ports that this frees.
     pub(crate) fn remove_endpoint(&mut self, endpoint: &str) -> Vec<Lease> {
-        let mut freed: Vec<Lease> = self.endpoints.remove(endpoint).map(|entry| entry.lease).into_iter().collect();
-        self.forks.retain(|_, fork| {
+        let mut freed: Vec<Lease> = self.endpoints.remove(endpoint).into_iter().collect();
+        self.forks.retain(|fork| {
             let stays = *fork.kind.endpoint != *endpoint;
             freed.extend(fork.freed().filter(|_| !stays));
             stays
         });
-        self.recorders.retain(|_, recorder| *recorder.endpoint != *endpoint);
+        self.recorders.retain(|recorder| *recorder.endpoint != *endpoint);
         freed
     }
 
     /// The ports that the session's close frees.
     pub(crate) fn leases(&self) -> Vec<Lease> {
-        let endpoints = self.endpoints.values().map(|entry| entry.lease);
+        let endpoints = self.endpoints.values().copied();
         endpoints.chain(self.forks.values().filter_map(ForkEntry::freed)).collect()
     }
 
@@ -117,7 +114,7 @@ impl Directory {
     pub(crate) fn enter(&mut self, name: &Arc<str>) -> usize {
         let worker = (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).unwrap_or(0);
         self.loads[worker] += 1;
-        let (endpoints, forks, recorders) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (endpoints, forks, recorders) = (Few::default(), Few::default(), Few::default());
         self.sessions.insert(name.clone(), SessionEntry { name: name.clone(), worker, endpoints, forks, recorders });
         worker
     }
@@ -145,7 +142,7 @@ impl Directory {
     pub(crate) fn undo(&mut self, session: &str, entered: &Entered) -> Option<Lease> {
         let session = self.sessions.get_mut(session)?;
         match entered {
-            Entered::Endpoint(name) => session.endpoints.remove(name).map(|entry| entry.lease),
+            Entered::Endpoint(name) => session.endpoints.remove(name),
             Entered::Fork(name) => session.forks.remove(name)?.freed(),
             Entered::Recorder(name) => {
                 session.recorders.remove(name);
@@ -181,13 +178,13 @@ mod tests {
         directory.enter(&Arc::from("s"));
         let session = directory.get_mut("s").unwrap();
         for (name, port) in [("a", 2), ("b", 4)] {
-            session.endpoints.insert(name.into(), EndpointEntry { interface: "i".into(), lease: lease(port) });
+            session.endpoints.insert(name.into(), lease(port));
             let kind = ForkKind {
                 endpoint: name.into(),
                 side: Side::Inbound,
                 role: ForkRole::Endpoint,
                 cname: "c".into(),
-                interface: "i".into(),
+                interface: 0,
                 ports: ForkPorts::Own,
                 batch_ns: 0,
             };
@@ -197,7 +194,7 @@ mod tests {
         assert_eq!(session.remove_endpoint("a"), [lease(2), lease(102)]);
         assert_eq!(session.remove_endpoint("a"), []);
         assert_eq!(session.leases(), [lease(4), lease(104)]);
-        assert_eq!(session.recorders.len(), 1);
+        assert_eq!(session.recorders.values().count(), 1);
         assert_eq!(directory.undo("s", &Entered::Fork("fb".into())), Some(lease(104)));
         assert_eq!(directory.undo("s", &Entered::Endpoint("b".into())), Some(lease(4)));
         assert_eq!(directory.undo("s", &Entered::Recorder("b".into())), None);

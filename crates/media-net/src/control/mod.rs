@@ -2,6 +2,7 @@
 
 mod connection;
 mod directory;
+mod few;
 mod keys;
 mod operations;
 mod reply;

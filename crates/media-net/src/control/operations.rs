@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use media_core::{ForkPorts, Histogram, NewFork, Refusal, RefusalCode, Totals};
+use media_core::{ForkPorts, FormatShelf, Histogram, NewFork, Refusal, RefusalCode, Totals};
 use serde_json::{json, Value};
 
 use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply, Work};
@@ -14,7 +14,7 @@ use crate::worker::WorkerHandle;
 use crate::writer::Writer;
 use crate::{files, random};
 
-use super::directory::{Directory, EndpointEntry, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
+use super::directory::{Directory, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
 use super::reply;
 use super::request::{self, Request};
 
@@ -41,6 +41,7 @@ pub(crate) struct Operations {
     ports: Ports,
     directory: Directory,
     shelf: files::AudioShelf,
+    formats: FormatShelf,
     next_recorder: u64,
     started_ns: u64,
     pub(crate) events_dropped: u64,
@@ -58,6 +59,7 @@ impl Operations {
             workers,
             writer,
             shelf: files::AudioShelf::default(),
+            formats: FormatShelf::default(),
             next_recorder: 0,
             started_ns: clock::now().mono_ns,
             events_dropped: 0,
@@ -141,10 +143,11 @@ impl Operations {
             }
             Request::OpenEndpoint(request) => self.open_endpoint(origin, request).into(),
             Request::ConfigureEndpoint(request) => {
-                let settings = match request.settings() {
+                let mut settings = match request.settings() {
                     Ok(settings) => settings,
                     Err(refusal) => return Outcome::Answered(Err(refusal)),
                 };
+                settings.formats = self.formats.share(settings.formats);
                 let work = Work::ConfigureEndpoint { endpoint: request.endpoint.0, settings };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }
@@ -155,10 +158,11 @@ impl Operations {
             }
             Request::OpenFork(request) => self.open_fork(origin, request).into(),
             Request::ConfigureFork(request) => {
-                let settings = match request.settings() {
+                let mut settings = match request.settings() {
                     Ok(settings) => settings,
                     Err(refusal) => return Outcome::Answered(Err(refusal)),
                 };
+                settings.formats = self.formats.share(settings.formats);
                 let work = Work::ConfigureFork { fork: request.fork.0, settings };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }
@@ -196,16 +200,15 @@ impl Operations {
 
     fn open_endpoint(&mut self, origin: Origin, request: request::OpenEndpoint) -> Result<Outcome, Refusal> {
         let (session, endpoint) = (request.session.0, request.endpoint.0);
-        let interface = request.interface.unwrap_or_else(|| DEFAULT_INTERFACE.into());
-        if let Some(open) = self.session(&session)?.endpoints.get(&endpoint) {
-            let lease = open.lease;
-            return same(open.interface == interface, "endpoint", &endpoint)
+        let interface = self.interface(request.interface.as_deref());
+        if let Some(lease) = self.session(&session)?.endpoints.get(&endpoint).copied() {
+            return same(interface.is_ok_and(|interface| interface == lease.interface), "endpoint", &endpoint)
                 .map(|()| Outcome::Answered(Ok(self.local_ports(lease))));
         }
-        let (lease, sockets) = self.ports.take(&interface, clock::now().mono_ns)?;
+        let (lease, sockets) = self.ports.take(interface?, clock::mono_ns())?;
         let (numbers, cname) =
             random::numbers().and_then(|numbers| Ok((numbers, random::cname()?))).map_err(internal)?;
-        self.session(&session)?.endpoints.insert(endpoint.clone(), EndpointEntry { interface, lease });
+        self.session(&session)?.endpoints.insert(endpoint.clone(), lease);
         let entered = Some(Entered::Endpoint(endpoint.clone()));
         let work = Work::OpenEndpoint { endpoint, sockets, numbers, cname };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
@@ -222,7 +225,13 @@ impl Operations {
 
     fn open_fork(&mut self, origin: Origin, request: request::OpenFork) -> Result<Outcome, Refusal> {
         let ports = request.ports()?;
+        let interface = self.interface(request.interface.as_deref());
         let (session, fork) = (request.session.0, request.fork.0);
+        let entry = self.session(&session)?;
+        if interface.is_err() && entry.forks.get(&fork).is_some() {
+            same(false, "fork", &fork)?;
+        }
+        let interface = interface?;
         let kind = ForkKind {
             endpoint: request.endpoint.0.clone(),
             side: request.side,
@@ -230,9 +239,8 @@ impl Operations {
             cname: request.cname.clone(),
             ports,
             batch_ns: request.batch_ns,
-            interface: request.interface.unwrap_or_else(|| DEFAULT_INTERFACE.into()),
+            interface,
         };
-        let entry = self.session(&session)?;
         if let Some(open) = entry.forks.get(&fork) {
             let lease = open.lease;
             return same(open.kind == kind, "fork", &fork).map(|()| Outcome::Answered(Ok(self.local_ports(lease))));
@@ -253,14 +261,13 @@ impl Operations {
     /// Ports of its own for a fork, or such as forks of its worker share.
     fn fork_sockets(&mut self, session: &Arc<str>, kind: &ForkKind) -> Result<(Lease, ForkSockets), Refusal> {
         if kind.ports == ForkPorts::Own {
-            let (lease, sockets) = self.ports.take(&kind.interface, clock::mono_ns())?;
+            let (lease, sockets) = self.ports.take(kind.interface, clock::mono_ns())?;
             return Ok((lease, ForkSockets::Own(sockets)));
         }
-        let interface = self.ports.index(&kind.interface)?;
-        if let Some((number, lease)) = self.directory.shared_for(session, interface) {
+        if let Some((number, lease)) = self.directory.shared_for(session, kind.interface) {
             return Ok((lease, ForkSockets::Shared(number)));
         }
-        let (lease, sockets) = self.ports.take(&kind.interface, clock::mono_ns())?;
+        let (lease, sockets) = self.ports.take(kind.interface, clock::mono_ns())?;
         let worker = self.session(session)?.worker;
         let number = self.directory.share(worker, lease);
         let work = Work::ShareSockets { sockets };
@@ -342,6 +349,10 @@ impl Operations {
         })
     }
 
+    fn interface(&self, name: Option<&str>) -> Result<usize, Refusal> {
+        self.ports.index(name.unwrap_or(DEFAULT_INTERFACE))
+    }
+
     fn session(&mut self, name: &str) -> Result<&mut SessionEntry, Refusal> {
         self.directory.get_mut(name).ok_or_else(|| Refusal::new(RefusalCode::NoSession, format!("no session {name}")))
     }
@@ -360,7 +371,7 @@ impl Operations {
 }
 
 fn has_endpoint(session: &SessionEntry, endpoint: &str) -> Result<(), Refusal> {
-    if session.endpoints.contains_key(endpoint) {
+    if session.endpoints.get(endpoint).is_some() {
         return Ok(());
     }
     let text = format!("no endpoint {endpoint} in session {}", session.name);
