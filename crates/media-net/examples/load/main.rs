@@ -1,7 +1,8 @@
 //! Load for `benches/media.py`: calls of two G.711 streams, each relayed and forked, through a relay on this machine.
 //!
-//! `load TARGET CALLS SECONDS PID` with TARGET `direct` (no relay), `sidestream:SOCKET` or `rtpengine:HOST:PORT`; PID is
-//! the relay's, for its processor time. Each packet's source and payload are checked. Prints one JSON object.
+//! `load TARGET CALLS SECONDS PID [BATCH_MS]` with TARGET `direct` (no relay), `sidestream:SOCKET` or `rtpengine:HOST:PORT`; PID is
+//! the relay's, for its processor time; BATCH_MS has forks of the engine leave in batches. Each packet's source,
+//! destination and payload are checked. Prints one JSON object.
 
 mod rtpengine;
 mod sidestream;
@@ -17,8 +18,8 @@ const PAYLOAD: usize = 160;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// Sockets that the streams share on each side, so that none overflows and none is a call's own.
 const SOCKETS: usize = 16;
-/// Packets of the first part of a run are not measured: legs latch and caches fill.
-const WARM_UP: Duration = Duration::from_millis(700);
+/// Packets of the first part of a run are not measured: legs latch and settle, and caches fill.
+const WARM_UP: Duration = Duration::from_millis(1200);
 /// A generator further behind than this was held up by the machine.
 const MAX_BEHIND: Duration = Duration::from_millis(1);
 /// Packets still under way after the last was sent.
@@ -33,6 +34,8 @@ pub struct Stream {
     to: SocketAddr,
     /// Whence they come back to the other party.
     relayed_from: SocketAddr,
+    /// The stream of that other party.
+    other: usize,
     /// Whence the copy comes; None without a fork.
     forked_from: Option<SocketAddr>,
 }
@@ -159,11 +162,11 @@ impl Load {
         let sides =
             [(&self.sockets.parties, &mut self.relayed, false), (&self.sockets.recorders, &mut self.forked, true)];
         for (sockets, seen, is_fork) in sides {
-            for socket in sockets {
+            for (at, socket) in sockets.iter().enumerate() {
                 for _ in 0..8 {
                     let Ok((length, source)) = socket.recv_from(&mut buffer) else { break };
                     let now_ns = self.begun.elapsed().as_nanos() as u64;
-                    match check(&buffer[..length], source, &self.streams, is_fork) {
+                    match check(&buffer[..length], (source, at), &self.streams, is_fork) {
                         None => seen.wrong += 1,
                         Some((false, _)) => {}
                         Some((true, sent_ns)) => {
@@ -178,7 +181,7 @@ impl Load {
 }
 
 /// (is measured, when sent) of a packet that is as it should be; None if it is not.
-fn check(bytes: &[u8], source: SocketAddr, streams: &[Stream], is_fork: bool) -> Option<(bool, u64)> {
+fn check(bytes: &[u8], way: (SocketAddr, usize), streams: &[Stream], is_fork: bool) -> Option<(bool, u64)> {
     if media_core::rtp::is_rtcp(bytes) {
         return Some((false, 0));
     }
@@ -186,8 +189,11 @@ fn check(bytes: &[u8], source: SocketAddr, streams: &[Stream], is_fork: bool) ->
     let (head, body) = payload.split_at_checked(13).filter(|_| payload.len() == PAYLOAD)?;
     let index = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let stream = streams.get(index)?;
-    let expected = if is_fork { stream.forked_from? } else { stream.relayed_from };
-    if source != expected || body.iter().any(|octet| *octet != index as u8) {
+    let expected = match is_fork {
+        true => (stream.forked_from?, index % SOCKETS),
+        false => (stream.relayed_from, stream.other % SOCKETS),
+    };
+    if way != expected || body.iter().any(|octet| *octet != index as u8) {
         return None;
     }
     Some((head[4] == 1, u64::from_be_bytes(head[5..13].try_into().ok()?)))
@@ -203,19 +209,28 @@ fn busy_s(pid: u32) -> f64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [target, calls, seconds, pid] = &arguments[..] else { return Err("TARGET CALLS SECONDS PID".into()) };
+    let (required, optional) = arguments.split_at_checked(4).ok_or("TARGET CALLS SECONDS PID [BATCH_MS]")?;
+    let [target, calls, seconds, pid] = required else { unreachable!("it was split after four") };
+    let batch_ms: u64 = optional.first().map_or(Ok(0), |text| text.parse())?;
     let calls: usize = calls.parse()?;
     let sockets = Sockets::bind()?;
-    let before = Instant::now();
+    let (mut before, mut resident_before) = (Instant::now(), json!(null));
     let (mut direct, mut engine, mut peer) = (Vec::new(), None, None);
     let streams = match target.split_once(':') {
         None if target == "direct" => {
-            let to =
-                |index| Stream { to: sockets.party(index + 1), relayed_from: sockets.party(index), forked_from: None };
+            let to = |index| {
+                let (to, relayed_from, other) = (sockets.party(index + 1), sockets.party(index), index + 1);
+                Stream { to, relayed_from, other, forked_from: None }
+            };
             direct.extend((0..2 * calls).map(to));
             direct
         }
-        Some(("sidestream", path)) => engine.insert(sidestream::Engine::connect(path)?).open(calls, &sockets)?,
+        Some(("sidestream", path)) => {
+            let engine = engine.insert(sidestream::Engine::connect(path)?);
+            resident_before = engine.statistics()?["resident_bytes"].clone();
+            before = Instant::now();
+            engine.open(calls, batch_ms, &sockets)?
+        }
         Some(("rtpengine", at)) => peer.insert(rtpengine::Peer::connect(at)?).open(calls, &sockets)?,
         _ => return Err("TARGET is direct, sidestream:SOCKET or rtpengine:HOST:PORT".into()),
     };
@@ -224,9 +239,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut load = Load { sockets, streams, begun: Instant::now(), relayed, forked };
     let mut result = load.run(pid.parse()?, Duration::from_secs_f64(seconds.parse()?));
     result["setup_ms"] = json!(setup_ms);
+    result["calls"] = json!(calls);
     if let Some(engine) = &mut engine {
         result["resident_bytes"] = engine.statistics()?["resident_bytes"].clone();
-        result["first_fork_ms"] = json!(engine.first_fork_ms(&load.sockets, load.streams[0].to)?);
+        result["resident_before_bytes"] = resident_before;
+        if batch_ms == 0 {
+            result["first_fork_ms"] = json!(engine.first_fork_ms(&load.sockets, load.streams[0].to)?);
+        }
         engine.close(calls)?;
     }
     if let Some(peer) = &mut peer {

@@ -49,9 +49,14 @@ impl Peer {
                 self.call(&answer)?;
                 forks.push(port(&copy)?);
             }
-            let stream = |to, relayed_from, forked_from| Stream { to, relayed_from, forked_from: Some(forked_from) };
-            streams.push(stream(at_a, at_b, forks[0]));
-            streams.push(stream(at_b, at_a, forks[1]));
+            let stream = |to, relayed_from, other, forked_from| Stream {
+                to,
+                relayed_from,
+                other,
+                forked_from: Some(forked_from),
+            };
+            streams.push(stream(at_a, at_b, 2 * call + 1, forks[0]));
+            streams.push(stream(at_b, at_a, 2 * call, forks[1]));
         }
         Ok(streams)
     }

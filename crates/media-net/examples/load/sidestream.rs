@@ -13,6 +13,8 @@ use crate::{Sockets, Stream};
 
 /// Times that a fork is paused and resumed to see how soon it flows.
 const RESUMES: usize = 20;
+/// Calls that are opened without waiting for answers; their commands and answers fit the socket's buffers.
+const AT_ONCE: usize = 50;
 
 pub struct Engine {
     stream: UnixStream,
@@ -27,39 +29,30 @@ impl Engine {
         Ok(engine)
     }
 
-    pub fn open(&mut self, calls: usize, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
+    pub fn open(&mut self, calls: usize, batch_ms: u64, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
         let mut streams = Vec::new();
-        for call in 0..calls {
-            let session = format!("load-{call}");
-            self.call(json!({"op": "open_session", "session": session}))?;
-            let mut ports = Vec::new();
-            for (side, name) in ["a", "b"].iter().enumerate() {
-                let open = json!({"op": "open_endpoint", "session": session, "endpoint": name});
-                ports.push(local(&self.call(open)?, "rtp")?);
-                let remote = remote(sockets.party(2 * call + side));
-                self.call(json!({"op": "configure_endpoint", "session": session, "endpoint": name, "remote": remote,
-                    "formats": formats()}))?;
+        for first in (0..calls).step_by(AT_ONCE) {
+            let some = first..calls.min(first + AT_ONCE);
+            let requests: Vec<Value> = some.clone().flat_map(|call| commands(call, batch_ms, sockets)).collect();
+            let answers = self.call_all(&requests)?;
+            for (call, answers) in some.zip(answers.chunks(requests.len().div_ceil(AT_ONCE.min(calls - first)))) {
+                let ports = answers.iter().filter(|answer| answer.get("rtp").is_some());
+                let ports: Vec<SocketAddr> = ports.map(|ports| local(ports, "rtp")).collect::<Result<_, _>>()?;
+                let [a, b, inbound, outbound] = ports[..] else {
+                    return Err("four pairs of ports were to come".into());
+                };
+                let (to_b, to_a) = (2 * call + 1, 2 * call);
+                streams.push(Stream { to: a, relayed_from: b, other: to_b, forked_from: Some(inbound) });
+                streams.push(Stream { to: b, relayed_from: a, other: to_a, forked_from: Some(outbound) });
             }
-            let mut forks = Vec::new();
-            for (side, name) in ["inbound", "outbound"].iter().enumerate() {
-                let open = json!({"op": "open_fork", "session": session, "fork": name, "endpoint": "a", "side": name,
-                    "cname": "load"});
-                forks.push(local(&self.call(open)?, "rtp")?);
-                let remote = remote(sockets.recorder(2 * call + side));
-                self.call(fork(&session, name, &remote, true))?;
-            }
-            self.call(json!({"op": "set_route", "session": session, "source": "a", "sink": "b"}))?;
-            self.call(json!({"op": "set_route", "session": session, "source": "b", "sink": "a"}))?;
-            let stream = |to, relayed_from, forked_from| Stream { to, relayed_from, forked_from: Some(forked_from) };
-            streams.push(stream(ports[0], ports[1], forks[0]));
-            streams.push(stream(ports[1], ports[0], forks[1]));
         }
         Ok(streams)
     }
 
     pub fn close(&mut self, calls: usize) -> Result<(), Box<dyn Error>> {
-        for call in 0..calls {
-            self.call(json!({"op": "close_session", "session": format!("load-{call}")}))?;
+        let close = |call| json!({"id": 0, "op": "close_session", "session": format!("load-{call}")});
+        for first in (0..calls).step_by(AT_ONCE) {
+            self.call_all(&(first..calls.min(first + AT_ONCE)).map(close).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -98,6 +91,13 @@ impl Engine {
         Ok(longest)
     }
 
+    /// Sends requests without waiting for answers between them.
+    fn call_all(&mut self, requests: &[Value]) -> Result<Vec<Value>, Box<dyn Error>> {
+        let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+        self.stream.write_all(lines.as_bytes())?;
+        requests.iter().map(|_| self.read()).collect()
+    }
+
     fn call(&mut self, request: Value) -> Result<Value, Box<dyn Error>> {
         self.send(&request)?;
         self.read()
@@ -118,6 +118,26 @@ impl Engine {
             None => Err(line.into()),
         }
     }
+}
+
+/// What opens a call.
+fn commands(call: usize, batch_ms: u64, sockets: &Sockets) -> Vec<Value> {
+    let session = format!("load-{call}");
+    let mut commands = vec![json!({"op": "open_session", "session": session})];
+    for (side, name) in ["a", "b"].iter().enumerate() {
+        commands.push(json!({"op": "open_endpoint", "session": session, "endpoint": name}));
+        commands.push(json!({"op": "configure_endpoint", "session": session, "endpoint": name,
+            "remote": remote(sockets.party(2 * call + side)), "formats": formats()}));
+    }
+    for (side, name) in ["inbound", "outbound"].iter().enumerate() {
+        commands.push(json!({"op": "open_fork", "session": session, "fork": name, "endpoint": "a", "side": name,
+            "cname": "load", "fork_batch_ms": batch_ms}));
+        commands.push(fork(&session, name, &remote(sockets.recorder(2 * call + side)), true));
+    }
+    commands.push(json!({"op": "set_route", "session": session, "source": "a", "sink": "b"}));
+    commands.push(json!({"op": "set_route", "session": session, "source": "b", "sink": "a"}));
+    commands.iter_mut().for_each(|command| command["id"] = json!(0));
+    commands
 }
 
 fn fork(session: &str, name: &str, remote: &Value, active: bool) -> Value {
