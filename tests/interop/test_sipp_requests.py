@@ -14,7 +14,20 @@ _ANSWER_SECONDS = 5.0
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize("scenario", ["options_are_answered", "stray_bye_is_refused", "caller_requires_the_unknown"])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "options_are_answered",
+        "stray_bye_is_refused",
+        "unknown_method_is_refused",
+        "caller_requires_the_unknown",
+        "caller_is_out_of_hops",
+        "caller_speaks_another_language",
+        "caller_has_no_common_medium",
+        "caller_dials_another_scheme",
+        "caller_wants_too_short_a_session",
+    ],
+)
 def test_request(stage: Stage, scenario: str, transport: str) -> None:
     stage.call(scenario, DIAL, transport=transport).run()
 
