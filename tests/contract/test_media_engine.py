@@ -1,12 +1,14 @@
 """What every media engine must do alike: the one in memory, and the real process behind its client."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from sidestream.base.secret import Secret
 from sidestream.media.client import EngineClient
 from sidestream.media.engine import (
     Address,
@@ -17,6 +19,7 @@ from sidestream.media.engine import (
     MediaEvent,
     PlayerEnded,
     Side,
+    SrtpKey,
 )
 from sidestream.media.options import EngineOptions
 from sidestream.testing.engine_process import engine_process
@@ -215,3 +218,22 @@ async def test_names_are_free_again_after_closing(engine: MediaEngine) -> None:
     await engine.close_session("CA1")
     await engine.open_session("CA1")
     assert (await engine.session_statistics("CA1")).endpoints == {}
+
+
+async def test_keys_come_in_pairs_and_to_forks_with_ports_of_their_own(engine: MediaEngine) -> None:
+    def key(octets: int) -> SrtpKey:
+        return SrtpKey("AES_CM_128_HMAC_SHA1_80", Secret(base64.b64encode(bytes([octets] * 30)).decode()))
+
+    await engine.open_session("CA1")
+    await engine.open_endpoint("CA1", "a")
+    await engine.configure_endpoint("CA1", "a", remote=NOWHERE, send_key=key(1), receive_key=key(2))
+    await engine.configure_endpoint("CA1", "a", remote=NOWHERE, send_key=key(1), receive_key=key(2))
+    assert await _refused(engine.configure_endpoint("CA1", "a", remote=NOWHERE, send_key=key(1))) == "bad-field"
+    await engine.open_fork("CA1", "own", endpoint="a", side=Side.INBOUND, cname="x@y", own_ports=True)
+    await engine.configure_fork("CA1", "own", remote=NOWHERE, active=True, send_key=key(3), receive_key=key(4))
+    await engine.open_fork("CA1", "shared", endpoint="a", side=Side.INBOUND, cname="x@y")
+    shared = engine.configure_fork("CA1", "shared", remote=NOWHERE, active=True, send_key=key(5), receive_key=key(6))
+    assert await _refused(shared) == "bad-field"
+    statistics = await engine.session_statistics("CA1")
+    assert statistics.endpoints["a"].unauthenticated == statistics.endpoints["a"].replayed == 0
+    assert statistics.forks["own"].unprotected == 0
