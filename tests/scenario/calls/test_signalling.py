@@ -238,3 +238,12 @@ class TestBeforeTheAnswer:
         await until(lambda: office.engine.sessions[first.record.sid].routes.get(second.record.sid) == first.record.sid)
         alice.command("bye")
         await bob.ended()
+
+
+async def test_hops_are_counted_across_the_bridge(office):
+    office.twiml(BRIDGED)
+    alice = RawCall(office.alice, platform_uri(office), max_forwards=5)
+    bob = await office.bob.wait_for_call()
+    assert bob.request.max_forwards == 4
+    alice.command("cancel")
+    await bob.ended()
