@@ -6,7 +6,9 @@ turns: a bare agent that answers (the reference), calls between two legs, and su
 callee and recording server run on another core. The load is a closed loop: as many calls as the core can do, with a
 bound on how many there are at a time, so that the number says how many calls a second a core is good for. With
 `--rate` it is so many a second instead; a core that idles in between pays more for each, since its caches are cold.
-Memory is measured in a fresh process.
+Memory is measured in a fresh process, as what is resident once all calls are up; for 32 seconds that includes the
+transactions which set them up. `--settled` waits until those are gone and says what Python has allocated then, for
+what is freed in between stays resident.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from benches.control.measured import Measured
 from benches.control.peers import Load, Peers, peers
 from benches.control.server import Report, Setup
 from benches.table import print_table
+from sidestream.base.logs import configure_logs
 
 CPU_LIMIT_MS = 3.0  # of one core, a recorded call
 MEMORY_LIMIT_KB = 60.0  # resident memory a live recorded call
@@ -37,6 +40,7 @@ NAMES = {
 AT_ONCE = 80  # live calls of the closed loop: enough to keep a core busy, little enough that none waits for long
 BUSY_RATE = 500.0  # new calls a second, more than a core can do
 LIVE_RATE = 40.0  # new calls a second while memory is filled
+SETTLE_S = 36.0  # RFC 3261 §17: 64*T1 after which transactions are forgotten, and a little
 SETTLE_LIMIT_S = 40.0  # a call whose BYE is lost takes 32 s to end
 
 
@@ -57,15 +61,20 @@ class Options:
     with_sipp: bool = True
     profile: str | None = None  # a file for `pstats`, of the last round of the last mode
     allocations: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`cpu_ms`: processor milliseconds a call of each round, by mode. `live_kb`: kB a live recorded call, or None."""
+    """`cpu_ms`: processor milliseconds a call of each round, by mode. `live_kb`: resident kB a live recorded call.
+
+    `settled_kb`: kB allocated for a live recorded call once its transactions are over.
+    """
 
     tool: str
     cpu_ms: dict[str, list[float]]
     live_kb: float | None
+    settled_kb: float | None
     allocations: list[str]
 
     def median_ms(self, mode: str) -> float:
@@ -82,7 +91,8 @@ async def measure(options: Options) -> Result:
             bench = _Bench(options, present, Path(directory), ours)
             cpu_ms = await bench.cpu()
             live_kb, allocations = await bench.memory() if options.live else (None, [])
-            return Result(present.tool, cpu_ms, live_kb, allocations)
+            settled_kb = await bench.settled() if options.settled else None
+            return Result(present.tool, cpu_ms, live_kb, settled_kb, allocations)
 
 
 class _Bench:
@@ -134,6 +144,24 @@ class _Bench:
             await one.stop()
         return (full_kb - before_kb) / options.live, allocations
 
+    async def settled(self) -> float:
+        """kB allocated a live call, `SETTLE_S` after the last one was set up."""
+        live = self._options.live
+        one = await self._start("recorded", "settled", trace_allocations=True)
+        try:
+            await self._load(one, self._options.warm_up)
+            await asyncio.sleep(SETTLE_S)
+            before = await one.allocated()
+            load = Load(live, LIVE_RATE, live / LIVE_RATE + SETTLE_S + 10.0, live)
+            calling = asyncio.create_task(self._peers.caller.call(one.port, load))
+            await self._wait(one, lambda report: report.siprecs_live >= live)
+            await asyncio.sleep(SETTLE_S)
+            after = await one.allocated()
+            await calling
+        finally:
+            await one.stop()
+        return (after - before) / 1024 / live
+
     async def _start(self, mode: str, purpose: str, *, trace_allocations: bool = False) -> Measured:
         directory = self._directory / f"{purpose}-{mode}"
         directory.mkdir()
@@ -182,8 +210,10 @@ def report(result: Result) -> None:
     title = f"Call set-up and tear-down: processor ms a call in the control process (peers: {result.tool})"
     print_table(title, ("", "median", "rounds", "to reference", "limit"), rows)
     if result.live_kb is not None:
-        memory = [(NAMES["recorded"], f"{result.live_kb:.1f}", f"{MEMORY_LIMIT_KB:.1f}")]
-        print_table("Memory: resident kB a live call", ("", "kB", "limit"), memory)
+        memory = [("resident, just set up", f"{result.live_kb:.1f}", f"{MEMORY_LIMIT_KB:.1f}")]
+        if result.settled_kb is not None:
+            memory.append(("allocated, settled", f"{result.settled_kb:.1f}", f"{MEMORY_LIMIT_KB:.1f}"))
+        print_table("Memory: kB a live recorded call", ("", "kB", "limit"), memory)
     for line in result.allocations:
         print(f"  {line}")
 
@@ -200,6 +230,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--own-peers", action="store_true", help="agents of our own although SIPp is there")
     parser.add_argument("--profile", metavar="FILE", help="cProfile of the last round of the last mode")
     parser.add_argument("--allocations", action="store_true", help="say which lines hold the memory (by tracemalloc)")
+    parser.add_argument("--settled", action="store_true", help="memory once transactions are over, too (minutes)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     options = Options(
@@ -212,7 +243,9 @@ def main(arguments: Sequence[str] = ()) -> None:
         with_sipp=not given.own_peers,
         profile=given.profile,
         allocations=given.allocations,
+        settled=given.settled,
     )
+    configure_logs("error")  # of the peers in this process; standard output is for results
     result = uvloop.run(measure(options))
     if given.json:
         print(msgspec.json.encode(result).decode())

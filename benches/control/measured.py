@@ -51,6 +51,10 @@ class Measured:
         """Resident memory, garbage collected."""
         return await self._ask("memory", int)
 
+    async def allocated(self) -> int:
+        """Octets that Python's allocator has given out, garbage collected; 0 unless allocations are traced."""
+        return await self._ask("allocated", int)
+
     async def profile(self) -> None:
         """Begin to profile."""
         await self._ask("profile", None)

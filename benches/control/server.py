@@ -1,7 +1,8 @@
 """The measured process: the control side of Sidestream alone, or the reference that only signals.
 
 Run by `measured.Measured`. It prints one JSON line when it is ready, and answers each line on its standard input
-(`report`, `memory`, `profile`, `profiled PATH`, `allocations`) with one more; it ends with its input.
+(`report`, `memory`, `allocated`,
+`profile`, `profiled PATH`, `allocations`) with one more; it ends with its input.
 """
 
 import asyncio
@@ -214,6 +215,9 @@ async def _serve(setup: Setup) -> None:
                     _say(measured.report())
                 case ["memory"]:
                     _say(_rss_kb())
+                case ["allocated"]:
+                    gc.collect()
+                    _say(tracemalloc.get_traced_memory()[0])
                 case ["profile"]:
                     profiler.enable()
                     _say(None)

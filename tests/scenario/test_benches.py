@@ -1,0 +1,36 @@
+"""The bench of the control side runs, whatever it measures."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# One mode of three: each is a process of its own that has everything to import.
+OPTIONS = (
+    *("--modes", "recorded", "--calls", "5", "--rounds", "1", "--warm-up", "2", "--live", "5"),
+    *("--own-peers", "--json"),
+)
+
+
+async def test_call_set_up_is_measured() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches", "call_setup", *OPTIONS), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    async with asyncio.timeout(50):
+        output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    result = json.loads(output)
+    (taken,) = result["cpu_ms"]["recorded"]
+    assert taken > 0
+    assert result["live_kb"] is not None
+
+
+async def test_a_bench_that_does_not_exist_is_refused() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches", "teleport"), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert b"call_setup" in errors
