@@ -1,5 +1,7 @@
 //! When and what a sender reports by RTCP (RFC 3550 §6).
 
+use std::sync::Arc;
+
 use crate::rtcp::{CompoundBuilder, SenderInfo};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
@@ -14,7 +16,7 @@ const FIRST_DELAY_NS: u64 = 100 * NS_PER_MS;
 #[derive(Clone, Debug)]
 pub(crate) struct Reporter {
     ssrc: u32,
-    cname: Box<str>,
+    cname: Arc<str>,
     packets: u32,
     octets: u32,
     packets_reported: u32,
@@ -23,7 +25,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn new(ssrc: u32, cname: &str) -> Self {
+    pub(crate) fn new(ssrc: u32, cname: impl Into<Arc<str>>) -> Self {
         Self { ssrc, cname: cname.into(), packets: 0, octets: 0, packets_reported: 0, due_ns: None, noise: ssrc | 1 }
     }
 

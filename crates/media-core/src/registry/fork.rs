@@ -66,7 +66,7 @@ impl Fork {
             security: None,
             unreachable_ns: None,
             rewriter: Rewriter::new(new.numbers.ssrc, new.numbers.sequence, new.numbers.timestamp),
-            reporter: Reporter::new(new.numbers.ssrc, &new.cname),
+            reporter: Reporter::new(new.numbers.ssrc, new.cname.clone()),
             map: Vec::new(),
             batch: (new.batch_ns > 0).then(|| Box::new(Batch::new(new.batch_ns))),
             started: false,

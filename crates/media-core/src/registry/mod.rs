@@ -104,7 +104,7 @@ pub struct EndpointSettings {
     /// RTP may be received.
     pub receive: bool,
     /// All is SRTP and SRTCP; None: nothing is.
-    pub keys: Option<MediaKeys>,
+    pub keys: Option<Box<MediaKeys>>,
 }
 
 /// What `configure_fork` says.
@@ -119,7 +119,7 @@ pub struct ForkSettings {
     /// What the SRS has agreed to.
     pub formats: Formats,
     /// All is SRTP and SRTCP; None: nothing is.
-    pub keys: Option<MediaKeys>,
+    pub keys: Option<Box<MediaKeys>>,
 }
 
 /// The random beginnings of a stream that the engine sends as its own (RFC 3550 §5.1).

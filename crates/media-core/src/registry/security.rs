@@ -18,7 +18,7 @@ impl Security {
     /// Takes what was agreed: keys, or None for plain RTP. On a refusal all stays as it was.
     pub(super) fn configure(
         slot: &mut Option<Box<Self>>,
-        keys: Option<MediaKeys>,
+        keys: Option<Box<MediaKeys>>,
         rollover: Rollover,
     ) -> Result<(), Refusal> {
         let Some(keys) = keys else {

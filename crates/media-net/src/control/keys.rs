@@ -32,10 +32,10 @@ pub(super) fn key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SrtpKeys>
 }
 
 /// The keys of both directions; they come together or not at all.
-pub(super) fn both(send: Option<&SrtpKeys>, receive: Option<&SrtpKeys>) -> Result<Option<MediaKeys>, Refusal> {
+pub(super) fn both(send: Option<&SrtpKeys>, receive: Option<&SrtpKeys>) -> Result<Option<Box<MediaKeys>>, Refusal> {
     match (send, receive) {
         (None, None) => Ok(None),
-        (Some(send), Some(receive)) => Ok(Some(MediaKeys { send: send.clone(), receive: receive.clone() })),
+        (Some(send), Some(receive)) => Ok(Some(Box::new(MediaKeys { send: send.clone(), receive: receive.clone() }))),
         _ => Err(Refusal::new(RefusalCode::BadField, "send_key and receive_key come together")),
     }
 }

@@ -11,8 +11,8 @@ fn key(suite: CryptoSuite, seed: u8) -> SrtpKeys {
 }
 
 /// What the engine is told: it sends with the first key and receives with the second.
-fn keys(send: u8, receive: u8) -> Option<MediaKeys> {
-    Some(MediaKeys { send: key(SUITE, send), receive: key(SUITE, receive) })
+fn keys(send: u8, receive: u8) -> Option<Box<MediaKeys>> {
+    Some(Box::new(MediaKeys { send: key(SUITE, send), receive: key(SUITE, receive) }))
 }
 
 /// Who speaks to the engine with these keys.
@@ -76,7 +76,7 @@ fn a_secure_and_a_plain_leg_hear_each_other() {
 fn two_secure_legs_never_share_a_key() {
     let (mut scene, mut phone) = mixed();
     let gcm = |seed| key(CryptoSuite::AeadAes256Gcm, seed);
-    let keys = Some(MediaKeys { send: gcm(3), receive: gcm(4) });
+    let keys = Some(Box::new(MediaKeys { send: gcm(3), receive: gcm(4) }));
     scene.configure("b", EndpointSettings { keys, ..settings(2000) });
     let mut other = SrtpSession::default();
     other.set_receiving_keys(&gcm(3)).unwrap();
@@ -305,7 +305,7 @@ fn keys_that_are_told_again_keep_their_counters_and_new_ones_begin() {
 fn a_key_with_another_suite_is_refused_and_the_call_goes_on() {
     let (mut scene, mut phone) = mixed();
     let other = CryptoSuite::AesCm128HmacSha1_32;
-    let keys = Some(MediaKeys { send: key(other, 1), receive: key(other, 9) });
+    let keys = Some(Box::new(MediaKeys { send: key(other, 1), receive: key(other, 9) }));
     let refused = scene.registry.configure_endpoint(
         "s",
         "a",
