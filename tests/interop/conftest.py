@@ -71,8 +71,11 @@ def _numbers(callee: int) -> list[Number]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Ends the server at the end of the module and looks at how it ended and what it logged."""
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Ends the server at the end of the module and looks at how it ended and what it logged.
+
+    A module may hold more configuration: TOML in `CONFIG`.
+    """
     directory = tmp_path_factory.mktemp("stage")
     callee, carrier, srs, spare_srs = (free_port() for _ in range(4))
     first, second = (f"sip:srs@{HOST}:{port};transport=tcp" for port in (srs, spare_srs))
@@ -81,6 +84,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         _numbers(callee),
         connectors=[Connector("out", (first,)), Connector("spare", (first, second))],
         trunk=f"sip:{HOST}:{carrier}",
+        extra=getattr(request.module, "CONFIG", ""),
     )
     (directory / SPEECH).write_bytes(encode(read_speech(CALLER), "PCMU"))
     server.start()

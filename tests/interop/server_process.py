@@ -46,6 +46,10 @@ class Number:
     user: str
     twiml: str
 
+    def to_toml(self) -> str:
+        """Its table of the configuration. JSON strings are basic strings of TOML."""
+        return f'[[numbers]]\nnumber = "{self.user}"\ntwiml = {json.dumps(f"<Response>{self.twiml}</Response>")}\n'
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:
@@ -167,7 +171,6 @@ class ServerProcess:
             return False
 
     def _toml(self, directory: Path, numbers: Sequence[Number], connectors: Sequence[Connector], trunk: str) -> str:
-        # JSON strings are TOML basic strings.
         text = f"""\
 data_dir = {json.dumps(str(directory))}
 [http]
@@ -187,6 +190,7 @@ name = "carrier"
 outbound = "{trunk}"
 username = "platform"
 password = "between-us"
+follow_redirects = 2
 """
         for transport in ("udp", "tcp"):
             text += f'[[listeners]]\ntransport = "{transport}"\nport = {self.sip_port}\n'
@@ -194,10 +198,7 @@ password = "between-us"
             text += (
                 f'[[connectors]]\nname = "{connector.name}"\nsrs = {json.dumps(connector.srs)}\nanswer_timeout = 2\n'
             )
-        for number in numbers:
-            twiml = json.dumps(f"<Response>{number.twiml}</Response>")
-            text += f'[[numbers]]\nnumber = "{number.user}"\ntwiml = {twiml}\n'
-        return text
+        return text + "".join(number.to_toml() for number in numbers)
 
 
 def free_port(count: int = 1) -> int:

@@ -22,8 +22,8 @@ _SHOWN = 6000  # characters of SIPp's message trace in a failure
 class Sipp:
     """A context manager: starts at entry, at exit waits until every call of the scenario has ended as it expects.
 
-    `scenario` is a file of `sipp/` without its ending. With `remote` it calls that address, else it waits for calls on
-    `port`. `user` is who is called; `values` are keywords of the scenario. The speech that a scenario
+    `scenario` is a file of `sipp/` without its ending. With `remote` it calls that address, from `port` if it is given,
+    else it waits for calls on `port`. `user` is who is called; `values` are keywords of the scenario. The speech that a scenario
     plays is `SPEECH` in `directory`.
     """
 
@@ -52,7 +52,8 @@ class Sipp:
         speech = directory / SPEECH
         if speech.exists():
             (self._directory / speech.name).symlink_to(speech)
-        self._port = port
+        self._port = port or 0
+        self._is_called = port is not None and remote is None
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str] = [
@@ -60,7 +61,7 @@ class Sipp:
             *("-i", HOST, "-mi", HOST, "-nostdin", "-m", str(calls), "-s", user),
             *("-t", {"udp": "u1", "tcp": "t1"}[transport]),
             # Nothing that a scenario does not expect may pass, and nothing is sent in place of what it says.
-            *("-default_behaviors", "abortunexp", "-recv_timeout", "12000"),
+            *("-default_behaviors", "abortunexp", "-recv_timeout", str(int(600 * seconds))),
             *("-timeout", str(max(1, int(seconds - 2))), "-timeout_error"),
             *("-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log"),
         ]
@@ -94,21 +95,31 @@ class Sipp:
                 self._command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         deadline = time.monotonic() + START_SECONDS
-        while self._port is not None and is_free(self._port):
+        while self._is_called and is_free(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._fail("did not start")
             time.sleep(0.02)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self.wait()
+            return
+        # Something else failed; what this peer saw is part of the story.
+        self.kill()
+        error.add_note(self._story("was ended"))
+
+    def kill(self) -> None:
+        """End it, whatever it is doing. Idempotent."""
         process, self._process = self._process, None
-        assert process is not None
-        if error is not None:
-            # Something else failed; what this peer saw is part of the story.
+        if process is not None:
             process.kill()
             process.wait()
-            error.add_note(self._story("was ended"))
-            return
+
+    def wait(self) -> None:
+        """Wait until every call of the scenario has ended as it expects. Raises AssertionError."""
+        process, self._process = self._process, None
+        assert process is not None
         try:
             status = process.wait(self._seconds)
         except subprocess.TimeoutExpired:

@@ -78,3 +78,11 @@ def test_fifty_calls_at_ten_a_second(stage: Stage) -> None:
     calls = stage.server.calls(to=DIAL)
     assert len(calls) == before + 50
     assert {call["status"] for call in calls[:50]} == {"completed"}
+
+
+def test_calls_survive_a_line_that_loses_messages(stage: Stage) -> None:
+    """A tenth of what either peer sends or is sent gets lost; whoever waits in vain repeats itself."""
+    loss = ["-lost", "10"]
+    with stage.play("callee_answers", stage.callee, calls=20, seconds=40, options=loss) as callee:
+        caller = stage.call("caller_hangs_up", DIAL, calls=20, rate=10, seconds=40, options=loss).run()
+    assert callee.received("INVITE") + caller.received("SIP/2.0 200") > 20 + 2 * 20

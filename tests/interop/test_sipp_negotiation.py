@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import DIAL, DIAL_CARRIER, Stage
+from .conftest import DIAL, Stage
 
 pytestmark = pytest.mark.interop
 
@@ -43,9 +43,3 @@ def test_reliable_progress_is_repeated_until_its_prack(stage: Stage) -> None:
         caller = stage.call("caller_is_slow_to_prack", DIAL).run()
     # RFC 3262 §3: after T1 and after twice that, so at least two copies in 1.7 s.
     assert caller.received("SIP/2.0 180") >= 3
-
-
-def test_redirection_is_not_followed_where_nobody_asked_for_that(stage: Stage) -> None:
-    moved = ("moved_to", f"127.0.0.1:{stage.carrier}")
-    with stage.play("callee_has_moved", stage.callee, values=[moved]):
-        stage.call("caller_hears_of_a_failure", DIAL).run()
