@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from sidestream.sdp.security import MediaSecurity
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
@@ -21,12 +23,14 @@ class VoiceSettings:
 class Number:
     """A phone number or SIP user that callers dial; `address` is compared with the user part of the Request-URI.
 
-    The address `*` takes every call that no other number of the account takes.
+    The address `*` takes every call that no other number of the account takes. `media_security` goes before that of the
+    trunk that calls.
     """
 
     address: str
     account_sid: str
     voice: VoiceSettings
+    media_security: MediaSecurity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sidestream.accounts.account import VoiceSettings
 from sidestream.base.secret import Secret
+from sidestream.sdp.security import MediaSecurity
 
 
 class DomainRoute(StrEnum):
@@ -28,6 +29,7 @@ class Domain:
     """A SIP domain of an account. `name` is its host in URIs and its digest realm; `aliases` are further hosts.
 
     `voice` is None only with `DomainRoute.USERS`: users are then connected without more ado.
+    `media_security`: whether the media of its users' phones may or must be SRTP.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Domain:
     aliases: tuple[str, ...] = ()
     route: DomainRoute = DomainRoute.VOICE
     voice: VoiceSettings | None = None
+    media_security: MediaSecurity = MediaSecurity.NONE
 
     def user(self, name: str | None) -> SipUser | None:
         """The user of that name. Some phones prove themselves as `name@domain`, so that is taken, too."""

@@ -28,6 +28,7 @@ from sidestream.app.config_values import (
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
 from sidestream.sdp.crypto import CryptoSuite
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
 
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
@@ -113,7 +114,9 @@ def _numbers(tables: list[Table], sids: tuple[str, ...], problems: Problems) -> 
         if not table.given & {"voice_url", "twiml"}:
             problems.add(table.path, "needs voice_url or twiml")
         check_voice(table, table.text("twiml"), problems)
-        numbers.append(Number(address, owner, read_voice(table)))
+        security = table.text("media_security")
+        media_security = None if security is None else MediaSecurity(security)
+        numbers.append(Number(address, owner, read_voice(table), media_security))
     return tuple(numbers)
 
 

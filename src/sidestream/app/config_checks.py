@@ -72,5 +72,7 @@ def read_sip_uri(table: Table, key: str, problems: Problems) -> Uri | None:
         problems.add((*table.path, key), f"{text!r} is not a SIP URI (32110)")
         return None
     if uri.param("secure") == "true":
-        problems.add((*table.path, key), "secure=true asks for SRTP, which is not supported yet (32209)")
+        problems.add(
+            (*table.path, key), "secure=true does not stand here: say media_security and transport=tls (32209)"
+        )
     return uri

@@ -8,6 +8,7 @@ from sidestream.app.config_checks import check_voice, read_owner, read_voice
 from sidestream.app.config_reader import Problems, Table
 from sidestream.calls.reception import fill
 from sidestream.registrar.limits import Limits
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
 
 # RFC 3261 §25.1, without what would have to be escaped in an address or quoted in a challenge's answer.
@@ -55,6 +56,7 @@ def _domain(table: Table, sids: tuple[str, ...], problems: Problems) -> Domain:
         aliases=table.texts("aliases"),
         route=route,
         voice=read_voice(table) if has_voice else None,
+        media_security=MediaSecurity(table.word("media_security")),
     )
 
 

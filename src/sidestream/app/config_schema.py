@@ -9,6 +9,7 @@ from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIM
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.sdp.crypto import CryptoSuite
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.digest import ALGORITHMS as KNOWN_ALGORITHMS
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
@@ -70,6 +71,14 @@ def _method(name: str, what: str) -> Key:
     return Key(name, Kind.CHOICE, f"HTTP method for {what}", "POST", choices=("GET", "POST"))
 
 
+_MEDIA_SECURITY = Key(
+    "media_security",
+    Kind.CHOICE,
+    "SRTP by SDES: `none`; `optional`, where the other side offers it; or `required`, both ways. Its keys stand in the "
+    "SIP messages, which only TLS keeps secret",
+    MediaSecurity.NONE.value,
+    choices=tuple(MediaSecurity),
+)
 _VOICE = (
     Key("voice_url", Kind.URL, "URL asked for TwiML"),
     _method("voice_method", "`voice_url`"),
@@ -112,6 +121,12 @@ _SECTIONS = (
         (
             Key("number", Kind.TEXT, "phone number or SIP user that is called; `*` takes every other", required=True),
             Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
+            Key(
+                "media_security",
+                Kind.CHOICE,
+                "as of the trunk that calls, and before it",
+                choices=tuple(MediaSecurity),
+            ),
             *_VOICE,
         ),
         repeated=True,
@@ -124,6 +139,7 @@ _SECTIONS = (
             Key("name", Kind.HOST, "its host in SIP addresses, and its digest realm", required=True),
             Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
             Key("aliases", Kind.TEXTS, "further hosts that mean the same, such as the server's IP address", ()),
+            _MEDIA_SECURITY,
             Key(
                 "route",
                 Kind.CHOICE,
@@ -217,6 +233,7 @@ _SECTIONS = (
                 "accept",
                 choices=("accept", "refuse"),
             ),
+            _MEDIA_SECURITY,
         ),
         repeated=True,
     ),

@@ -23,6 +23,7 @@ from sidestream.calls.streams import RecordedSession, Streams
 from sidestream.calls.transfer import Transfer, may_transfer, take_over
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.message import Request
 from sidestream.webhooks.parameters import DialOutcome, SipParameters
@@ -225,9 +226,9 @@ class Call:
             self.services.ids.uuid_base64(), self.services.clock.wall(), group, self.recorded.joined_at
         )
 
-    def take_over(self, session: str, request: Request, party: Party) -> None:
+    def take_over(self, session: str, request: Request, party: Party, security: MediaSecurity) -> None:
         """Let who sent this INVITE, `party`, take the place of the party at the leg (RFC 3891)."""
-        task = asyncio.create_task(self._try(take_over(self, session, request, party)))
+        task = asyncio.create_task(self._try(take_over(self, session, request, party, security)))
         self._taking_over.add(task)
         task.add_done_callback(self._taking_over.discard)
 

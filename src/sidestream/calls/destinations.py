@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from sidestream.accounts.account import Account
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.services import Services
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
-from sidestream.sip.transport import Peer
+from sidestream.sip.transport import Peer, Transport
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.trunks.trunk_book import Route
@@ -15,6 +16,7 @@ from sidestream.trunks.trunk_book import Route
 CALL_SID_HEADER = "X-Sidestream-CallSid"
 
 _INVALID_CALLER = 13247
+_SECURE_TRANSPORT = 32209
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Destination:
     way: Peer | None = None
     redirects: int = 0  # how many contacts of 3xx answers are followed
     accepts_refer: bool = True
+    security: MediaSecurity = MediaSecurity.NONE
 
 
 def number_destination(services: Services, account: Account, number: str) -> Destination:
@@ -47,6 +50,7 @@ def number_destination(services: Services, account: Account, number: str) -> Des
         credentials,
         redirects=route.trunk.follow_redirects,
         accepts_refer=route.trunk.accepts_refer,
+        security=route.trunk.media_security,
     )
 
 
@@ -57,19 +61,41 @@ def sip_destinations(
     uri: Uri,
     credentials: DigestCredentials | None = None,
     headers: tuple[tuple[str, str], ...] = (),
+    *,
+    secure: bool = False,
 ) -> tuple[Destination, ...]:
     """A SIP address: every place where the user is registered, best first, if it is one of ours, else the address.
 
-    Raises NoSuchUser, also for a user who is not registered now.
+    `secure`: whoever is there has to take SRTP; an address of others is called by TLS. Raises Refusal where that cannot
+    be, and NoSuchUser, also for a user who is not registered now.
     """
+    security = MediaSecurity.REQUIRED if secure else MediaSecurity.NONE
     located = services.users.locate(uri, account.sid, services.clock.monotonic())
     if located is None:
-        return (Destination(text, uri, credentials, headers),)
+        uri = _by_tls(uri, services) if secure else uri
+        return (Destination(text, uri, credentials, headers, security=security),)
     aor, bindings = located
+    domain = services.users.domains.at(uri.address)
+    if domain is not None and not secure:
+        security = domain.media_security
     to = Uri.parse(aor)
     return tuple(
-        Destination(aor, binding.contact, credentials, headers, to=to, way=binding.way) for binding in bindings
+        Destination(aor, binding.contact, credentials, headers, to=to, way=binding.way, security=security)
+        for binding in bindings
     )
+
+
+def _by_tls(uri: Uri, services: Services) -> Uri:
+    """A target of `secure=true`: TLS unless that is said already. Raises Refusal where there can be none."""
+    if uri.scheme == "sip" and uri.param("transport") is None:
+        uri = uri.with_params(("transport", "tls"))
+    # RFC 4568 §8: the keys stand in the SDP, which has to be as secret as they are.
+    transport = (uri.param("transport") or "").lower()
+    if uri.scheme == "sip" and transport != "tls":
+        raise Refusal(400, _SECURE_TRANSPORT, f"secure=true needs TLS, not transport={transport}")
+    if Transport.TLS not in services.driver.transports:
+        raise Refusal(400, _SECURE_TRANSPORT, "secure=true needs a listener with transport tls")
+    return uri
 
 
 def caller_address(services: Services, caller: str, name: str | None = None) -> NameAddr:

@@ -23,6 +23,7 @@ from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.recording.siprec import Siprec
 from sidestream.sdp.error import SdpError
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestReceived
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
@@ -111,7 +112,9 @@ class CallFront:
         elif dialog.early_only:
             status = 486
         else:
-            call.take_over(session, request, party_of(request.from_, self._services.ids))
+            security = reception.security if isinstance(reception, Welcome) else None
+            party = party_of(request.from_, self._services.ids)
+            call.take_over(session, request, party, security or MediaSecurity.NONE)
             return True
         self._refuse(session, status, reason_phrase(status))
         return True
@@ -120,7 +123,12 @@ class CallFront:
         services = self._services
         sid = services.ids.sid("CA")
         media = LegMedia(
-            services.engine, services.ids, session=sid, endpoint=sid, interface=services.settings.interface
+            services.engine,
+            services.ids,
+            session=sid,
+            endpoint=sid,
+            interface=services.settings.interface,
+            security=welcome.security or MediaSecurity.NONE,
         )
         leg = Leg(services.driver, media, call_sid=sid)
         account, voice, caller = welcome.account, welcome.voice, welcome.caller
@@ -202,7 +210,9 @@ class CallFront:
             credentials = DigestCredentials(form.sip_auth_username, form.sip_auth_password or "")
         try:
             # One call has one leg: a user with several phones is called at the best of them.
-            return sip_destinations(self._services, account, form.to, uri, credentials)[0]
+            secure = (uri.param("secure") or "").lower() == "true"
+            uri = uri.without_param("secure")
+            return sip_destinations(self._services, account, form.to, uri, credentials, secure=secure)[0]
         except NoSuchUser as error:
             raise Refusal(400, 21211, f"To: {error}") from error
 

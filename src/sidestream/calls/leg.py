@@ -134,7 +134,7 @@ class Leg:
         self._session = session
         self.phase = LegPhase.WAITING
         self.invite_request = request
-        self.remote_offer = description_of(request)
+        self.remote_offer = self._description_of(request)
         self._driver.attach(session, self.take)
 
     def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
@@ -347,7 +347,7 @@ class Leg:
             case ReinviteRejected(_, maybe, retry_in):
                 self._offer_done(OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT, retry_in))
             case Refreshed(_, response):
-                sdp = tolerated_description_of(response, self._call_sid)
+                sdp = self._tolerated_of(response)
                 if sdp is not None:
                     self._speak(Answered(sdp))
             case RequestReceived(request_id, _, request):
@@ -363,7 +363,7 @@ class Leg:
         if response.status == 100:
             self._speak(Trying())
             return
-        sdp = tolerated_description_of(response, self._call_sid)
+        sdp = self._tolerated_of(response)
         if sdp is not None:
             self._early[response.to.tag or ""] = sdp
         # RFC 3960 §3.1: of several forks with early media only one can be heard; the first to send any.
@@ -400,7 +400,7 @@ class Leg:
             agent.acknowledge(self._session, now=now)
         self.phase = LegPhase.ESTABLISHED
         try:
-            sdp = description_of(response)
+            sdp = self._description_of(response)
         except SdpError as error:
             # RFC 3261 §13.2.2.4: an unacceptable answer in a 2xx is acknowledged, then the session is ended.
             log.info("! unusable answer", call=self._call_sid, problem=str(error))
@@ -419,7 +419,7 @@ class Leg:
     def _acknowledged(self, request: Request) -> None:
         # RFC 3261 §13.2.2.4: when our 2xx held the offer, the answer is in the ACK.
         awaited, self._awaits_answer = self._awaits_answer, False
-        sdp = tolerated_description_of(request, self._call_sid)
+        sdp = self._tolerated_of(request)
         if sdp is not None:
             self._speak(Answered(sdp))
         elif awaited:
@@ -429,7 +429,7 @@ class Leg:
     def _updated(self, request: Request, asked: _Asked) -> None:
         self._asked = asked
         try:
-            sdp = description_of(request)
+            sdp = self._description_of(request)
         except SdpError as error:
             self.refuse_offer(error.status)
             return
@@ -472,7 +472,7 @@ class Leg:
             with self._driver.turn() as (agent, now):
                 agent.acknowledge(self._session, now=now)
         try:
-            sdp = description_of(response)
+            sdp = self._description_of(response)
         except SdpError as error:
             self._offer_done(OfferRefused(error.status))
             return
@@ -517,6 +517,16 @@ class Leg:
             agent.respond(
                 self._session, status, reason=reason, headers=headers, body=body, content_type=content_type, now=now
             )
+
+    def _description_of(self, message: Request | Response) -> SessionDescription | None:
+        """The peer's description, without what its security forbids. Raises SdpError."""
+        sdp = description_of(message)
+        return None if sdp is None else self.media.admitted(sdp)
+
+    def _tolerated_of(self, message: Request | Response) -> SessionDescription | None:
+        """Like `_description_of` where a bad body only loses what it would have said."""
+        sdp = tolerated_description_of(message, self._call_sid)
+        return None if sdp is None else self.media.admitted(sdp)
 
     def _speak(self, event: LegEvent) -> None:
         if self.phase is not LegPhase.OVER:

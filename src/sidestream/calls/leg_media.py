@@ -1,16 +1,20 @@
 """One leg's audio: what was offered and answered, and the engine's endpoint that carries it."""
 
 from sidestream.base.ids import Ids
-from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine, MediaEngineError
+from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine, MediaEngineError, SrtpKey
 from sidestream.sdp.answer import answer, usable_lines
+from sidestream.sdp.crypto import Crypto, MasterKey
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, TELEPHONE_EVENT
 from sidestream.sdp.formats import Format as SdpFormat
+from sidestream.sdp.keying import Keying, answering_crypto, keying, new_cryptos
 from sidestream.sdp.lines import Origin
+from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.offer import AudioLine, offer
 from sidestream.sdp.relay import relayed
-from sidestream.sdp.remote import remote_address
+from sidestream.sdp.remote import RemoteAddress, remote_address
+from sidestream.sdp.security import MediaSecurity, admitted
 from sidestream.sdp.session import SessionDescription
 
 NOT_ACCEPTABLE = 488  # RFC 3261 §21.4.26: the description cannot be carried
@@ -23,10 +27,24 @@ class LegMedia:
     """The audio m-line of one leg. Descriptions are kept as sent and received; the engine learns what they agree on.
 
     `local` is the last description we sent, `remote` the last one accepted from the peer. Not for concurrent use.
+    `security`: what the peer may or must do; it says nothing of the other leg, which has keys and a profile of its own.
     """
 
-    def __init__(self, engine: MediaEngine, ids: Ids, *, session: str, endpoint: str, interface: str) -> None:
+    def __init__(
+        self,
+        engine: MediaEngine,
+        ids: Ids,
+        *,
+        session: str,
+        endpoint: str,
+        interface: str,
+        security: MediaSecurity = MediaSecurity.NONE,
+    ) -> None:
         self._engine = engine
+        self._ids = ids
+        self._security = security
+        self._keying: Keying | None = None
+        self._address: RemoteAddress | None = None  # where the peer was last
         self._interface = interface
         self._origin_id = ids.integer(10 ** (_ORIGIN_ID_DIGITS - 1), 10**_ORIGIN_ID_DIGITS - 1)
         self._is_released = False
@@ -43,6 +61,16 @@ class LegMedia:
     def is_agreed(self) -> bool:
         """Whether offer and answer have met, so that there is something to hear, play or record."""
         return bool(self.formats)
+
+    @property
+    def security(self) -> MediaSecurity:
+        """What the same peer may or must do in another negotiation: what it has, it keeps."""
+        return MediaSecurity.REQUIRED if self.is_secure else self._security
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether SRTP was agreed on."""
+        return self._keying is not None
 
     @property
     def narrowed(self) -> tuple[SdpFormat, ...]:
@@ -67,9 +95,16 @@ class LegMedia:
         agreed = {f.payload_type for f in self.formats}
         return tuple(f for f in self.local.media[lines[0]].rtpmaps() if f.payload_type in agreed)
 
-    def successor(self, ids: Ids) -> "LegMedia":
+    def successor(self, ids: Ids, security: MediaSecurity = MediaSecurity.NONE) -> "LegMedia":
         """A negotiation with somebody else about the same endpoint, which takes effect with its first `apply`."""
-        media = LegMedia(self._engine, ids, session=self.session, endpoint=self.endpoint, interface=self._interface)
+        media = LegMedia(
+            self._engine,
+            ids,
+            session=self.session,
+            endpoint=self.endpoint,
+            interface=self._interface,
+            security=security,
+        )
         media.ports = self.ports
         return media
 
@@ -96,6 +131,10 @@ class LegMedia:
             if with_session:
                 await self._engine.close_session(self.session)
 
+    def admitted(self, description: SessionDescription) -> SessionDescription:
+        """The peer's description without the lines that its security forbids. Everything else here wants it so."""
+        return admitted(description, self._security)
+
     async def describe_relayed(
         self, other: SessionDescription, *, answers: SessionDescription | None
     ) -> SessionDescription:
@@ -106,8 +145,17 @@ class LegMedia:
         ports = await self.open()
         lines = usable_lines(other)
         if not lines:
-            raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
-        description = relayed(other, ports.host, {lines[0]: ports.rtp}, self._origin(ports.host), offered=answers)
+            raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
+        index = lines[0]
+        keys = self._offered_cryptos() if answers is None else self._answered_cryptos(answers, index)
+        description = relayed(
+            other,
+            ports.host,
+            {index: ports.rtp},
+            self._origin(ports.host),
+            offered=answers,
+            cryptos={index: keys} if keys else {},
+        )
         return self._sent(description)
 
     async def describe_answer(self, offered: SessionDescription, *, held: bool = False) -> SessionDescription:
@@ -120,8 +168,9 @@ class LegMedia:
         ports = await self.open()
         lines = usable_lines(offered)
         if not lines:
-            raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
+            raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
         direction = Direction.INACTIVE if held else Direction.SENDRECV
+        keys = self._answered_cryptos(offered, lines[0])
         description = answer(
             offered,
             host=ports.host,
@@ -129,6 +178,7 @@ class LegMedia:
             formats=_single_codec(offered.media[lines[0]].rtpmaps()),
             direction=direction,
             origin=self._origin(ports.host),
+            cryptos=dict.fromkeys(lines[:1], keys[0]) if keys else {},
         )
         if description is None:
             raise SdpError("no audio codec in common", status=NOT_ACCEPTABLE)
@@ -137,7 +187,9 @@ class LegMedia:
     async def describe_offer(self, formats: tuple[SdpFormat, ...] = OWN_FORMATS) -> SessionDescription:
         """An offer of our own."""
         ports = await self.open()
-        line = AudioLine(ports.rtp, formats, Direction.SENDRECV)
+        keys = self._offered_cryptos()
+        protocol = SRTP_PROTOCOL if keys else RTP_PROTOCOL
+        line = AudioLine(ports.rtp, formats, Direction.SENDRECV, protocol=protocol, cryptos=keys)
         return self._sent(offer(ports.host, [line], self._origin(ports.host)))
 
     async def apply(self, remote: SessionDescription) -> None:
@@ -147,6 +199,7 @@ class LegMedia:
             raise SdpError("the peer accepted no audio line", status=NOT_ACCEPTABLE)
         index = lines[0]
         address = remote_address(remote, index)
+        agreed = self._agreed_keys(remote, index)
         direction = remote.direction(index)
         formats = tuple(
             Format(f.payload_type, f.encoding, f.clock_rate, f.channels or 1) for f in self._common(remote, index)
@@ -162,9 +215,50 @@ class LegMedia:
             formats=formats,
             send=remote_receives,
             receive=remote_sends,
+            send_key=None if agreed is None else _to_engine(agreed.send),
+            receive_key=None if agreed is None else _to_engine(agreed.receive),
         )
         self.remote, self.formats = remote, formats
+        self._keying, self._address = agreed, address or self._address
         self.remote_sends, self.remote_receives = remote_sends, remote_receives
+
+    def _offered_cryptos(self) -> tuple[Crypto, ...]:
+        """The keys of an offer of ours; () for plain RTP."""
+        # RFC 4568 §7.1.4: the same key as long as our address is the same, and it never changes.
+        if self._security is MediaSecurity.REQUIRED or self.is_secure:
+            return self._own_cryptos() or new_cryptos(self._ids)
+        return ()
+
+    def _answered_cryptos(self, offered: SessionDescription, index: int) -> tuple[Crypto, ...]:
+        """The key of our answer to a line of the peer's offer; () for plain RTP. Raises SdpError (488)."""
+        if index >= len(offered.media) or not offered.media[index].is_secure:
+            return ()
+        address = remote_address(offered, index)
+        # RFC 4568 §7.1.4: who has moved may be another, which knows nothing of our packets so far: a new key.
+        moved = None not in (address, self._address) and address != self._address
+        mine = () if moved else self._own_cryptos()
+        crypto = answering_crypto(offered.media[index], self._ids, mine=mine)
+        if crypto is None:
+            raise SdpError("no crypto suite in common", status=NOT_ACCEPTABLE)
+        return (crypto,)
+
+    def _own_cryptos(self) -> tuple[Crypto, ...]:
+        """Those of our last description; once they are agreed on, the one that is in use."""
+        lines = [line.cryptos for line in self.local.media if line.cryptos] if self.local is not None else []
+        ours = lines[0] if lines else ()
+        used = tuple(crypto for crypto in ours if self._keying is not None and crypto.key == self._keying.send)
+        return used or ours
+
+    def _agreed_keys(self, remote: SessionDescription, index: int) -> Keying | None:
+        """What the two descriptions protect the line with; None for plain RTP. Raises SdpError (488)."""
+        theirs = remote.media[index]
+        ours = self.local.media[index] if self.local is not None and index < len(self.local.media) else None
+        if not theirs.is_secure and (ours is None or not ours.is_secure):
+            return None
+        agreed = None if ours is None else keying(ours, theirs)
+        if agreed is None:
+            raise SdpError("no keys for SRTP in common", status=NOT_ACCEPTABLE)
+        return agreed
 
     def _common(self, remote: SessionDescription, index: int) -> tuple[SdpFormat, ...]:
         """The formats of the peer's line that ours has too, by payload type; the peer's order (RFC 3264 §6.1)."""
@@ -186,8 +280,12 @@ def check_offer(offered: SessionDescription) -> None:
     """Raises SdpError (488) if nothing of the offer can be carried, whoever answers it."""
     lines = usable_lines(offered)
     if not lines:
-        raise SdpError("no audio line over RTP/AVP", status=NOT_ACCEPTABLE)
+        raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
     remote_address(offered, lines[0])
+
+
+def _to_engine(key: MasterKey) -> SrtpKey:
+    return SrtpKey(key.suite.value, key.key, key.mki)
 
 
 def _single_codec(offered: tuple[SdpFormat, ...]) -> tuple[SdpFormat, ...]:

@@ -53,7 +53,12 @@ async def place(
     from_ = caller_address(services, caller, parent.record.caller_name if parent is not None else None)
     session = parent.leg.media.session if parent is not None else sid
     media = LegMedia(
-        services.engine, services.ids, session=session, endpoint=sid, interface=services.settings.interface
+        services.engine,
+        services.ids,
+        session=session,
+        endpoint=sid,
+        interface=services.settings.interface,
+        security=destination.security,
     )
     leg = Leg(services.driver, media, call_sid=sid)
     now = services.clock.wall()

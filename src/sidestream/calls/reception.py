@@ -9,6 +9,7 @@ from sidestream.base.logs import get_logger
 from sidestream.calls.services import Services
 from sidestream.registrar.gate import Denied
 from sidestream.registrar.register import Registration
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.transport import Peer
@@ -34,6 +35,7 @@ class Welcome:
     caller: NameAddr
     called: Uri
     accepts_refer: bool = True  # from whoever calls
+    security: MediaSecurity | None = None  # of whoever calls; None: nobody has decided it
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,14 @@ class Reception:
         # The proven name counts, whatever From and P-Asserted-Identity say.
         caller = NameAddr(request.from_.display_name, Uri.parse(home.aor(user)))
         if home.route is DomainRoute.VOICE:
-            return self._domain_welcome(home, caller, request.uri)
-        return self._called_user(home.account_sid, caller, request) or self._called_number(
-            home.account_sid, caller, request
-        )
+            reception = self._domain_welcome(home, caller, request.uri)
+        else:
+            reception = self._called_user(home.account_sid, caller, request) or self._called_number(
+                home.account_sid, caller, request
+            )
+        if isinstance(reception, Dismissal):
+            return reception
+        return replace(reception, security=reception.security or home.media_security)
 
     def _trunk_asked(self, question: Question, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
         gate = self._services.users.gate
@@ -114,7 +120,8 @@ class Reception:
             admission.account_sid, caller, request
         )
         if isinstance(reception, Welcome) and admission.trunk is not None:
-            return replace(reception, accepts_refer=admission.trunk.accepts_refer)
+            security = reception.security or admission.trunk.media_security
+            return replace(reception, accepts_refer=admission.trunk.accepts_refer, security=security)
         return reception
 
     def _called_user(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal | None:
@@ -140,7 +147,7 @@ class Reception:
         if number is None or account is None:
             log.info("! no such number", to=str(request.uri))
             return Dismissal(404)
-        return Welcome(account, number.voice, caller, request.uri)
+        return Welcome(account, number.voice, caller, request.uri, security=number.media_security)
 
     def _prove_user(self, domain: Domain, request: Request, peer: Peer, now: float) -> SipUser | Denied:
         verdict = self._services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)

@@ -160,6 +160,7 @@ class Streams:
             endpoint=media.endpoint,
             inbound_sending=media.remote_sends,
             outbound_sending=outbound_sending and media.remote_receives,
+            is_secure=media.is_secure,
         )
 
     # --- stop

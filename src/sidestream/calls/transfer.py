@@ -25,6 +25,7 @@ from sidestream.calls.services import Services
 from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.error import SdpError
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.message import Request
 from sidestream.sip.reasons import reason_phrase
@@ -129,7 +130,7 @@ class Transfer:
         partner = call.partner
         assert partner is not None  # may_transfer
         destination = _destination(call, wanted.target)
-        media = call.leg.media.successor(services.ids)
+        media = call.leg.media.successor(services.ids, destination.security)
         leg = Leg(services.driver, media, call_sid=call.record.sid)
         to = NameAddr(None, destination.to or destination.uri)
         headers = [*destination.headers, (CALL_SID_HEADER, call.record.sid)]
@@ -181,8 +182,8 @@ class Transfer:
         call, other = self._call, consulted.partner
         if other is None or consulted is call or consulted is call.partner:
             raise TransferFailed(_NO_SUCH_CALL)
-        media = call.leg.media.successor(call.services.ids)
         leg = other.leg
+        media = call.leg.media.successor(call.services.ids, leg.media.security)
         try:
             answer = await leg.offer(await media.describe_offer(call.leg.media.agreed))
         except OfferRefused as refused:
@@ -200,10 +201,10 @@ class Transfer:
             (leg or self._call.leg).tell_transfer(status)
 
 
-async def take_over(call: "Call", session: str, request: Request, party: Party) -> None:
+async def take_over(call: "Call", session: str, request: Request, party: Party, security: MediaSecurity) -> None:
     """An INVITE with Replaces (RFC 3891): it is answered, takes the place, and the replaced leg gets BYE."""
     services, old = call.services, call.leg
-    media = old.media.successor(services.ids)
+    media = old.media.successor(services.ids, security)
     leg = Leg(services.driver, media, call_sid=call.record.sid)
     try:
         leg.adopt(session, request)

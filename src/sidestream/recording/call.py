@@ -27,7 +27,7 @@ class RecordedCall:
     `parties`: first the party of the leg on which recording was started, then the other, None before there is one.
     `formats`: what both directions of that leg may carry. `media_session` and `endpoint` name the leg in the media
     engine. `*_sending`: whether the first party's (inbound) and the other's (outbound) audio flows; False is hold.
-    `is_secure`: a leg of the call has SRTP, so its recording must have it too (C39).
+    `is_secure`: that leg has SRTP, so its recording must have it too (C39).
     """
 
     call_sid: str

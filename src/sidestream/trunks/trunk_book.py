@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import quote
 
 from sidestream.base.secret import Secret
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
 
 Network = IPv4Network | IPv6Network
@@ -36,7 +37,7 @@ class Trunk:
     `sources` that is enough from anywhere, and without both it never calls in. `outbound` is the SIP URI whose host
     takes calls to phone numbers (None: it takes none), `credentials` what it asks of us. `registration` needs them.
     `follow_redirects` is how many contacts of its 3xx answers are called in turn. `accepts_refer`: whether a party of
-    a connected call may transfer it by REFER.
+    a connected call may transfer it by REFER. `media_security`: whether its media may or must be SRTP, both ways.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Trunk:
     registration: TrunkRegistration | None = None
     follow_redirects: int = 0
     accepts_refer: bool = True
+    media_security: MediaSecurity = MediaSecurity.NONE
 
 
 @dataclass(frozen=True, slots=True)

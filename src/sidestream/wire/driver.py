@@ -126,6 +126,11 @@ class SipDriver:
         """Listener name → bound host and port; known once started."""
         return self._addresses
 
+    @property
+    def transports(self) -> frozenset[Transport]:
+        """What can be sent by: that of each listener, whose address our Via and Contact name."""
+        return frozenset(listener.transport for listener in self._listeners)
+
     def turn(self) -> AbstractContextManager[tuple[Agent, float]]:
         """`with driver.turn() as (agent, now): agent.bye(session, now=now)`: transmits and events drain at its exit.
 

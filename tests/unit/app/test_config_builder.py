@@ -7,6 +7,7 @@ import pytest
 
 from sidestream.app.config import Config, ConfigError, bundled_connector, load
 from sidestream.sdp.crypto import CryptoSuite
+from sidestream.sdp.security import MediaSecurity
 
 SID, SID2 = "AC" + "1" * 32, "AC" + "2" * 32
 TOKEN = "t" * 32
@@ -84,7 +85,7 @@ class Loader:
         ('[[trunks]]\nname = "t"\noutbound = "carrier"', "3 trunks[0].outbound: 'carrier' is not a SIP URI (32110)"),
         (
             '[[trunks]]\nname = "t"\noutbound = "sip:a;secure=true"',
-            "3 trunks[0].outbound: secure=true asks for SRTP, which is not supported yet (32209)",
+            "3 trunks[0].outbound: secure=true does not stand here: say media_security and transport=tls (32209)",
         ),
         (
             '[[trunks]]\nname = "t"\noutbound = "sip:a@b"',
@@ -201,3 +202,29 @@ def test_how_connectors_offer_srtp(loaded: Loader) -> None:
     assert loaded.problems(twice) == [
         "5 connectors[0].srtp_suites: SRTP needs one or more suites, each of them once (31942)"
     ]
+
+
+def test_who_may_or_must_use_srtp(loaded: Loader) -> None:
+    config = loaded.config(
+        f"""
+        [[trunks]]
+        name = "t"
+        media_security = "required"
+        [[trunks]]
+        name = "plain"
+        [[numbers]]
+        number = "1"
+        media_security = "optional"
+        {URL}
+        [[numbers]]
+        number = "2"
+        {URL}
+        [[domains]]
+        name = "example.com"
+        media_security = "optional"
+        route = "users"
+        """
+    )
+    assert [trunk.media_security for trunk in config.trunks] == [MediaSecurity.REQUIRED, MediaSecurity.NONE]
+    assert [number.media_security for number in config.numbers] == [MediaSecurity.OPTIONAL, None]
+    assert [domain.media_security for domain in config.domains] == [MediaSecurity.OPTIONAL]

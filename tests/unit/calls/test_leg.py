@@ -100,7 +100,7 @@ def agent():
 
 @pytest.fixture
 def leg(agent):
-    return Leg(agent, SimpleNamespace(), call_sid="CA1")
+    return Leg(agent, SimpleNamespace(admitted=lambda description: description), call_sid="CA1")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from sidestream.media.engine import Address, Format, MediaEngineError
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import EVENTS, PCMA
+from sidestream.sdp.security import MediaSecurity
 from sidestream.sdp.session import SessionDescription
 from sidestream.testing.fake_engine import FakeEngine
 
@@ -151,3 +152,127 @@ class TestRelease:
         with pytest.raises(MediaEngineError):
             await media.describe_offer()
         assert engine.sessions == {}
+
+
+class TestSrtp:
+    KEY = "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+    OTHER_KEY = "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:D1XUCwxWKr43/V91ZNrdz41mggc7XcajhKkolPwt"
+    SECURE = ("m=audio 4000 RTP/SAVP 8 101", KEY, PHONE[2])
+
+    @pytest.fixture
+    def make(self, engine):
+        def made(security):
+            return LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default", security=security)
+
+        return made
+
+    @staticmethod
+    def cryptos(description):
+        return description.media[0].cryptos
+
+    def told(self, engine):
+        endpoint = engine.sessions["CA1"].endpoints["CA1"]
+        return endpoint.send_key, endpoint.receive_key
+
+    @pytest.mark.parametrize("security", [MediaSecurity.OPTIONAL, MediaSecurity.REQUIRED])
+    async def test_an_offer_of_srtp_is_answered_with_a_key_of_ours(self, make, engine, security):
+        media, offered = make(security), sdp(*self.SECURE)
+        assert media.admitted(offered) is offered
+        (ours,) = self.cryptos(await media.describe_answer(offered))
+        await media.apply(offered)
+        assert media.is_secure
+        (theirs,) = self.cryptos(offered)
+        assert ours.tag == theirs.tag
+        assert [key.key for key in self.told(engine)] == [ours.key.key, theirs.key.key]
+        assert ours.key.key != theirs.key.key
+
+    async def test_what_is_offered_is_srtp_where_it_has_to_be_or_already_is(self, make):
+        assert make(MediaSecurity.NONE).security is MediaSecurity.NONE
+        for security, secure in ((MediaSecurity.NONE, 0), (MediaSecurity.OPTIONAL, 0), (MediaSecurity.REQUIRED, 2)):
+            assert len(self.cryptos(await make(security).describe_offer())) == secure
+        media = make(MediaSecurity.OPTIONAL)
+        (ours,) = self.cryptos(await media.describe_answer(sdp(*self.SECURE)))
+        await media.apply(sdp(*self.SECURE))
+        assert self.cryptos(await media.describe_offer()) == (ours,)
+        assert media.security is MediaSecurity.REQUIRED
+
+    async def test_an_answer_to_our_offer_says_which_key_it_is(self, make, engine):
+        media = make(MediaSecurity.REQUIRED)
+        offered = await media.describe_offer()
+        answer = sdp("m=audio 4000 RTP/SAVP 8 101", self.KEY.replace("crypto:3", "crypto:2"), PHONE[2])
+        await media.apply(answer)
+        assert [key.key for key in self.told(engine)] == [
+            self.cryptos(offered)[1].key.key,
+            self.cryptos(answer)[0].key.key,
+        ]
+        # RFC 4568 §7.1.4: the key that is in use stays, and it alone is offered again
+        assert self.cryptos(await media.describe_offer((PCMA, EVENTS))) == (self.cryptos(offered)[1],)
+
+    async def test_a_peer_that_moves_gets_a_new_key_and_one_that_stays_keeps_it(self, make):
+        media = make(MediaSecurity.REQUIRED)
+        (first,) = self.cryptos(await media.describe_answer(sdp(*self.SECURE)))
+        await media.apply(sdp(*self.SECURE))
+        (again,) = self.cryptos(await media.describe_answer(sdp(*self.SECURE)))
+        assert again == first
+        held = sdp("m=audio 4000 RTP/SAVP 8 101", "c=IN IP4 0.0.0.0", self.KEY, PHONE[2])
+        (again,) = self.cryptos(await media.describe_answer(held))
+        await media.apply(held)
+        assert again == first
+        moved = sdp("m=audio 4444 RTP/SAVP 8 101", self.OTHER_KEY, PHONE[2])
+        (new,) = self.cryptos(await media.describe_answer(moved))
+        assert new.key != first.key
+
+    async def test_legs_have_a_security_of_their_own(self, make, engine):
+        """A secure caller's offer goes on in plain RTP, and the plain answer comes back to it as SRTP."""
+        caller, offered = make(MediaSecurity.OPTIONAL), sdp(*self.SECURE)
+        called = LegMedia(engine, Ids(), session="CA1", endpoint="CA2", interface="default")
+        onward = await called.describe_relayed(offered, answers=None)
+        assert (onward.media[0].protocol, onward.media[0].attribute("crypto")) == ("RTP/AVP", None)
+        answer = sdp("m=audio 5000 RTP/AVP 8 101", PHONE[2])
+        await called.apply(answer)
+        back = await caller.describe_relayed(answer, answers=offered)
+        await caller.apply(offered)
+        assert (back.media[0].protocol, len(self.cryptos(back))) == ("RTP/SAVP", 1)
+        assert (caller.is_secure, called.is_secure) == (True, False)
+        secure = make(MediaSecurity.REQUIRED)
+        onward = await secure.describe_relayed(sdp("m=audio 4000 RTP/AVP 8"), answers=None)
+        assert (onward.media[0].protocol, len(self.cryptos(onward))) == ("RTP/SAVP", 2)
+
+    async def test_what_security_forbids_is_not_admitted(self, make):
+        for security, offered in (
+            (MediaSecurity.NONE, sdp(*self.SECURE)),
+            (MediaSecurity.REQUIRED, sdp("m=audio 4000 RTP/AVP 8")),
+        ):
+            left = make(security).admitted(offered)
+            with pytest.raises(SdpError):
+                check_offer(left)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            ("m=audio 4000 RTP/AVP 8",),
+            ("m=audio 4000 RTP/SAVP 8", KEY),  # a tag that was not offered
+            ("m=audio 4000 RTP/SAVP 8", KEY.replace("crypto:3", "crypto:1")),  # another suite under the tag
+        ],
+    )
+    async def test_an_answer_that_agrees_on_no_key_is_refused(self, make, engine, answer):
+        media = make(MediaSecurity.REQUIRED)
+        await media.describe_offer()
+        with pytest.raises(SdpError) as refused:
+            await media.apply(sdp(*answer))
+        assert refused.value.status == 488
+        assert engine.sessions["CA1"].endpoints["CA1"].configured == 0
+
+    async def test_srtp_that_answers_plain_rtp_or_nothing_is_refused(self, make):
+        plain = make(MediaSecurity.OPTIONAL)
+        await plain.describe_offer()
+        for media in (plain, make(MediaSecurity.OPTIONAL)):
+            with pytest.raises(SdpError):
+                await media.apply(sdp(*self.SECURE))
+
+    async def test_who_takes_the_place_has_keys_of_its_own(self, make, engine):
+        media = make(MediaSecurity.OPTIONAL)
+        (first,) = self.cryptos(await media.describe_answer(sdp(*self.SECURE)))
+        await media.apply(sdp(*self.SECURE))
+        newcomer = media.successor(Ids(), media.security)
+        assert first.key not in [crypto.key for crypto in self.cryptos(await newcomer.describe_offer())]

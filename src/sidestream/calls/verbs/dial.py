@@ -101,13 +101,11 @@ def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
     match target:
         case DialNumber(number):
             return (number_destination(call.services, call.account, number),)
-        case DialSip(secure=True):
-            raise Refusal(400, 32209, "secure=true asks for SRTP, which is not supported yet")
-        case DialSip(uri, headers, username, password):
+        case DialSip(uri, headers, username, password, secure):
             credentials = None
             if username is not None:
                 credentials = DigestCredentials(username, password.reveal() if password is not None else "")
-            return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers)
+            return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers, secure=secure)
 
 
 async def _connect(verb: Dial, call: Call, children: list[Call]) -> Call | None:

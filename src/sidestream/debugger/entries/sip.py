@@ -74,20 +74,20 @@ ENTRIES = (
     error(
         32207,
         "Secure media not accepted",
-        "The peer offers only encrypted media, which this version cannot receive.",
-        "Let the peer use plain RTP with the platform.",
+        "The peer offers only encrypted media, and the configuration does not allow it.",
+        "Set `media_security` of its trunk, number or domain to `optional` or `required`.",
     ),
     error(
         32208,
         "Secure media required",
-        "The peer takes only encrypted media, which this version cannot send.",
-        "Let the peer accept plain RTP from the platform.",
+        "A call with SRTP would be recorded without it, which is not done unless the connector allows it.",
+        "Let the connector's address say `secure=true`, or set `plain_copy_of_secure_calls`.",
     ),
     error(
         32209,
         "Secure transport required",
-        "An address asks for TLS and SRTP (`secure=true`), and this version has no SRTP; "
-        "nothing is sent in the clear instead.",
-        "Use an address without it where that is acceptable.",
+        "An address asks for TLS and SRTP (`secure=true`), but names another transport, or the platform has no listener "
+        "with transport tls; nothing is sent in the clear instead.",
+        "Configure a listener with transport tls; take another transport out of the address.",
     ),
 )
