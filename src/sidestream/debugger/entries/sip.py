@@ -86,8 +86,8 @@ ENTRIES = (
     error(
         32209,
         "Secure transport required",
-        "An address asks for TLS and SRTP (`secure=true`), but names another transport, or the platform has no listener "
-        "with transport tls; nothing is sent in the clear instead.",
+        "An address asks for TLS and SRTP (`secure=true`), but names another transport, or the platform has no "
+        "listener with transport tls; nothing is sent in the clear instead.",
         "Configure a listener with transport tls; take another transport out of the address.",
     ),
 )
