@@ -319,7 +319,7 @@ class Authenticator:
                 and answer.algorithm in self._algorithms
                 and (answer.qop is None or answer.qop in self._qop)
                 and hmac.compare_digest(
-                    self._nonce(answer.nonce.rpartition(".")[0]).encode(),
+                    self._nonce(answer.nonce.rpartition(".")[0]).encode("utf-8", "surrogateescape"),
                     answer.nonce.encode("utf-8", "surrogateescape"),
                 )
             ):

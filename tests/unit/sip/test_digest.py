@@ -302,6 +302,7 @@ def test_credentials_that_are_not_for_us_are_missing():
         Challenge("r", challenge.nonce[:-1] + "x", "SHA-256", ("auth",)),
         Challenge("r", "no.nonce", "SHA-256", ("auth",)),
         Challenge("r", "ÿ", "SHA-256", ("auth",)),
+        Challenge("r", "\udca2" + challenge.nonce, "SHA-256", ("auth",)),  # an octet that is no UTF-8
         Authenticator("r", b"other secret").challenges(0.0)[0],
     ]
     for other in others:
