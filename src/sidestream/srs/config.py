@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sidestream.sip.transport import Transport
 from sidestream.wire.driver import Listener
+from sidestream.wire.tls import TlsSettings
 
 DEFAULT_PORT = 5070  # beside the platform's own 5060, so that both run on one machine
 FREE_FLOOR = 256 * 1024 * 1024  # octets; a call writes 16 kB a second and stream, so this is hours of warning
@@ -34,3 +35,4 @@ class SrsConfig:
     free_floor: int = FREE_FLOOR
     stored_limit: int = STORED_LIMIT
     live_limit: int = LIVE_LIMIT
+    tls: TlsSettings | None = None  # for listeners with TLS, beside which SRTP is worth its keys

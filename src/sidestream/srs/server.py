@@ -38,7 +38,7 @@ class SrsServer:
             accept=(*ACCEPTED_TYPES, "multipart/mixed"),
             session_timer=SessionTimerPolicy(),
         )
-        self.driver = SipDriver(listeners=config.listeners, config=agent, ids=ids, clock=clock)
+        self.driver = SipDriver(listeners=config.listeners, config=agent, ids=ids, clock=clock, tls=config.tls)
         self.driver.default_sink = self._take
         self._sessions: dict[SrsSession, asyncio.Task[None]] = {}
         self._closing = False
