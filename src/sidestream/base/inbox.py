@@ -24,6 +24,11 @@ class Inbox(Generic[T]):
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def take_all(self) -> list[T]:
+        """Empty it, and return what was in it."""
+        items, self._items = self._items, []
+        return items
+
     async def get(self) -> T:
         """Take the first item, waiting for one. Not for two readers at a time."""
         while not self._items:

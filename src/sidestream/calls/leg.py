@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sidestream.base.inbox import Inbox
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.descriptions import SDP_TYPE, body_of, description_of, tolerated_description_of
@@ -125,7 +126,7 @@ class Leg:
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
         self.remote_offer: SessionDescription | None = None  # of an incoming INVITE; None if it made none
-        self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self.events: Inbox[LegEvent] = Inbox()
 
     # --- an incoming INVITE
 
@@ -271,12 +272,11 @@ class Leg:
 
     def continue_queue(self, former: "Leg") -> None:
         """Speak from now on to whoever listens to `former`, which is heard no more."""
-        waiting = self.events
-        self.events, former.events = former.events, asyncio.Queue()
-        while not self.events.empty():
-            self.events.get_nowait()
-        while not waiting.empty():
-            self.events.put_nowait(waiting.get_nowait())
+        waiting = self.events.take_all()
+        self.events, former.events = former.events, Inbox()
+        self.events.take_all()
+        for event in waiting:
+            self.events.put_nowait(event)
 
     def leave_behind(self) -> "Leg":
         """What stays in the call that this leg leaves: one that is over, with the media of before."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from sidestream.base.inbox import Inbox
 from sidestream.calls.record import CallStatus
 from sidestream.calls.requests import CreateCall, Instructions
 from sidestream.media.engine import PlayerEnded
@@ -379,18 +380,20 @@ class TestChanges:
         office.bob.driver.attach(bob.session, events.append)
         # Both have arrived before either is passed on.
         first, second = office.live().leg, office.live("outbound-dial").leg
-        kept = [(leg, leg.events.put_nowait) for leg in (first, second)]
-        waiting = []
-        for leg, put in kept:
-            leg.events.put_nowait = lambda event, put=put: waiting.append((put, event))
+        read = [(leg, leg.events) for leg in (first, second)]
+        for leg, _ in read:
+            leg.events = Inbox()
         alice.command("reinvite", body=AUDIO + b"a=sendonly\r\n", content_type=SDP_TYPE)
         with office.bob.driver.turn() as (agent, now):
             agent.reinvite(bob.session, body=AUDIO + b"a=sendonly\r\n", content_type=SDP_TYPE, now=now)
-        await until(lambda: len(waiting) == 2)
-        for leg, put in kept:
-            leg.events.put_nowait = put
-        for put, event in waiting:
-            put(event)
+        waiting = []
+        await until(
+            lambda: waiting.extend((leg, event) for leg, _ in read for event in leg.events.take_all()) or waiting[1:]
+        )
+        for leg, inbox in read:
+            leg.events = inbox
+        for leg, event in waiting:
+            leg.events.put_nowait(event)
         assert (await alice.until(ReinviteRejected)).response.status == 491
         offered = await alice.until(ReinviteReceived)
         assert b"a=sendonly" in offered.request.body

@@ -27,3 +27,17 @@ async def test_a_cancelled_reader_takes_nothing() -> None:
         await reading
     assert await inbox.get() == 1
     assert await inbox.get() == 2
+
+
+async def test_taking_all_leaves_a_waiting_reader_waiting() -> None:
+    inbox: Inbox[int] = Inbox()
+    reading = asyncio.create_task(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put_nowait(1)
+    inbox.put_nowait(2)
+    assert inbox.take_all() == [1, 2]
+    assert inbox.take_all() == []
+    await asyncio.sleep(0)
+    assert not reading.done()
+    inbox.put_nowait(3)
+    assert await reading == 3

@@ -125,10 +125,7 @@ def outgoing(leg):
 
 
 def said(leg):
-    events = []
-    while not leg.events.empty():
-        events.append(leg.events.get_nowait())
-    return events
+    return leg.events.take_all()
 
 
 class TestIncoming:
