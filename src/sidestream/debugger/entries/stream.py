@@ -61,8 +61,7 @@ ENTRIES = (
     error(
         31942,
         "Invalid connector",
-        "The connector's configuration cannot be used, or asks for something this version does not support yet, such "
-        "as SRTP.",
+        "The connector's configuration cannot be used, or asks for something this version does not support yet.",
         "Correct the connector as the message says; `sidestream check-config` shows line and key.",
     ),
     warning(
