@@ -18,7 +18,8 @@ from .sipp_process import SPEECH, Sipp
 class Stage:
     """A running platform, and the ports on which its numbers and connectors expect peers.
 
-    `play` makes a SIPp for a scenario (see `Sipp`); `call` is one that calls a number of the platform.
+    `play` makes a SIPp for a scenario (see `Sipp`); `call` is one that calls a number of the platform, by the address
+    `remote` if it is given.
     """
 
     server: ServerProcess
@@ -31,11 +32,11 @@ class Stage:
     def play(self, scenario: str, port: int, **options: Any) -> Sipp:
         return Sipp(self.directory, scenario, port=port, media_port=free_port(4), **options)
 
-    def call(self, scenario: str, user: str, **options: Any) -> Sipp:
+    def call(self, scenario: str, user: str, *, remote: str | None = None, **options: Any) -> Sipp:
         return Sipp(
             self.directory,
             scenario,
-            remote=self.server.sip_address,
+            remote=remote or self.server.sip_address,
             user=user,
             media_port=free_port(4),
             **options,
@@ -74,8 +75,9 @@ def _numbers(callee: int) -> list[Number]:
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Ends the server at the end of the module and looks at how it ended and what it logged.
 
-    A module may hold more configuration: TOML in `CONFIG`.
+    A module may hold more configuration: TOML in `CONFIG`, or a function of that name that makes it in a directory.
     """
+    config = getattr(request.module, "CONFIG", "")
     directory = tmp_path_factory.mktemp("stage")
     callee, carrier, srs, spare_srs = (free_port() for _ in range(4))
     first, second = (f"sip:srs@{HOST}:{port};transport=tcp" for port in (srs, spare_srs))
@@ -84,7 +86,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         _numbers(callee),
         connectors=[Connector("out", (first,)), Connector("spare", (first, second))],
         trunk=f"sip:{HOST}:{carrier}",
-        extra=getattr(request.module, "CONFIG", ""),
+        extra=config(directory) if callable(config) else config,
     )
     (directory / SPEECH).write_bytes(encode(read_speech(CALLER), "PCMU"))
     server.start()

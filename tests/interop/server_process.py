@@ -58,6 +58,9 @@ class Connector:
     name: str
     srs: tuple[str, ...]
 
+    def to_toml(self) -> str:
+        return f'[[connectors]]\nname = "{self.name}"\nsrs = {json.dumps(self.srs)}\nanswer_timeout = 2\n'
+
 
 class ServerProcess:
     """One `serve` in `directory`. `stop` ends it by SIGTERM and then `faults` says what it did wrong, if anything."""
@@ -194,11 +197,7 @@ follow_redirects = 2
 """
         for transport in ("udp", "tcp"):
             text += f'[[listeners]]\ntransport = "{transport}"\nport = {self.sip_port}\n'
-        for connector in connectors:
-            text += (
-                f'[[connectors]]\nname = "{connector.name}"\nsrs = {json.dumps(connector.srs)}\nanswer_timeout = 2\n'
-            )
-        return text + "".join(number.to_toml() for number in numbers)
+        return text + "".join(table.to_toml() for table in (*connectors, *numbers))
 
 
 def free_port(count: int = 1) -> int:

@@ -23,8 +23,8 @@ class Sipp:
     """A context manager: starts at entry, at exit waits until every call of the scenario has ended as it expects.
 
     `scenario` is a file of `sipp/` without its ending. With `remote` it calls that address, from `port` if it is given,
-    else it waits for calls on `port`. `user` is who is called; `values` are keywords of the scenario. The speech that a scenario
-    plays is `SPEECH` in `directory`.
+    else it waits for calls on `port`. `user` is who is called; `values` are keywords of the scenario. The speech that a
+    scenario plays is `SPEECH` in `directory`.
     """
 
     def __init__(

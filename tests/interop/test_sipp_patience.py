@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 
@@ -57,7 +58,7 @@ def played(stage: Stage) -> Iterator[dict[str, list[Sipp]]]:
         for play in PLAYS
     }
     yield peers
-    for peer in sum(peers.values(), []):
+    for peer in chain.from_iterable(peers.values()):
         peer.kill()
 
 
