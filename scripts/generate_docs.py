@@ -31,8 +31,8 @@ brackets `SIDESTREAM_<SECTION>_<INDEX>_<KEY>`, counted from 0; the index behind 
 written with commas. This is the way to keep tokens and passwords out of the file.
 
 An address that asks for TLS (`transport=tls`, `sips:`) needs a listener with `transport = "tls"`. One that asks for
-SRTP as well (`secure=true`) is never served in the clear instead: see [srtp.md](srtp.md). More on TLS, DNS, IPv6 and NAT
-in [sip-transports.md](sip-transports.md).
+SRTP as well (`secure=true`) is never served in the clear instead: see [srtp.md](srtp.md). More on TLS, DNS, IPv6 and
+NAT in [sip-transports.md](sip-transports.md).
 """
 
 TWIML_INTRO = """\
