@@ -2,14 +2,16 @@
 
 A call is two G.711 streams of 50 packets a second, each relayed to the other party and forked to a recorder, over
 loopback. The relay is pinned to one core and the generator to another. In each round of each load the same traffic goes
-directly (the do-nothing reference), through the engine, and through rtpengine where it is installed; every packet's
-source and content is checked. Judge by ratios within one run: the generator shares the machine, and loopback charges a
-packet's reception to its sender.
+directly (the do-nothing reference), through the engine, through the engine with its forks in batches, and through
+rtpengine where it is installed; every packet's source, destination and content is checked. With `--search` the highest
+number of calls is looked for that each of them bears. Judge by ratios within one run: the generator shares the machine,
+and loopback charges a packet's reception to its sender.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import socket
 import statistics
@@ -19,19 +21,24 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benches.table import print_table
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLS = (100, 200, 500)
-ENGINE_PORTS = (20_000, 29_999)
+ENGINE_PORTS = (10_000, 29_999)
 PEER_PORTS = (30_000, 59_999)
 NG_PORT = 22_222
 START_LIMIT_S = 5.0
 P99_LIMIT_US = 1000.0  # what the relay may add at 200 calls
 FIRST_FORK_LIMIT_MS = 100.0
+BATCH_MS = 80
+LOST_LIMIT = 0.1  # per cent: more is not borne
+P50_LIMIT_US = 20_000.0  # nor is this: a full buffer shows as delay before it shows as loss
+SEARCHED = (200, 2400)  # calls between which the highest number is looked for
+SEARCH_STEP = 1.05  # how close to it the search ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,11 @@ class Measured:
     p99_us: float
     resident_mb: float | None
     first_fork_ms: float | None
+    setup_per_s: float  # calls set up in a second
+
+    @property
+    def is_borne(self) -> bool:
+        return self.wrong == 0 and self.lost < LOST_LIMIT and self.p50_us < P50_LIMIT_US
 
     @classmethod
     def read(cls, text: str) -> "Measured":
@@ -60,16 +72,18 @@ class Measured:
             p99_us=found["relay_p99_us"],
             resident_mb=None if resident is None else resident / 1e6,
             first_fork_ms=found.get("first_fork_ms"),
+            setup_per_s=1000 * found["calls"] / max(found["setup_ms"], 0.001),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A relay that runs: what the generator calls it, and its process."""
+    """A relay that runs: what the generator calls it, its process, and how much audio of a fork leaves at once."""
 
     name: str
     address: str
     pid: int
+    batch_ms: int = 0
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -82,7 +96,10 @@ def main(arguments: Sequence[str] = ()) -> None:
         action="store_true",
         help="run relays and generator before all other processes (chrt), for numbers from a machine that is shared",
     )
+    parser.add_argument("--search", action="store_true", help="look for the highest number of calls instead")
     options = parser.parse_args(arguments)
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         print("media: skipped, relay and generator need a core each", file=sys.stderr)
@@ -94,27 +111,77 @@ def main(arguments: Sequence[str] = ()) -> None:
         _engine(Path(folder), [*before, *_pinned(cores[0])]) as engine,
         _rtpengine(Path(folder), [*before, *_pinned(cores[0])]) as peer,
     ):
-        targets = [Target("direct", "direct", os.getpid()), engine, *([peer] if peer else [])]
-        results = {
-            calls: _rounds(generator, targets, calls, options.rounds, options.seconds, [*before, *_pinned(cores[1])])
-            for calls in options.calls
-        }
-    _print(results)
+        batched = replace(engine, name=f"{engine.name}, {BATCH_MS} ms", batch_ms=BATCH_MS)
+        relays = [engine, batched, *([peer] if peer else [])]
+        generate = Generator(generator, options.seconds, [*before, *_pinned(cores[1])])
+        if options.search:
+            _print_highest(_search(generate, relays, options.rounds))
+        else:
+            targets = [Target("direct", "direct", os.getpid()), *relays]
+            _print({calls: _rounds(generate, targets, calls, options.rounds) for calls in options.calls})
     if peer is None:
         print("rtpengine: skipped, it is not installed (Debian: rtpengine-daemon)")
 
 
-def _rounds(
-    generator: Path, targets: Sequence[Target], calls: int, rounds: int, seconds: float, prefix: Sequence[str]
-) -> dict[str, list[Measured]]:
+@dataclass(frozen=True, slots=True)
+class Generator:
+    program: Path
+    seconds: float
+    prefix: Sequence[str]
+
+    def is_borne(self, target: Target, calls: int) -> bool:
+        """Whether a target bears so many calls. One that answers no more does not; the first time may be bad luck."""
+        for _ in range(2):
+            try:
+                return self.run(target, calls).is_borne
+            except subprocess.CalledProcessError as error:
+                print(f"{target.name}, {calls} calls: {error}", file=sys.stderr)
+        return False
+
+    def run(self, target: Target, calls: int) -> Measured:
+        command = [*self.prefix, str(self.program), target.address, str(calls), str(self.seconds), str(target.pid)]
+        command.append(str(target.batch_ms))
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=self.seconds + 120, check=True)
+        return Measured.read(done.stdout.decode())
+
+
+def _rounds(generate: Generator, targets: Sequence[Target], calls: int, rounds: int) -> dict[str, list[Measured]]:
     """The runs of one load by target, interleaved so that the machine's moods meet all targets alike."""
     found: dict[str, list[Measured]] = {target.name: [] for target in targets}
     for _ in range(rounds):
         for target in targets:
-            command = [*prefix, str(generator), target.address, str(calls), str(seconds), str(target.pid)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, timeout=seconds + 120, check=True)
-            found[target.name].append(Measured.read(done.stdout.decode()))
+            found[target.name].append(generate.run(target, calls))
     return found
+
+
+def _search(generate: Generator, targets: Sequence[Target], rounds: int) -> dict[str, list[int]]:
+    """The highest number of calls that each target bore, one of each round; the targets take turns at each step."""
+    found: dict[str, list[int]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        between = {target.name: SEARCHED for target in targets}
+        while open_ := [target for target in targets if _is_open(between[target.name])]:
+            for target in open_:
+                low, high = between[target.name]
+                calls = round((low * high) ** 0.5)
+                borne = generate.is_borne(target, calls)
+                between[target.name] = (calls, high) if borne else (low, calls)
+        for name, (low, _high) in between.items():
+            found[name].append(low)
+    return found
+
+
+def _is_open(between: tuple[int, int]) -> bool:
+    return between[1] > between[0] * SEARCH_STEP
+
+
+def _print_highest(found: dict[str, list[int]]) -> None:
+    rows = []
+    theirs = found.get("rtpengine")
+    for name, highest in found.items():
+        ratio = "-" if theirs is None else f"{statistics.median(highest) / statistics.median(theirs):.2f}"
+        rows.append((name, f"{statistics.median(highest):.0f}", f"{min(highest)}-{max(highest)}", ratio))
+    columns = ("relay", "forked calls per core", "range", "times rtpengine")
+    print_table(f"Loss below {LOST_LIMIT} %, median delay below {P50_LIMIT_US / 1000:.0f} ms", columns, rows)
 
 
 def _print(results: dict[int, dict[str, list[Measured]]]) -> None:
@@ -136,9 +203,21 @@ def _print(results: dict[int, dict[str, list[Measured]]]) -> None:
                     f"{statistics.median(run.p99_us for run in runs):.0f}",
                     f"{max(memory):.1f}" if memory else "-",
                     f"{max(first):.1f}" if first else "-",
+                    "-" if direct else f"{statistics.median(run.setup_per_s for run in runs):.0f}",
                 )
             )
-    columns = ("calls, relay", "CPU %", "µs/packet", "worst loss %", "wrong", "p50 µs", "p99 µs", "MB", "first fork ms")
+    columns = (
+        "calls, relay",
+        "CPU %",
+        "µs/packet",
+        "worst loss %",
+        "wrong",
+        "p50 µs",
+        "p99 µs",
+        "MB",
+        "first fork ms",
+        "set up/s",
+    )
     print_table("Forked calls through one core (medians; µs/packet: CPU for each packet that comes in)", columns, rows)
     print("p50 and p99 run from the sender's call to the receiver's; the direct rows are the generator's own share.")
     for calls, by_target in results.items():

@@ -8,6 +8,7 @@ mod rtpengine;
 mod sidestream;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
@@ -22,6 +23,8 @@ const SOCKETS: usize = 16;
 const WARM_UP: Duration = Duration::from_millis(1200);
 /// A generator further behind than this was held up by the machine.
 const MAX_BEHIND: Duration = Duration::from_millis(1);
+/// A generator that never paused would be held up by the kernel for using all of its core.
+const PAUSE: Duration = Duration::from_micros(10);
 /// Packets still under way after the last was sent.
 const DRAIN: Duration = Duration::from_millis(300);
 /// The clock ticks of /proc/PID/stat.
@@ -53,6 +56,7 @@ impl Sockets {
                 .map(|_| {
                     let socket = UdpSocket::bind("127.0.0.1:0")?;
                     socket.set_nonblocking(true)?;
+                    make_room(&socket);
                     Ok(socket)
                 })
                 .collect()
@@ -68,6 +72,22 @@ impl Sockets {
     /// Where the copy of stream `index` goes.
     pub fn recorder(&self, index: usize) -> SocketAddr {
         address(&self.recorders[index % SOCKETS])
+    }
+}
+
+/// Has a socket hold all that comes while the generator is held up, as far as this process may ask for it: what is
+/// lost is to be the relay's doing.
+fn make_room(socket: &UdpSocket) {
+    let octets: libc::c_int = 16 << 20;
+    // SAFETY: the pointer is to a c_int that lives over the call, and the length is that of a c_int.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const octets).cast(),
+            std::mem::size_of_val(&octets) as libc::socklen_t,
+        );
     }
 }
 
@@ -121,7 +141,9 @@ impl Load {
                     (next, round, sequence) = (0, round + INTERVAL, sequence.wrapping_add(1));
                 }
             }
-            self.receive();
+            if !self.receive() {
+                std::thread::sleep(PAUSE);
+            }
         }
         let busy = busy_s(pid) - busy_before.unwrap_or(0.0);
         let drained = Instant::now() + DRAIN;
@@ -157,14 +179,16 @@ impl Load {
         self.sockets.parties[index % SOCKETS].send_to(&packet, self.streams[index].to).is_ok()
     }
 
-    fn receive(&mut self) {
-        let mut buffer = [0; 2048];
+    /// Takes what has come back; true if anything had.
+    fn receive(&mut self) -> bool {
+        let (mut buffer, mut any) = ([0; 2048], false);
         let sides =
             [(&self.sockets.parties, &mut self.relayed, false), (&self.sockets.recorders, &mut self.forked, true)];
         for (sockets, seen, is_fork) in sides {
             for (at, socket) in sockets.iter().enumerate() {
                 for _ in 0..8 {
                     let Ok((length, source)) = socket.recv_from(&mut buffer) else { break };
+                    any = true;
                     let now_ns = self.begun.elapsed().as_nanos() as u64;
                     match check(&buffer[..length], (source, at), &self.streams, is_fork) {
                         None => seen.wrong += 1,
@@ -177,6 +201,7 @@ impl Load {
                 }
             }
         }
+        any
     }
 }
 

@@ -22,7 +22,7 @@ impl Peer {
     pub fn open(&mut self, calls: usize, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
         let mut streams = Vec::new();
         for call in 0..calls {
-            let id = format!("load-{call}");
+            let id = format!("load-{}-{call}", std::process::id());
             let (a, b) = (sockets.party(2 * call), sockets.party(2 * call + 1));
             let offered = sdp(a, "sendrecv");
             let to_b = self.call(&[("call-id", &id), ("command", "offer"), ("from-tag", "a"), ("sdp", &offered)])?;
@@ -63,8 +63,8 @@ impl Peer {
 
     pub fn close(&mut self, calls: usize) -> Result<(), Box<dyn Error>> {
         for call in 0..calls {
-            let id = format!("load-{call}");
-            self.call(&[("call-id", &id), ("command", "delete"), ("delete-delay", "0"), ("from-tag", "a")])?;
+            let id = format!("load-{}-{call}", std::process::id());
+            self.call(&[("call-id", &id), ("command", "delete"), ("delete-delay", "0")])?;
         }
         Ok(())
     }

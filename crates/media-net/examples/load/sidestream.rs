@@ -50,7 +50,7 @@ impl Engine {
     }
 
     pub fn close(&mut self, calls: usize) -> Result<(), Box<dyn Error>> {
-        let close = |call| json!({"id": 0, "op": "close_session", "session": format!("load-{call}")});
+        let close = |call| json!({"id": 0, "op": "close_session", "session": name(call)});
         for first in (0..calls).step_by(AT_ONCE) {
             self.call_all(&(first..calls.min(first + AT_ONCE)).map(close).collect::<Vec<_>>())?;
         }
@@ -68,10 +68,10 @@ impl Engine {
         let target = remote(sockets.recorder(0));
         let (mut longest, mut sequence) = (0.0f64, 30_000u16);
         for _ in 0..RESUMES {
-            self.call(fork("load-0", "inbound", &target, false))?;
+            self.call(fork(&name(0), "inbound", &target, false))?;
             while recorder.recv(&mut [0; 2048]).is_ok() {}
             let since = Instant::now();
-            self.send(&fork("load-0", "inbound", &target, true))?;
+            self.send(&fork(&name(0), "inbound", &target, true))?;
             while recorder.recv(&mut [0; 2048]).is_err() {
                 if since.elapsed() > Duration::from_secs(2) {
                     return Err("a resumed fork sends nothing".into());
@@ -122,7 +122,7 @@ impl Engine {
 
 /// What opens a call.
 fn commands(call: usize, batch_ms: u64, sockets: &Sockets) -> Vec<Value> {
-    let session = format!("load-{call}");
+    let session = name(call);
     let mut commands = vec![json!({"op": "open_session", "session": session})];
     for (side, name) in ["a", "b"].iter().enumerate() {
         commands.push(json!({"op": "open_endpoint", "session": session, "endpoint": name}));
@@ -143,6 +143,11 @@ fn commands(call: usize, batch_ms: u64, sockets: &Sockets) -> Vec<Value> {
 fn fork(session: &str, name: &str, remote: &Value, active: bool) -> Value {
     json!({"op": "configure_fork", "session": session, "fork": name, "remote": remote, "active": active,
         "formats": formats()})
+}
+
+/// A session's name; runs that failed may have left some open.
+fn name(call: usize) -> String {
+    format!("load-{}-{call}", std::process::id())
 }
 
 fn formats() -> Value {
