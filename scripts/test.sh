@@ -5,4 +5,4 @@ venv=$1
 sh scripts/install-peers.sh
 sh scripts/lint.sh "$venv"
 cargo test -q --workspace
-exec "$venv/bin/pytest" -q tests
+exec "$venv/bin/pytest" -q -m "not long" tests

@@ -12,7 +12,7 @@ from .kamailio_process import Kamailio
 from .server_process import CALLEE_USER, HOST, Connector, Number, free_port
 from .sipp_process import Sipp
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.long]
 
 # Of the proxy; UDP and TCP share one.
 PORT, TLS_PORT = free_port(), free_port()

@@ -80,6 +80,7 @@ def test_fifty_calls_at_ten_a_second(stage: Stage) -> None:
     assert {call["status"] for call in calls[:50]} == {"completed"}
 
 
+@pytest.mark.long
 def test_calls_survive_a_line_that_loses_messages(stage: Stage) -> None:
     """A tenth of what the callers send and are sent gets lost; whoever waits in vain repeats itself."""
     with stage.play("callee_answers", stage.callee, calls=30, seconds=40) as callee:

@@ -14,7 +14,7 @@ from .test_sipp_registration import CONFIG as REGISTRAR
 from .test_sipp_registration import phone
 
 # The first test waits for all of them.
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.long, pytest.mark.timeout(120)]
 
 SECONDS = 90.0  # SIPp waits for a message for most of these; the longest play takes 46
 
