@@ -2,7 +2,9 @@
 # Install the Debian packages that the interop tests drive. It never fails: what is not there when it ends, because
 # this is not root on Debian or a package cannot be had, is named, and the tests that need it are skipped.
 set -eu
-peers="sipp:sip-tester tshark:tshark chromium:chromium espeak-ng:espeak-ng node:nodejs npm:npm" # command:package
+# command:package
+peers="sipp:sip-tester kamailio:kamailio kamailio:kamailio-tls-modules baresip:baresip-core tshark:tshark \
+chromium:chromium espeak-ng:espeak-ng node:nodejs npm:npm"
 
 missing=""
 for peer in $peers; do
@@ -29,3 +31,7 @@ if ! apt install -y --no-install-recommends $missing; then
             echo "install-peers: no $package ($(tail -n 1 "$log")); its tests are skipped" >&2
     done
 fi
+# Debian starts a proxy on port 5060 with the package; the tests start their own.
+case $missing in
+    *kamailio*) systemctl disable -q --now kamailio 2>/dev/null || true ;;
+esac
