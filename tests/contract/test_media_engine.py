@@ -29,7 +29,7 @@ from sidestream.testing.speech import CALLER
 PCMU = Format(0, "PCMU", 8000)
 NOWHERE = Address("127.0.0.1", 9)
 
-built = pytest.mark.skipif(find_spec("sidestream.media._native") is None, reason="the native module is not built")
+built = pytest.mark.skipif(find_spec("sidestream._native") is None, reason="the native module is not built")
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ CM = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 TALK_PACKETS = 120  # of each party, once the recording runs: enough to hear more than a second of speech
 
 pytestmark = pytest.mark.skipif(
-    find_spec("sidestream.media._native") is None, reason="the native module is not built (make build)"
+    find_spec("sidestream._native") is None, reason="the native module is not built (make build)"
 )
 
 CONFIG = """

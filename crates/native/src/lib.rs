@@ -1,4 +1,4 @@
-//! `sidestream.media._native`: conversions only. The stub is `src/sidestream/media/_native.pyi`.
+//! `sidestream._native`: conversions only. The stub is `src/sidestream/_native.pyi`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from sidestream.media import _native
+from sidestream import _native
 from sidestream.media.options import EngineOptions
 
 ORPHAN_CHECK_SECONDS = 1.0  # well below any useful grace time, and reading /proc once a second costs nothing

@@ -36,7 +36,7 @@ PCMU = Format(0, "PCMU", 8000)
 EVENTS = Format(101, "TELEPHONE-EVENT", 8000)
 
 pytestmark = pytest.mark.skipif(
-    find_spec("sidestream.media._native") is None, reason="the native module is not built (make build)"
+    find_spec("sidestream._native") is None, reason="the native module is not built (make build)"
 )
 
 
