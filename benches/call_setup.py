@@ -1,11 +1,12 @@
 """What a call costs the control process: processor time to set it up and tear it down, and memory while it lives.
 
 The measured process runs everything that `sidestream serve` runs for a call but the media engine and HTTP: SIP, the
-call, TwiML, the recording client, SQLite on disk, logs at `info`. Three of them stand side by side and are loaded in
-turns: a bare agent that answers (the reference), calls between two legs, and such calls recorded by SIPREC. Callers,
-callee and recording server run on another core. The load is a closed loop: as many calls as the core can do, with a
-bound on how many there are at a time, so that the number says how many calls a second a core is good for. With
-`--rate` it is so many a second instead; a core that idles in between pays more for each, since its caches are cold.
+call, TwiML, the recording client, SQLite on disk, logs at `info`. Several stand side by side and are loaded in turns: a
+bare agent that answers (the reference), calls between two legs, and such calls recorded by SIPREC; with `--rivals` also
+sippy's B2BUA and Kamailio as a relay. Callers, callee and recording server run on another core. The load is a closed
+loop: as many calls as the core can do, with a bound on how many there are at a time, so that the number says how many
+calls a second a core is good for. With `--rate` it is so many a second instead; a core that idles in between pays more
+for each, since its caches are cold.
 Memory is measured in a fresh process, as what is resident once all calls are up; for 32 seconds that includes the
 transactions which set them up. `--settled` waits until those are gone and says what Python has allocated then, for
 what is freed in between stays resident.
@@ -23,20 +24,26 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from benches.control import rivals
 from benches.control.measured import Measured
 from benches.control.peers import Load, Peers, peers
+from benches.control.rivals import RivalProcess, Usage, free_port
+from benches.control.rooms import by_room, most_expensive
 from benches.control.server import Report, Setup
 from benches.table import print_table
 from sidestream.base.logs import configure_logs
 
-CPU_LIMIT_MS = 3.0  # of one core, a recorded call
 MEMORY_LIMIT_KB = 60.0  # resident memory a live recorded call
 MODES = ("reference", "b2bua", "recorded")
+RIVALS = {"kamailio": rivals.kamailio, "sippy": rivals.sippy}
 NAMES = {
+    "kamailio": "Kamailio, record-routing relay",
+    "sippy": "sippy, B2BUA",
     "reference": "bare agent that answers",
     "b2bua": "B2BUA, two legs",
     "recorded": "B2BUA and SIPREC client",
 }
+RIVAL_SETTLE_S = 0.3  # what follows the caller's last message: nothing tells when a rival is done
 AT_ONCE = 80  # live calls of the closed loop: enough to keep a core busy, little enough that none waits for long
 BUSY_RATE = 500.0  # new calls a second, more than a core can do
 LIVE_RATE = 40.0  # new calls a second while memory is filled
@@ -62,23 +69,41 @@ class Options:
     profile: str | None = None  # a file for `pstats`, of the last round of the last mode
     allocations: bool = False
     settled: bool = False
+    phases: bool = False
+    rooms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Processor time a call, the parts of its life apart; `later` is what is over only when its transactions are."""
+
+    set_up: Usage
+    tear_down: Usage
+    later: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`cpu_ms`: processor milliseconds a call of each round, by mode. `live_kb`: resident kB a live recorded call.
+    """`used`: processor time a call of each round, by mode. `live_kb`: resident kB a live recorded call.
 
-    `settled_kb`: kB allocated for a live recorded call once its transactions are over.
+    `settled_kb`: kB allocated for a live recorded call once its transactions are over. `rooms`: where the time of one
+    more round went, by mode (see `sampler`), seconds a call.
     """
 
     tool: str
-    cpu_ms: dict[str, list[float]]
+    used: dict[str, list[Usage]]
+    phases: dict[str, Phases]
+    rooms: dict[str, dict[str, float]]
     live_kb: float | None
     settled_kb: float | None
     allocations: list[str]
 
     def median_ms(self, mode: str) -> float:
-        return statistics.median(self.cpu_ms[mode])
+        return _median_ms([used.total_s for used in self.used[mode]])
+
+
+def _median_ms(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds) * 1000
 
 
 async def measure(options: Options) -> Result:
@@ -89,10 +114,12 @@ async def measure(options: Options) -> Result:
     with tempfile.TemporaryDirectory(prefix="sidestream-bench-") as directory:
         async with peers(with_sipp=options.with_sipp) as present:
             bench = _Bench(options, present, Path(directory), ours)
-            cpu_ms = await bench.cpu()
+            used = await bench.cpu()
+            phases = await bench.phases() if options.phases else {}
+            rooms = await bench.rooms() if options.rooms else {}
             live_kb, allocations = await bench.memory() if options.live else (None, [])
             settled_kb = await bench.settled() if options.settled else None
-            return Result(present.tool, cpu_ms, live_kb, settled_kb, allocations)
+            return Result(present.tool, used, phases, rooms, live_kb, settled_kb, allocations)
 
 
 class _Bench:
@@ -102,28 +129,76 @@ class _Bench:
         self._directory = directory
         self._core = core
 
-    async def cpu(self) -> dict[str, list[float]]:
+    async def cpu(self) -> dict[str, list[Usage]]:
         """Rounds of all modes in turns, so that a slow spell of the machine meets them alike."""
         options = self._options
-        taken: dict[str, list[float]] = {mode: [] for mode in options.modes}
-        measured = {mode: await self._start(mode, "cpu") for mode in options.modes}
+        taken: dict[str, list[Usage]] = {mode: [] for mode in options.modes}
+        measured: dict[str, Measured | RivalProcess] = {}
         try:
-            for one in measured.values():
+            for mode in options.modes:
+                one = measured[mode] = await self._start_any(mode)
                 await self._load(one, options.warm_up)
             for round_ in range(options.rounds):
                 for mode, one in measured.items():
                     is_last = round_ == options.rounds - 1 and mode == options.modes[-1]
-                    profile = options.profile if is_last else None
-                    if profile is not None:
+                    if is_last and options.profile is not None and isinstance(one, Measured):
                         await one.profile()
-                    cpu_s = await self._load(one, options.calls)
-                    if profile is not None:
-                        await one.profiled(profile)
-                    taken[mode].append(cpu_s / options.calls * 1000)
+                        used = await self._load(one, options.calls)
+                        await one.profiled(options.profile)
+                    else:
+                        used = await self._load(one, options.calls)
+                    taken[mode].append(used.shared_by(options.calls))
         finally:
             for one in measured.values():
                 await one.stop()
         return taken
+
+    async def phases(self) -> dict[str, Phases]:
+        """Set-up, tear-down and what comes later apart, of as many calls as memory is measured with."""
+        taken = {}
+        for mode in self._own_modes():
+            one = await self._start(mode, "phases")
+            try:
+                await self._load(one, self._options.warm_up)
+                await asyncio.sleep(SETTLE_S)
+                taken[mode] = await self._phases(one)
+            finally:
+                await one.stop()
+        return taken
+
+    async def _phases(self, one: Measured) -> Phases:
+        calls = self._options.live
+        load = Load(calls, LIVE_RATE, calls / LIVE_RATE + 1.0, calls)
+        is_recorded = one.setup.mode == "recorded"
+        before = await one.report()
+        calling = asyncio.create_task(self._peers.caller.call(one.port, load))
+        await self._wait(one, lambda report: (report.siprecs_live if is_recorded else report.answered) >= calls)
+        up = await one.usage()
+        await calling
+        await self._wait(one, lambda report: report.ended + report.failed >= before.ended + calls)
+        down = await one.usage()
+        await asyncio.sleep(SETTLE_S)
+        later = await one.usage()
+        start = Usage(before.user_s, before.system_s)
+        return Phases(*(end.since(begin).shared_by(calls) for begin, end in ((start, up), (up, down), (down, later))))
+
+    async def rooms(self) -> dict[str, dict[str, float]]:
+        """Where the time of one call goes, sampled in a round of its own."""
+        taken = {}
+        for mode in self._own_modes():
+            one = await self._start(mode, "rooms")
+            try:
+                await self._load(one, self._options.warm_up)
+                await one.sample()
+                await self._load(one, self._options.calls)
+                sampled = await one.sampled()
+            finally:
+                await one.stop()
+            taken[mode] = {place: spent_s / self._options.calls for place, spent_s in sampled.items()}
+        return taken
+
+    def _own_modes(self) -> list[str]:
+        return [mode for mode in self._options.modes if mode in ("b2bua", "recorded")]
 
     async def memory(self) -> tuple[float, list[str]]:
         """kB a live call, and where it is held (if asked for)."""
@@ -168,10 +243,21 @@ class _Bench:
         setup = Setup(mode, self._peers.callee, self._peers.srs, str(directory), self._core, trace_allocations)
         return await Measured.start(setup)
 
-    async def _load(self, one: Measured, calls: int) -> float:
-        """Make the calls; the processor seconds that they took."""
+    async def _start_any(self, mode: str) -> Measured | RivalProcess:
+        rival = RIVALS.get(mode)
+        if rival is None:
+            return await self._start(mode, "cpu")
+        return await rival(free_port(), self._peers.callee, self._core)
+
+    async def _load(self, one: Measured | RivalProcess, calls: int) -> Usage:
+        """Make the calls; the processor time that they took."""
         rate, talk_s = self._options.rate, self._options.talk_s
         load = Load(calls, BUSY_RATE, talk_s, AT_ONCE) if rate is None else Load(calls, rate, talk_s, calls)
+        if isinstance(one, RivalProcess):
+            began = await one.usage()
+            await self._peers.caller.call(one.port, load)
+            await asyncio.sleep(RIVAL_SETTLE_S)
+            return (await one.usage()).since(began)
         before = await one.report()
         await self._peers.caller.call(one.port, load)
         after = await self._wait(one, lambda report: report.ended + report.failed >= before.ended + calls)
@@ -179,7 +265,7 @@ class _Bench:
         unrecorded = after.siprecs_failed - before.siprecs_failed
         if lost or unrecorded or self._peers.recording_server.strangers:
             raise RuntimeError(f"{lost} calls and {unrecorded} recordings failed; nothing was measured")
-        return after.cpu_s - before.cpu_s
+        return Usage(after.user_s - before.user_s, after.system_s - before.system_s)
 
     async def _wait(self, one: Measured, until: Callable[[Report], bool]) -> Report:
         async with asyncio.timeout(SETTLE_LIMIT_S):
@@ -196,19 +282,34 @@ def _cores() -> tuple[int | None, int | None]:
 
 def report(result: Result) -> None:
     """Print the result as tables."""
-    reference = result.median_ms("reference") if "reference" in result.cpu_ms else None
+    medians = {mode: result.median_ms(mode) for mode in result.used}
     rows = [
         (
             NAMES[mode],
-            f"{result.median_ms(mode):.2f}",
-            " ".join(f"{taken:.2f}" for taken in result.cpu_ms[mode]),
-            f"{result.median_ms(mode) / reference:.1f} ×" if reference else "",
-            f"{CPU_LIMIT_MS:.2f}" if mode == "recorded" else "",
+            f"{medians[mode]:.2f}",
+            f"{_median_ms([used.user_s for used in rounds]):.2f}",
+            f"{_median_ms([used.system_s for used in rounds]):.2f}",
+            " ".join(f"{used.total_s * 1000:.2f}" for used in rounds),
+            _ratio(medians.get("reference"), medians[mode]),
+            _ratio(medians[mode], medians.get("sippy")),
         )
-        for mode in result.cpu_ms
+        for mode, rounds in result.used.items()
     ]
     title = f"Call set-up and tear-down: processor ms a call in the control process (peers: {result.tool})"
-    print_table(title, ("", "median", "rounds", "to reference", "limit"), rows)
+    print_table(title, ("", "median", "user", "system", "rounds", "to reference", "sippy to it"), rows)
+    if result.phases:
+        phases = [
+            (NAMES[mode], *(f"{part.total_s * 1000:.2f}" for part in (of.set_up, of.tear_down, of.later)))
+            for mode, of in result.phases.items()
+        ]
+        print_table(
+            "Processor ms a call, at an even rate", ("", "set-up", "tear-down", f"{SETTLE_S:g} s after"), phases
+        )
+    for mode, places in result.rooms.items():
+        rooms = [(room, f"{spent_s * 1e6:.0f}") for room, spent_s in by_room(places)]
+        print_table(f"{NAMES[mode]}: processor µs a call by room", ("", "µs"), rooms)
+        functions = [(place, f"{spent_s * 1e6:.0f}") for place, spent_s in most_expensive(places)]
+        print_table(f"{NAMES[mode]}: the most expensive functions", ("", "µs"), functions)
     if result.live_kb is not None:
         memory = [("resident, just set up", f"{result.live_kb:.1f}", f"{MEMORY_LIMIT_KB:.1f}")]
         if result.settled_kb is not None:
@@ -216,6 +317,10 @@ def report(result: Result) -> None:
         print_table("Memory: kB a live recorded call", ("", "kB", "limit"), memory)
     for line in result.allocations:
         print(f"  {line}")
+
+
+def _ratio(to: float | None, what: float | None) -> str:
+    return f"{what / to:.1f} ×" if to and what else ""
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -227,6 +332,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--live", type=int, default=defaults.live, help="calls held for memory; 0 leaves it out")
     parser.add_argument("--warm-up", type=int, default=defaults.warm_up, help="calls that do not count")
     parser.add_argument("--modes", default=",".join(defaults.modes))
+    parser.add_argument("--rivals", action="store_true", help="sippy and Kamailio, too")
+    parser.add_argument("--phases", action="store_true", help="set-up and tear-down apart, too (minutes)")
+    parser.add_argument("--rooms", action="store_true", help="where the time goes, too")
     parser.add_argument("--own-peers", action="store_true", help="agents of our own although SIPp is there")
     parser.add_argument("--profile", metavar="FILE", help="cProfile of the last round of the last mode")
     parser.add_argument("--allocations", action="store_true", help="say which lines hold the memory (by tracemalloc)")
@@ -239,11 +347,13 @@ def main(arguments: Sequence[str] = ()) -> None:
         rate=given.rate,
         live=given.live,
         warm_up=given.warm_up,
-        modes=tuple(given.modes.split(",")),
+        modes=(*given.modes.split(","), *(RIVALS if given.rivals else ())),
         with_sipp=not given.own_peers,
         profile=given.profile,
         allocations=given.allocations,
         settled=given.settled,
+        phases=given.phases,
+        rooms=given.rooms,
     )
     configure_logs("error")  # of the peers in this process; standard output is for results
     result = uvloop.run(measure(options))

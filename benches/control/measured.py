@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from benches.control.rivals import Usage
 from benches.control.server import Report, Setup
 
 ANSWER_LIMIT_S = 30.0  # starting up includes making the database
@@ -47,6 +48,10 @@ class Measured:
     async def report(self) -> Report:
         return await self._ask("report", Report)
 
+    async def usage(self) -> Usage:
+        report = await self.report()
+        return Usage(report.user_s, report.system_s)
+
     async def memory_kb(self) -> int:
         """Resident memory, garbage collected."""
         return await self._ask("memory", int)
@@ -62,6 +67,14 @@ class Measured:
     async def profiled(self, path: str) -> None:
         """Stop profiling and write what was seen, for `pstats`."""
         await self._ask(f"profiled {path}", None)
+
+    async def sample(self) -> None:
+        """Begin to note where processor time goes."""
+        await self._ask("sample", None)
+
+    async def sampled(self) -> dict[str, float]:
+        """Stop noting; processor seconds by room, or by module and function (see `sampler`)."""
+        return await self._ask("sampled", dict[str, float])
 
     async def allocations(self) -> list[str]:
         """The first time nothing; from then on the lines that hold the most memory above what was held then."""

@@ -5,7 +5,6 @@ They run on another core than the measured process. `with_sipp` False takes our 
 
 import asyncio
 import shutil
-import socket
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benches.control.answering import HOST, PHONE_SDP, SDP, AnsweringMachine, RecordingServer
+from benches.control.rivals import free_port, is_bound
 from benches.control.server import NUMBER
 from sidestream.base.clock import SystemClock
 from sidestream.base.ids import Ids
@@ -173,10 +173,10 @@ class AgentCaller:
 
 @asynccontextmanager
 async def _sipp_callee(sipp: str) -> AsyncIterator[str]:
-    port = _free_port()
+    port = free_port()
     process = await _sipp(sipp, "callee.xml", "-p", str(port))
     # The first INVITE is repeated until SIPp listens, but that would count as work of the measured process.
-    while process.returncode is None and not _is_bound(port):  # noqa: ASYNC110 — it is another process
+    while process.returncode is None and not is_bound(port):  # noqa: ASYNC110 — it is another process
         await asyncio.sleep(0.02)
     try:
         yield f"sip:peer@{HOST}:{port}"
@@ -219,19 +219,3 @@ async def _sipp(sipp: str, scenario: str, *arguments: str) -> Process:
         stdout=DEVNULL,
         stderr=PIPE if scenario == "caller.xml" else DEVNULL,
     )
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_bound(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-        return False

@@ -1,8 +1,8 @@
 """The measured process: the control side of Sidestream alone, or the reference that only signals.
 
 Run by `measured.Measured`. It prints one JSON line when it is ready, and answers each line on its standard input
-(`report`, `memory`, `allocated`,
-`profile`, `profiled PATH`, `allocations`) with one more; it ends with its input.
+(`report`, `memory`, `allocated`, `profile`, `profiled PATH`, `sample`, `sampled`, `allocations`) with one more; it ends
+with its input.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import gc
 import os
 import resource
 import sys
-import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ import msgspec
 import uvloop
 
 from benches.control.answering import HOST, AnsweringMachine
+from benches.control.sampler import Sampler
 from sidestream.accounts.account import Account, Number, VoiceSettings
 from sidestream.accounts.account_book import AccountBook
 from sidestream.app.collector import settle_collector
@@ -30,8 +30,10 @@ from sidestream.base.ids import Ids
 from sidestream.base.logs import configure_logs
 from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
+from sidestream.calls.call import Call
 from sidestream.calls.front import CallFront
 from sidestream.calls.live import LiveCalls
+from sidestream.calls.record import Direction
 from sidestream.calls.script import run_script
 from sidestream.calls.services import CallSettings, Services
 from sidestream.calls.speech import Speech
@@ -71,10 +73,12 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`cpu_s`: processor time of all threads since the start; `ended`, `failed`, `live`: incoming calls."""
+    """`user_s`, `system_s`: processor time of all threads since the start; the others: incoming calls."""
 
     port: int
-    cpu_s: float
+    user_s: float
+    system_s: float
+    answered: int
     ended: int
     failed: int
     live: int
@@ -100,7 +104,7 @@ class Reference:
 
     def report(self) -> Report:
         machine = self._machine
-        return Report(_port(self._driver), time.process_time(), machine.ended, 0, machine.live, 0, 0)
+        return Report(_port(self._driver), *os.times()[:2], machine.live, machine.ended, 0, machine.live, 0, 0)
 
 
 class Control:
@@ -117,13 +121,19 @@ class Control:
         }
         return Report(
             port=_port(services.driver),
-            cpu_s=time.process_time(),
+            user_s=os.times().user,
+            system_s=os.times().system,
+            answered=sum(_is_inbound(call) and call.answered.is_set() for call in services.live),
             ended=ended["completed"],
             failed=sum(ended.values()) - ended["completed"],
-            live=sum(call.record.direction.value == "inbound" for call in services.live),
+            live=sum(_is_inbound(call) for call in services.live),
             siprecs_live=int(value("sidestream_siprecs_live") or 0),
             siprecs_failed=int(value("sidestream_siprecs_total", {"event": "siprec-error"}) or 0),
         )
+
+
+def _is_inbound(call: Call) -> bool:
+    return call.record.direction is Direction.INBOUND
 
 
 @asynccontextmanager
@@ -203,7 +213,7 @@ async def _serve(setup: Setup) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
-    profiler = cProfile.Profile()
+    profiler, sampler = cProfile.Profile(), Sampler()
     baseline: tracemalloc.Snapshot | None = None
     run = _reference if setup.mode == "reference" else _control
     async with run(setup) as measured:
@@ -225,6 +235,11 @@ async def _serve(setup: Setup) -> None:
                     profiler.disable()
                     profiler.dump_stats(path)
                     _say(None)
+                case ["sample"]:
+                    sampler.start()
+                    _say(None)
+                case ["sampled"]:
+                    _say(sampler.stop())
                 case ["allocations"]:
                     if baseline is None:
                         baseline = tracemalloc.take_snapshot()

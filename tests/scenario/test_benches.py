@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 # One mode of three: each is a process of its own that has everything to import.
 OPTIONS = (
     *("--modes", "recorded", "--calls", "5", "--rounds", "1", "--warm-up", "2", "--live", "5"),
-    *("--own-peers", "--json"),
+    *("--own-peers", "--rooms", "--json"),
 )
 
 
@@ -22,8 +22,9 @@ async def test_call_set_up_is_measured() -> None:
         output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     result = json.loads(output)
-    (taken,) = result["cpu_ms"]["recorded"]
-    assert taken > 0
+    (used,) = result["used"]["recorded"]
+    assert used["user_s"] + used["system_s"] > 0
+    assert any(place.startswith("sip/") for place in result["rooms"]["recorded"])
     assert result["live_kb"] is not None
 
 
