@@ -196,6 +196,11 @@ class DigestClient:
         self._challenges: dict[tuple[str, str], Challenge] = {}  # by answering field and realm
         self._counts: dict[str, int] = {}  # answers so far, by nonce
 
+    @property
+    def credentials(self) -> DigestCredentials:
+        """Whose answers they are."""
+        return self._credentials
+
     def receive_response(self, response: Response) -> bool:
         """Take the challenges of a 401 or 407; whether trying again makes sense.
 

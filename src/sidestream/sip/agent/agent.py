@@ -25,6 +25,7 @@ from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import AgentEvent, EndCause
 from sidestream.sip.agent.exchange import ACK_PREFIX, Exchanges
+from sidestream.sip.agent.image import SessionImage, image_of, restore
 from sidestream.sip.agent.offers import is_free, may_update
 from sidestream.sip.agent.refreshing import Refreshing
 from sidestream.sip.agent.reliable import Pracks, ReliableProgress
@@ -365,6 +366,18 @@ class Agent:
         """A copy of the session's dialog, to be read or written down; of an unanswered one the latest early dialog."""
         dialog = self._core.session(session).current_dialog
         return replace(dialog) if dialog is not None else None
+
+    def image(self, session: str) -> SessionImage | None:
+        """The session as another agent may `restore` it; None unless it is established and nothing is under way."""
+        return image_of(self._core.session(session))
+
+    def restore(self, image: SessionImage, now: float) -> str:
+        """Go on with the session of an earlier agent, and return its new name.
+
+        Nothing is sent, but a refresh soon if that is our part. Raises LocalError if no listener speaks its transport
+        any more, and MessageError if the image is none of ours.
+        """
+        return restore(self._core, self._clock, image, now).id
 
     def find_session(self, call_id: str, local_tag: str, remote_tag: str) -> str | None:
         """The session of that dialog (RFC 3891 §3), early, established, or ended less than 64*T1 ago."""

@@ -7,6 +7,10 @@ from sidestream.sip.message import Request, Response
 from sidestream.sip.session_timer import Fields, SessionInterval
 
 SHORTEST_RETRY = 10.0  # seconds between two refreshes that the peer refused
+# Within how many seconds a session that was taken up again is refreshed, so that not all are at one moment; and which
+# part of its interval that may be: half of it may have passed before, and more while nobody was there.
+RESUME_SPREAD = 30.0
+RESUME_PART = 8
 
 
 class SessionClock:
@@ -45,6 +49,16 @@ class SessionClock:
         timers.set((session.id, SessionTimer.LAPSE), session.lapses_at)
         if interval.we_refresh:
             timers.set((session.id, SessionTimer.REFRESH), now + interval.refresh_after)
+
+    def resume(self, session: Session, interval: SessionInterval | None, now: float) -> None:
+        """Go on with a session after a restart: nobody knows when it was refreshed last."""
+        if self._policy is None or interval is None:
+            return
+        # The peer's refresh, if that is its part, will come within the interval; ours is due soon.
+        self.start(session, interval, now)
+        if interval.we_refresh:
+            soon = self._core.ids.fraction(0.0, min(RESUME_SPREAD, interval.seconds / RESUME_PART))
+            self._core.timers.set((session.id, SessionTimer.REFRESH), now + soon)
 
     def put_off(self, session: Session, wait: float, now: float) -> None:
         """Refresh in `wait` seconds, if the session lasts as long."""

@@ -58,6 +58,7 @@ from sidestream.siprec.src.actions import (
     Stopped,
     UpdateRefused,
 )
+from sidestream.siprec.src.image import SrcImage
 from sidestream.siprec.src.lines import (
     Cryptos,
     LineState,
@@ -164,6 +165,36 @@ class SrcSession:
         )
         self._state = State.INVITING
         self._timers.set(Timer.ANSWER, now + settings.answer_timeout_s)
+
+    def image(self) -> SrcImage | None:
+        """The session as `restore` takes it; None while it does not stand, or while an exchange is open."""
+        busy = self._is_offering or self._awaits_ack or self._actions or self._events
+        if self._state is not State.ESTABLISHED or busy:
+            return None
+        # Set by start, and nothing is established without it.
+        assert self._local is not None
+        assert self._snapshot is not None
+        assert self._associated_at is not None
+        return SrcImage(
+            self._forks,
+            self._lines,
+            self._cryptos,
+            self._local.to_bytes(),
+            self._snapshot,
+            self._told,
+            self._associated_at,
+        )
+
+    def restore(self, image: SrcImage) -> None:
+        """Instead of `start`: go on with a session that an earlier process began. Raises SdpError.
+
+        Nothing is sent; do next: `update` with the call as it is now.
+        """
+        self._local = SessionDescription.parse(image.local)
+        self._forks, self._lines, self._cryptos = image.forks, image.lines, image.cryptos
+        self._snapshot, self._told = image.snapshot, image.told
+        self._associated_at = image.associated_at
+        self._state = State.ESTABLISHED
 
     def update(self, call: Snapshot, now: float) -> None:
         """The call changed: the server is told as soon as no other exchange is open, the newest state only (C44)."""
