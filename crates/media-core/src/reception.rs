@@ -89,7 +89,8 @@ impl Reception {
                 return Arrived::Duplicate;
             }
             self.seen |= bit;
-            if self.extended_sequence().wrapping_add_signed(delta) >= u32::from(self.base_sequence) {
+            // one from before the first was never expected
+            if i64::from(self.extended_sequence()) + i64::from(delta) >= i64::from(self.base_sequence) {
                 self.received += 1;
             }
             return Arrived::Late;
@@ -175,6 +176,16 @@ mod tests {
         let mut reception = Reception::new(1, sequences[0]);
         let arrived = sequences.iter().map(|sequence| reception.receive(*sequence)).collect();
         (reception, arrived)
+    }
+
+    #[test]
+    fn a_packet_from_before_the_first_makes_up_for_no_loss() {
+        for base in [0, 1, 30_000, u16::MAX] {
+            let numbers = [base, base.wrapping_sub(1), base.wrapping_add(2)];
+            let (reception, arrived) = received(&numbers);
+            assert_eq!(arrived, [Arrived::InOrder, Arrived::Late, Arrived::InOrder]);
+            assert_eq!(reception.lost(), 1, "{base}");
+        }
     }
 
     #[test]
