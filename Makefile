@@ -5,7 +5,7 @@ STAMP := $(VENV)/.setup-stamp
 NATIVE := src/sidestream/_native.abi3.so
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml
 
-.PHONY: setup build run demo test lint fmt unit scenario interop fuzz bench bench-media docs lock clean
+.PHONY: setup build run demo test lint fmt unit scenario interop fuzz bench bench-media soak docs lock clean
 
 setup: $(STAMP) ## venv by uv from the lock file
 
@@ -54,6 +54,9 @@ bench: build
 
 bench-media: build
 	$(BIN)/python -m benches media
+
+soak: build ## ten minutes of 500 calls that come and go; nothing may grow, leak or go astray
+	$(BIN)/python -m benches soak
 
 docs: build ## regenerate what the docs take from the code
 	$(BIN)/python scripts/generate_docs.py

@@ -98,22 +98,21 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
     parser.add_argument("--search", action="store_true", help="look for the highest number of calls instead")
     options = parser.parse_args(arguments)
-    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    raise_descriptor_limit()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         print("media: skipped, relay and generator need a core each", file=sys.stderr)
         return
-    generator = _build_generator()
+    generator = build_generator()
     before = ["chrt", "--fifo", "1"] if options.realtime else []
     with (
         tempfile.TemporaryDirectory(prefix="sidestream-bench-") as folder,
-        _engine(Path(folder), [*before, *_pinned(cores[0])]) as engine,
-        _rtpengine(Path(folder), [*before, *_pinned(cores[0])]) as peer,
+        engine(Path(folder), [*before, *pinned(cores[0])]) as ours,
+        _rtpengine(Path(folder), [*before, *pinned(cores[0])]) as peer,
     ):
-        batched = replace(engine, name=f"{engine.name}, {BATCH_MS} ms", batch_ms=BATCH_MS)
-        relays = [engine, batched, *([peer] if peer else [])]
-        generate = Generator(generator, options.seconds, [*before, *_pinned(cores[1])])
+        batched = replace(ours, name=f"{ours.name}, {BATCH_MS} ms", batch_ms=BATCH_MS)
+        relays = [ours, batched, *([peer] if peer else [])]
+        generate = Generator(generator, options.seconds, [*before, *pinned(cores[1])])
         if options.search:
             _print_highest(_search(generate, relays, options.rounds))
         else:
@@ -244,16 +243,23 @@ def _holds(value: bool) -> str:
     return "held" if value else "MISSED"
 
 
-def _build_generator() -> Path:
+def build_generator() -> Path:
     command = ["cargo", "build", "--release", "--quiet", "-p", "media-net", "--example", "load"]
     subprocess.run(command, cwd=ROOT, check=True)
     return ROOT / "target" / "release" / "examples" / "load"
 
 
+def raise_descriptor_limit() -> None:
+    """As far as it goes: engine and relays inherit it."""
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+
 @contextmanager
-def _engine(folder: Path, prefix: Sequence[str]) -> Iterator[Target]:
+def engine(folder: Path, prefix: Sequence[str], *, ports: tuple[int, int] = ENGINE_PORTS) -> Iterator[Target]:
+    """An engine that runs, with a port range of its own."""
     path = folder / "media.sock"
-    low, high = ENGINE_PORTS
+    low, high = ports
     command = [*prefix, sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
     command += ["--port-min", str(low), "--port-max", str(high), "--port-cooldown-ms", "4000"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
@@ -303,7 +309,7 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def _pinned(core: int) -> list[str]:
+def pinned(core: int) -> list[str]:
     return ["taskset", "-c", str(core)]
 
 

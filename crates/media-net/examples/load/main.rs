@@ -3,9 +3,14 @@
 //! `load TARGET CALLS SECONDS PID [BATCH_MS]` with TARGET `direct` (no relay), `sidestream:SOCKET` or `rtpengine:HOST:PORT`; PID is
 //! the relay's, for its processor time; BATCH_MS has forks of the engine leave in batches. Each packet's source,
 //! destination and payload are checked. Prints one JSON object.
+//!
+//! `load flood:SOCKET CALLS SECONDS PID [PACKETS_PER_S]` does the same while garbage is thrown at other ports of the engine.
+//! `load soak:SOCKET CALLS SECONDS PID` has calls come and go all the time, and prints a JSON object for each ten seconds.
 
+mod flood;
 mod rtpengine;
 mod sidestream;
+mod soak;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -234,11 +239,16 @@ fn busy_s(pid: u32) -> f64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (required, optional) = arguments.split_at_checked(4).ok_or("TARGET CALLS SECONDS PID [BATCH_MS]")?;
+    let (required, optional) = arguments.split_at_checked(4).ok_or("TARGET CALLS SECONDS PID [NUMBER]")?;
     let [target, calls, seconds, pid] = required else { unreachable!("it was split after four") };
-    let batch_ms: u64 = optional.first().map_or(Ok(0), |text| text.parse())?;
+    let number: u64 = optional.first().map_or(Ok(0), |text| text.parse())?;
     let calls: usize = calls.parse()?;
     let sockets = Sockets::bind()?;
+    if let Some(path) = target.strip_prefix("soak:") {
+        return soak::run(path, calls, Duration::from_secs_f64(seconds.parse()?), pid.parse()?, sockets);
+    }
+    let flood_path = target.strip_prefix("flood:");
+    let batch_ms = if flood_path.is_some() { 0 } else { number };
     let (mut before, mut resident_before) = (Instant::now(), json!(null));
     let (mut direct, mut engine, mut peer) = (Vec::new(), None, None);
     let streams = match target.split_once(':') {
@@ -250,7 +260,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             direct.extend((0..2 * calls).map(to));
             direct
         }
-        Some(("sidestream", path)) => {
+        Some(("sidestream" | "flood", path)) => {
             let engine = engine.insert(sidestream::Engine::connect(path)?);
             resident_before = engine.statistics()?["resident_bytes"].clone();
             before = Instant::now();
@@ -262,7 +272,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let setup_ms = before.elapsed().as_secs_f64() * 1000.0;
     let (relayed, forked) = (Seen::default(), Seen::default());
     let mut load = Load { sockets, streams, begun: Instant::now(), relayed, forked };
+    let flood = flood_path.map(|path| flood::Flood::start(path, number)).transpose()?;
     let mut result = load.run(pid.parse()?, Duration::from_secs_f64(seconds.parse()?));
+    if let Some(flood) = flood {
+        result["garbage_per_s"] = json!(flood.end()?);
+    }
     result["setup_ms"] = json!(setup_ms);
     result["calls"] = json!(calls);
     if let Some(engine) = &mut engine {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -32,28 +33,46 @@ impl Engine {
     pub fn open(&mut self, calls: usize, batch_ms: u64, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
         let mut streams = Vec::new();
         for first in (0..calls).step_by(AT_ONCE) {
-            let some = first..calls.min(first + AT_ONCE);
-            let requests: Vec<Value> = some.clone().flat_map(|call| commands(call, batch_ms, sockets)).collect();
-            let answers = self.call_all(&requests)?;
-            for (call, answers) in some.zip(answers.chunks(requests.len().div_ceil(AT_ONCE.min(calls - first)))) {
-                let ports = answers.iter().filter(|answer| answer.get("rtp").is_some());
-                let ports: Vec<SocketAddr> = ports.map(|ports| local(ports, "rtp")).collect::<Result<_, _>>()?;
-                let [a, b, inbound, outbound] = ports[..] else {
-                    return Err("four pairs of ports were to come".into());
-                };
-                let (to_b, to_a) = (2 * call + 1, 2 * call);
-                streams.push(Stream { to: a, relayed_from: b, other: to_b, forked_from: Some(inbound) });
-                streams.push(Stream { to: b, relayed_from: a, other: to_a, forked_from: Some(outbound) });
-            }
+            streams.extend(self.open_some(first..calls.min(first + AT_ONCE), batch_ms, sockets)?);
+        }
+        Ok(streams)
+    }
+
+    /// Opens calls without waiting for answers between them: at most [`AT_ONCE`]. Two streams of each.
+    pub fn open_some(
+        &mut self,
+        calls: Range<usize>,
+        batch_ms: u64,
+        sockets: &Sockets,
+    ) -> Result<Vec<Stream>, Box<dyn Error>> {
+        let requests: Vec<Value> = calls.clone().flat_map(|call| commands(call, batch_ms, sockets)).collect();
+        let answers = self.call_all(&requests)?;
+        let mut streams = Vec::new();
+        let each = requests.len() / calls.len().max(1);
+        for (call, answers) in calls.zip(answers.chunks(each)) {
+            let ports = answers.iter().filter(|answer| answer.get("rtp").is_some());
+            let ports: Vec<SocketAddr> = ports.map(|ports| local(ports, "rtp")).collect::<Result<_, _>>()?;
+            let [a, b, inbound, outbound] = ports[..] else {
+                return Err("four pairs of ports were to come".into());
+            };
+            let (to_b, to_a) = (2 * call + 1, 2 * call);
+            streams.push(Stream { to: a, relayed_from: b, other: to_b, forked_from: Some(inbound) });
+            streams.push(Stream { to: b, relayed_from: a, other: to_a, forked_from: Some(outbound) });
         }
         Ok(streams)
     }
 
     pub fn close(&mut self, calls: usize) -> Result<(), Box<dyn Error>> {
-        let close = |call| json!({"id": 0, "op": "close_session", "session": name(call)});
         for first in (0..calls).step_by(AT_ONCE) {
-            self.call_all(&(first..calls.min(first + AT_ONCE)).map(close).collect::<Vec<_>>())?;
+            self.close_some(first..calls.min(first + AT_ONCE))?;
         }
+        Ok(())
+    }
+
+    /// Closes calls without waiting for answers between them.
+    pub fn close_some(&mut self, calls: Range<usize>) -> Result<(), Box<dyn Error>> {
+        let close = |call| json!({"id": 0, "op": "close_session", "session": name(call)});
+        self.call_all(&calls.map(close).collect::<Vec<_>>())?;
         Ok(())
     }
 
@@ -98,7 +117,7 @@ impl Engine {
         requests.iter().map(|_| self.read()).collect()
     }
 
-    fn call(&mut self, request: Value) -> Result<Value, Box<dyn Error>> {
+    pub fn call(&mut self, request: Value) -> Result<Value, Box<dyn Error>> {
         self.send(&request)?;
         self.read()
     }
@@ -158,7 +177,7 @@ fn remote(address: SocketAddr) -> Value {
     json!({"host": address.ip().to_string(), "port": address.port()})
 }
 
-fn local(ports: &Value, name: &str) -> Result<SocketAddr, Box<dyn Error>> {
+pub fn local(ports: &Value, name: &str) -> Result<SocketAddr, Box<dyn Error>> {
     let port = ports[name].as_u64().and_then(|port| u16::try_from(port).ok()).ok_or("no port")?;
     Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }
