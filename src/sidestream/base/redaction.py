@@ -27,6 +27,11 @@ class Redacted:
     __repr__ = __str__
 
 
+def is_suspect(text: str) -> bool:
+    """Whether there may be something to redact in `text`; False only if there is nothing."""
+    return _SUSPECT.search(text) is not None
+
+
 def redact(text: str) -> str:
     """`text` without SIP users, phone numbers and host parts of addresses; loopback addresses stay."""
     if _SUSPECT.search(text) is None:

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import lru_cache
 
 from lxml import etree
 
@@ -11,6 +12,9 @@ from sidestream.twiml.node import Problems, line_of, quoted, read_node
 from sidestream.twiml.schema import ROOT
 
 SIZE_LIMIT = 64 * 1024  # octets; the limit Twilio documents for a document (error 11750)
+# Most calls are given a document that others were given, so the last ones are kept, unless they are large.
+REMEMBERED = 256
+REMEMBERED_SIZE = 4096  # octets
 MESSAGE_LIMIT = 200  # characters taken over from the XML parser's message, which repeats parts of the document
 
 _XML_TYPES = frozenset(("text/xml", "application/xml", "text/html"))
@@ -36,6 +40,11 @@ def parse_twiml(
     `content_type` is the header of the answer that brought it (None: inline TwiML). Audio is a document that plays
     `url`, where it came from; plain text is one that speaks it.
     """
+    parse = _remembered if len(data) <= REMEMBERED_SIZE else _document
+    return parse(data, content_type, url)
+
+
+def _document(data: bytes, content_type: str | None, url: str) -> tuple[Document | None, tuple[Problem, ...]]:
     problems = Problems()
     try:
         document = _parse(data, content_type, url, problems)
@@ -43,6 +52,9 @@ def parse_twiml(
         problems.add(unusable.code, unusable.message, unusable.line)
         document = None
     return document, tuple(problems.found)
+
+
+_remembered = lru_cache(REMEMBERED)(_document)
 
 
 def _parse(data: bytes, content_type: str | None, url: str, problems: Problems) -> Document:

@@ -4,7 +4,6 @@ import asyncio
 import io
 
 import pytest
-import structlog
 
 from sidestream.base.logs import configure_logs
 from sidestream.calls import call as call_module
@@ -41,7 +40,7 @@ def logged():
     stream = io.StringIO()
     configure_logs("error", stream=stream)
     yield stream
-    structlog.reset_defaults()
+    configure_logs()
 
 
 def nothing_left(office):

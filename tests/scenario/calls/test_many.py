@@ -6,7 +6,6 @@ import io
 from collections import Counter
 
 import pytest
-import structlog
 
 from sidestream.base.logs import configure_logs
 from sidestream.calls.call import Call
@@ -23,7 +22,7 @@ AT_ONCE = 20
 def quiet_log():
     configure_logs("critical", stream=io.StringIO())
     yield
-    structlog.reset_defaults()
+    configure_logs()
 
 
 async def one_call(office, kind):

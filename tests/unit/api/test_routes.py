@@ -1,12 +1,13 @@
+import io
 import json
 import re
 
 import httpx
 import pytest
-import structlog
 from starlette.applications import Starlette
 
 from sidestream.accounts.account import Account
+from sidestream.base.logs import configure_logs
 from sidestream.testing.fake_front import FakeFront
 
 
@@ -96,8 +97,10 @@ async def test_what_fails_unexpectedly_is_logged_and_not_shown(
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(front, "list_calls", broken)
-    with structlog.testing.capture_logs() as logs:
-        response = await client.get("/Calls.json")
+    stream = io.StringIO()
+    configure_logs(json=True, stream=stream)
+    response = await client.get("/Calls.json")
+    configure_logs()
     assert response.status_code == 500
     assert response.json() == {
         "code": 20500,
@@ -105,7 +108,9 @@ async def test_what_fails_unexpectedly_is_logged_and_not_shown(
         "more_info": "https://www.twilio.com/docs/errors/20500",
         "status": 500,
     }
-    assert [(log["log_level"], log["exc_info"]) for log in logs] == [("error", True)]
+    (line,) = [json.loads(text) for text in stream.getvalue().splitlines()]
+    assert line["level"] == "error"
+    assert "ZeroDivisionError: secret detail" in line["exception"]
 
 
 async def test_paths_outside_the_prefix_are_left_to_others(app: Starlette) -> None:

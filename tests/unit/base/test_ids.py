@@ -1,9 +1,10 @@
 import base64
+import os
 import random
 import re
 import uuid
 
-from sidestream.base.ids import Ids
+from sidestream.base.ids import STOCK_OCTETS, Ids
 
 
 def test_a_sid_is_its_prefix_and_32_hex_digits():
@@ -31,6 +32,28 @@ def test_a_seed_repeats_everything():
 
 def test_octets_have_the_length_asked_for():
     assert len(Ids().octets(30)) == 30
+
+
+def test_no_octets_are_given_twice():
+    ids = Ids()
+    drawn = [ids.octets(16) for _ in range(3 * STOCK_OCTETS // 16)]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_more_than_the_stock_holds_can_be_had_at_once():
+    assert len(Ids().octets(2 * STOCK_OCTETS)) == 2 * STOCK_OCTETS
+
+
+def test_a_child_process_draws_other_octets_than_its_parent(monkeypatch):
+    ids = Ids()
+    ids.octets(1)
+    fetched = []
+    monkeypatch.setattr(os, "urandom", lambda count: fetched.append(count) or bytes(count))
+    ids.octets(16)
+    assert fetched == []
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert ids.octets(16) == bytes(16)
+    assert fetched == [STOCK_OCTETS]
 
 
 def test_ranges_include_their_ends():

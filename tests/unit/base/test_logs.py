@@ -84,3 +84,30 @@ def test_without_a_stream_standard_error_is_the_one_of_the_moment(capsys):
     configure_logs("info")
     get_logger("calls").warning("! problem")
     assert "! problem" in capsys.readouterr().err
+
+
+def test_errors_are_told_when_only_those_are_wanted():
+    stream = io.StringIO()
+    configure_logs("error", stream=stream)
+    logger = get_logger("calls")
+    for write in (logger.debug, logger.info, logger.warning):
+        write("too little")
+    try:
+        raise ValueError("boom")
+    except ValueError as error:
+        kept = error
+    logger.error("! failed", exc_info=kept)
+    logger.error("! no exception", exc_info=True)
+    configure_logs("info")
+    first, *rest = stream.getvalue().splitlines()
+    assert "! failed" in first
+    assert rest[-2] == "ValueError: boom"
+    assert "! no exception" in rest[-1]
+
+
+def test_debug_lines_are_written_when_wanted():
+    stream = io.StringIO()
+    configure_logs("debug", stream=stream)
+    get_logger("calls").debug("detail", call="CA1")
+    configure_logs("info")
+    assert "[debug   ] detail" in stream.getvalue()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
-import structlog
 
 from sidestream.base.ids import Ids
 from sidestream.base.logs import configure_logs
@@ -58,7 +57,7 @@ def log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     configure_logs("info", stream=stream)
     yield stream
-    structlog.reset_defaults()
+    configure_logs()
 
 
 def test_a_report_is_stored_whole(debugger: Debugger, store: ListStore, clock: HandClock) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -151,7 +150,7 @@ class TestRequest:
             await app.close()
             await failure(http, a_request(app.url("/voice?key=hidden").replace("http://", "http://me:secret@")))
         finally:
-            structlog.reset_defaults()
+            configure_logs()
         assert "> webhook" in written.getvalue()
         assert "! webhook failed" in written.getvalue()
         for secret in ("hidden", "secret", TOKEN, "5551230001"):

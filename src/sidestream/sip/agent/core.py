@@ -22,6 +22,7 @@ from sidestream.sip.transport import Destination, Peer
 GLARE_OWNER = (2.1, 4.0)
 GLARE_OTHER = (0.0, 2.0)
 MAX_RETRY_AFTER = 10  # seconds; RFC 3261 §14.2
+_SESSION_TIMERS = tuple(SessionTimer)
 TOKEN_OCTETS = 12  # 96 bits; RFC 3261 §19.3 asks for 32 bits of chance in a tag
 
 
@@ -159,7 +160,7 @@ class Core:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""
         session.phase = Phase.ENDED
         self._live -= 1
-        for timer in SessionTimer:
+        for timer in _SESSION_TIMERS:
             self.timers.stop((session.id, timer))
         for name, exchange in session.requests.items():
             exchange.owner = None

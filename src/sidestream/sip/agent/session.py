@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.agent.routing import Hop, Way
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient
@@ -23,7 +24,7 @@ class Phase(Enum):
     ENDED = "over; kept for late messages only"
 
 
-class SessionTimer(Enum):
+class SessionTimer(IdentityEnum):
     """A session's deadlines besides those of its transactions."""
 
     REPEAT_OK = "repeat our 2xx, for its ACK has not come (RFC 3261 §13.3.1.4)"

@@ -1,15 +1,15 @@
 """The INVITE client transaction (RFC 3261 §17.1.1 as replaced by RFC 6026 §8.4)."""
 
-from enum import Enum
 from typing import ClassVar
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.headers import Headers
 from sidestream.sip.message import Request, Response
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Failure, Machine, Outlet, Signal
 
 
-class State(Enum):
+class State(IdentityEnum):
     CALLING = "calling"
     PROCEEDING = "proceeding"
     ACCEPTED = "accepted"

@@ -1,14 +1,14 @@
 """The non-INVITE client transaction (RFC 3261 §17.1.2)."""
 
-from enum import Enum
 from typing import ClassVar
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.message import Response
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Failure, Machine, Outlet, Signal
 
 
-class State(Enum):
+class State(IdentityEnum):
     TRYING = "trying"
     PROCEEDING = "proceeding"
     COMPLETED = "completed"

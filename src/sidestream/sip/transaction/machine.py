@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.errors import LocalError
 from sidestream.sip.message import Request, Response
 from sidestream.sip.timers import Timer, Timers
 
 
-class Signal(Enum):
+class Signal(IdentityEnum):
     """Inputs of a machine besides its timers; responses come from the peer to a client, from us to a server."""
 
     PROVISIONAL = "a response 100–199"

@@ -1,14 +1,14 @@
 """The INVITE server transaction (RFC 3261 §17.2.1 as replaced by RFC 6026 §7.1 and §8.6)."""
 
-from enum import Enum
 from typing import ClassVar
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.message import Request
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Machine, Outlet, Signal
 
 
-class State(Enum):
+class State(IdentityEnum):
     PROCEEDING = "proceeding"
     ACCEPTED = "accepted"
     COMPLETED = "completed"

@@ -1,13 +1,13 @@
 """The non-INVITE server transaction (RFC 3261 §17.2.2)."""
 
-from enum import Enum
 from typing import ClassVar
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Machine, Outlet, Signal
 
 
-class State(Enum):
+class State(IdentityEnum):
     TRYING = "trying"
     PROCEEDING = "proceeding"
     COMPLETED = "completed"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
+from sidestream.base.identity_enum import IdentityEnum
 from sidestream.base.ids import Ids
 from sidestream.base.timer_table import TimerTable
 from sidestream.sdp.crypto import CryptoSuite
@@ -90,7 +91,7 @@ class State(Enum):
     ENDED = auto()
 
 
-class Timer(Enum):
+class Timer(IdentityEnum):
     ANSWER = auto()  # B22: the server has not answered the INVITE
     RETRY = auto()  # C33, B17: a refused update may be tried again
 
