@@ -1,6 +1,7 @@
 """Something that has happened or not, and those who wait for it."""
 
 import asyncio
+from collections.abc import Sequence
 
 
 class Flag:
@@ -28,11 +29,29 @@ class Flag:
 
     async def wait(self) -> None:
         """Return once it is set, at once if it is."""
-        if self._is_set:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._is_set:
+            await any_of((self,))
+
+    def _begin_waiting(self, waiter: "asyncio.Future[None]") -> None:
         self._waiters = (*self._waiters, waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters = tuple(other for other in self._waiters if other is not waiter)
+
+    def _end_waiting(self, waiter: "asyncio.Future[None]") -> None:
+        if self._waiters == (waiter,):  # nearly always
+            self._waiters = ()
+        else:
+            self._waiters = tuple([other for other in self._waiters if other is not waiter])
+
+
+async def any_of(flags: Sequence[Flag]) -> None:
+    """Return once one of them is set, at once if one is. Costs no task for each."""
+    for flag in flags:
+        if flag.is_set():
+            return
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    for flag in flags:
+        flag._begin_waiting(waiter)
+    try:
+        await waiter
+    finally:
+        for flag in flags:
+            flag._end_waiting(waiter)

@@ -1,7 +1,8 @@
 """The lines of a session description and the values that some of them hold (RFC 8866 §5)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
@@ -11,9 +12,11 @@ HOLD_ADDRESSES = frozenset({"0.0.0.0", "::"})  # RFC 3264 §8.4: the older way t
 DIRECTION_NAMES = frozenset(direction.value for direction in Direction)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`kind=value`. Attributes stay whole: `Line("a", "ptime:20")`."""
+class Line(NamedTuple):
+    """`kind=value`. Attributes stay whole: `Line("a", "ptime:20")`.
+
+    A tuple and no dataclass, for each call makes some hundred, and a tuple is made in half the time.
+    """
 
     kind: str
     value: str
@@ -48,7 +51,7 @@ class Origin:
         return f"{self.username} {self.session_id} {self.version} IN {address_type(self.address)} {self.address}"
 
     def with_version(self, version: int) -> "Origin":
-        return replace(self, version=version)
+        return Origin(self.username, self.session_id, version, self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +82,25 @@ def address_type(address: str) -> str:
 def attribute_values(lines: Iterable[Line], name: str) -> tuple[str, ...]:
     """The values of each `a=name:value`, in order; "" for a flag. Names are case-sensitive (RFC 8866 §5.13)."""
     prefix = name + ":"
-    values = []
-    for line in lines:
-        if line.kind == "a":
-            if line.value.startswith(prefix):
-                values.append(line.value[len(prefix) :])
-            elif line.value == name:
-                values.append("")
-    return tuple(values)
+    start = len(prefix)
+    return tuple(
+        [value[start:] for kind, value in lines if kind == "a" and (value.startswith(prefix) or value == name)]
+    )
 
 
 def connection_in(lines: Iterable[Line]) -> Connection | None:
-    for line in lines:
-        if line.kind == "c":
-            return Connection.parse(line.value)
+    for kind, value in lines:
+        if kind == "c":
+            return Connection.parse(value)
     return None
 
 
 def direction_in(lines: Iterable[Line]) -> Direction | None:
-    for line in lines:
-        if line.kind == "a" and line.value.strip() in DIRECTION_NAMES:
-            return Direction(line.value.strip())
+    for kind, value in lines:
+        if kind == "a" and value.strip() in DIRECTION_NAMES:
+            return Direction(value.strip())
     return None
 
 
 def without_attributes(lines: Sequence[Line], names: frozenset[str]) -> tuple[Line, ...]:
-    return tuple(line for line in lines if line.attribute_name not in names)
+    return tuple([line for line in lines if line[0] != "a" or line[1].partition(":")[0] not in names])

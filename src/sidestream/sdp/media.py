@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
@@ -10,6 +11,8 @@ from sidestream.sdp.formats import STATIC_FORMATS, Format, parse_rtpmap, payload
 from sidestream.sdp.lines import Connection, Line, attribute_values, connection_in, direction_in
 
 HIGHEST_PORT = 65535
+REMEMBERED_FORMATS = 256  # m-lines, some hundred octets each; the models of phone that call at one time are fewer
+_FORMAT_ATTRIBUTES = ("rtpmap:", "fmtp:")
 RTP_PROTOCOL = "RTP/AVP"
 SRTP_PROTOCOL = "RTP/SAVP"
 # RFC 4568 §4: what `a=crypto` can key. RFC 5124: SAVPF adds early feedback, which nobody has to send.
@@ -100,32 +103,44 @@ class MediaDescription:
 
     def rtpmaps(self) -> tuple[Format, ...]:
         """The RTP formats in the m-line's order. A type without a usable rtpmap takes RFC 3551's, else is left out."""
-        parameters: dict[int, str] = {}
-        for value in self.attribute_values("fmtp"):
-            number, _, text = value.partition(" ")
-            payload_type = payload_type_of(number)
-            if payload_type is not None:
-                parameters.setdefault(payload_type, text.strip())
-        mapped: dict[int, Format] = {}
-        for value in self.attribute_values("rtpmap"):
-            format_ = parse_rtpmap(value)
-            if format_ is not None:
-                mapped.setdefault(format_.payload_type, format_)
-        found = []
-        for token in self.formats:
-            payload_type = payload_type_of(token)
-            format_ = None if payload_type is None else mapped.get(payload_type) or STATIC_FORMATS.get(payload_type)
-            if format_ is not None:
-                fmtp = parameters.get(format_.payload_type)
-                found.append(format_ if fmtp is None else replace(format_, fmtp=fmtp))
-        return tuple(found)
+        stated = tuple([value for kind, value in self.lines if kind == "a" and value.startswith(_FORMAT_ATTRIBUTES)])
+        return _formats(self.formats, stated)
 
     def with_lines(self, lines: Iterable[Line]) -> "MediaDescription":
-        return replace(self, lines=tuple(lines))
+        return MediaDescription(
+            self.media, self.port, self.protocol, self.formats, tuple(lines), port_count=self.port_count
+        )
 
     def refused(self) -> "MediaDescription":
         """This m-line with port 0 and nothing that promises media."""
         return MediaDescription(self.media, 0, self.protocol, self.formats)
+
+
+# Peers say the same from call to call, and each call asks for its formats several times.
+@lru_cache(REMEMBERED_FORMATS)
+def _formats(tokens: tuple[str, ...], stated: tuple[str, ...]) -> tuple[Format, ...]:
+    """`rtpmaps` from the m-line's tokens and its `rtpmap` and `fmtp` attributes."""
+    parameters: dict[int, str] = {}
+    mapped: dict[int, Format] = {}
+    for attribute in stated:
+        name, _, value = attribute.partition(":")
+        if name == "fmtp":
+            number, _, text = value.partition(" ")
+            payload_type = payload_type_of(number)
+            if payload_type is not None:
+                parameters.setdefault(payload_type, text.strip())
+        else:
+            format_ = parse_rtpmap(value)
+            if format_ is not None:
+                mapped.setdefault(format_.payload_type, format_)
+    found = []
+    for token in tokens:
+        payload_type = payload_type_of(token)
+        format_ = None if payload_type is None else mapped.get(payload_type) or STATIC_FORMATS.get(payload_type)
+        if format_ is not None:
+            fmtp = parameters.get(format_.payload_type)
+            found.append(format_ if fmtp is None else replace(format_, fmtp=fmtp))
+    return tuple(found)
 
 
 def _number(text: str) -> int | None:

@@ -70,15 +70,16 @@ def relayed(
 
 
 def _session_lines(description: SessionDescription, host: str, origin: Origin) -> tuple[Line, ...]:
-    kept = [line for line in without_attributes(description.lines, HOP_ATTRIBUTES) if line.kind not in _HOP_LINES]
-    head = [line for line in kept if line.kind in "vs"]
-    if not any(line.kind == "s" for line in head):
+    kept = [line for line in without_attributes(description.lines, HOP_ATTRIBUTES) if line[0] not in _HOP_LINES]
+    head = [line for line in kept if line[0] in "vs"]
+    kinds = {kind for kind, _ in kept}
+    if "s" not in kinds:
         head.append(Line("s", "-"))  # RFC 8866 §5.3: s= is mandatory; the peer left it out
     # RFC 8866 §5: v o s i u e p c b t … a. Everything of the session before c= in that order is i, u, e, p.
-    before = [line for line in kept if line.kind in "iuep"]
-    after = [line for line in kept if line.kind not in "vsiuep"]
-    if not any(line.kind == "t" for line in after):
-        position = sum(line.kind == "b" for line in after)
+    before = [line for line in kept if line[0] in "iuep"]
+    after = [line for line in kept if line[0] not in "vsiuep"]
+    if "t" not in kinds:
+        position = sum(line[0] == "b" for line in after)
         after.insert(position, Line("t", "0 0"))
     return (head[0], Line("o", str(origin)), *head[1:], *before, Line("c", str(Connection(host))), *after)
 
@@ -97,7 +98,7 @@ def _relayed_media(
     media = description.media[index]
     if port is None or not media.is_rtp_audio:
         return media.refused()
-    lines = [line for line in without_attributes(media.lines, HOP_ATTRIBUTES) if line.kind not in _HOP_LINES]
+    lines = [line for line in without_attributes(media.lines, HOP_ATTRIBUTES) if line[0] not in _HOP_LINES]
     connection = description.connection(index)
     if connection is not None and connection.is_hold:
         # Our own address stands in its place, so the hold that it meant has to be said by direction.

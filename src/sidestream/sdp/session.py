@@ -1,7 +1,7 @@
 """A session description: an order-preserving model of RFC 8866 that keeps the lines it does not know."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
@@ -33,28 +33,31 @@ class SessionDescription:
             raise SdpError(f"{len(rows)} lines exceed the limit of {LINE_LIMIT}")
         head: list[Line] = []
         media: list[MediaDescription] = []
-        body: list[Line] = []
+        body = head  # where lines go: the session's first, then those of the m-line read last
         for number, row in enumerate(rows, 1):
             text = row.rstrip("\r")
             if not text.strip():
                 continue
-            line = _parse_line(text, number)
+            kind, value = text[0], text[2:]
+            # RFC 8866 §5: one case-significant letter, "=", then the value; no blanks around the sign.
+            if text[1:2] != "=" or not (kind.isascii() and kind.isalpha()):
+                raise SdpError(f"malformed line {text[:80]!r}", line=number)
             # RFC 8866 §5.1: the description begins with v=0, the only version there is.
-            if not head and (line.kind, line.value.strip()) != ("v", "0"):
+            if not head and (kind, value.strip()) != ("v", "0"):
                 raise SdpError("does not begin with v=0", line=number)
-            if line.kind == "o":
-                Origin.parse(line.value, number)
-            elif line.kind == "c":
-                Connection.parse(line.value, number)
-            if line.kind == "m":
+            if kind == "o":
+                Origin.parse(value, number)
+            elif kind == "c":
+                Connection.parse(value, number)
+            elif kind == "m":
                 if media:
                     media[-1] = media[-1].with_lines(body)
                 if len(media) == MEDIA_LIMIT:
                     raise SdpError(f"more than {MEDIA_LIMIT} m= lines", line=number)
-                media.append(MediaDescription.parse_line(line.value, number))
+                media.append(MediaDescription.parse_line(value, number))
                 body = []
-            else:
-                (body if media else head).append(line)
+                continue
+            body.append(Line(kind, value))
         if not head:
             raise SdpError("is empty")
         if media:
@@ -63,10 +66,10 @@ class SessionDescription:
 
     def to_bytes(self) -> bytes:
         """The description with CRLF after each line."""
-        rows = [str(line) for line in self.lines]
+        lines = list(self.lines)
         for media in self.media:
-            rows.extend(str(line) for line in media.to_lines())
-        return "".join(f"{row}\r\n" for row in rows).encode("utf-8", "surrogateescape")
+            lines += media.to_lines()
+        return "".join([f"{kind}={value}\r\n" for kind, value in lines]).encode("utf-8", "surrogateescape")
 
     @property
     def origin(self) -> Origin | None:
@@ -95,11 +98,11 @@ class SessionDescription:
 
     def with_origin(self, origin: Origin) -> "SessionDescription":
         """This description with `origin` in place of its `o=` line, or after `v=` when it has none."""
-        kept = [line for line in self.lines if line.kind != "o"]
-        return replace(self, lines=(kept[0], Line("o", str(origin)), *kept[1:]))
+        first, *rest = [line for line in self.lines if line.kind != "o"]
+        return SessionDescription((first, Line("o", str(origin)), *rest), self.media)
 
     def with_lines(self, lines: Iterable[Line]) -> "SessionDescription":
-        return replace(self, lines=tuple(lines))
+        return SessionDescription(tuple(lines), self.media)
 
     def succeeding(self, previous: "SessionDescription | None") -> "SessionDescription":
         """This description as the next one we send after `previous` in the same dialog.
@@ -110,14 +113,6 @@ class SessionDescription:
         if previous is None or origin is None:
             return self
         # RFC 3264 §8: the version rises by one with each change, and only then.
-        unchanged = self.with_origin(origin)
-        if unchanged == previous:
+        if self.media == previous.media and (unchanged := self.with_origin(origin)) == previous:
             return unchanged
         return self.with_origin(origin.with_version(origin.version + 1))
-
-
-def _parse_line(text: str, number: int) -> Line:
-    # RFC 8866 §5: one case-significant letter, "=", then the value; no blanks around the sign.
-    if len(text) < 2 or text[1] != "=" or not (text[0].isascii() and text[0].isalpha()):
-        raise SdpError(f"malformed line {text[:80]!r}", line=number)
-    return Line(text[0], text[2:])

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from sidestream.base.flag import Flag
+from sidestream.base.flag import Flag, any_of
 
 
 async def turns(count: int = 3) -> None:
@@ -43,3 +43,33 @@ async def test_once_cleared_it_is_waited_for_again() -> None:
     assert not waiting.done()
     flag.set()
     await waiting
+
+
+async def test_the_first_of_several_wakes_who_waits_for_any() -> None:
+    flags = [Flag(), Flag()]
+    waiting = asyncio.create_task(any_of(flags))
+    alone = asyncio.create_task(flags[0].wait())
+    await turns()
+    assert not waiting.done()
+    flags[1].set()
+    await waiting
+    assert not alone.done()
+    flags[0].set()
+    await alone
+
+
+async def test_one_that_is_set_already_lets_pass() -> None:
+    set_ = Flag()
+    set_.set()
+    await any_of([Flag(), set_])
+
+
+async def test_who_gives_up_waiting_for_any_leaves_nothing_behind() -> None:
+    flags = [Flag(), Flag()]
+    waiting = asyncio.create_task(any_of(flags))
+    await turns()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    for flag in flags:
+        flag.set()

@@ -1,7 +1,9 @@
 """`<Dial>`: call others and connect the first that answers."""
 
 import asyncio
+from contextlib import suppress
 
+from sidestream.base.flag import any_of
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
@@ -135,48 +137,30 @@ async def _clear_away(children: list[Call], call: Call) -> None:
         # Also those that were never joined: an answer of theirs may still wait to be read.
         if child.pairing is not None:
             await child.pairing.part()
-    if children:
-        await asyncio.wait([asyncio.ensure_future(child.over.wait()) for child in children])
+    for child in children:
+        await child.over.wait()
 
 
 async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
     """The call that is joined with the caller first; None if all ended or nobody answered in time."""
-    waiting = {asyncio.ensure_future(_answered_or_over(child)): child for child in children}
-    try:
+    waiting = children
+    with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             while waiting:
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    child = waiting.pop(task)
+                await any_of([flag for child in waiting for flag in (child.answered, child.over)])
+                for child in waiting:
                     if child.answered.is_set():
                         return child
-    except TimeoutError:
-        pass
-    finally:
-        for task in waiting:
-            task.cancel()
+                waiting = [child for child in waiting if not child.over.is_set()]
     return None
-
-
-async def _answered_or_over(child: Call) -> None:
-    tasks = [asyncio.ensure_future(child.answered.wait()), asyncio.ensure_future(child.over.wait())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 async def _until_over(verb: Dial, call: Call, winner: Call) -> None:
     """Until the dialled call ends, its time is up, or the caller presses `*`."""
-    tasks = [asyncio.ensure_future(winner.over.wait())]
-    if verb.hangup_on_star:
-        tasks.append(asyncio.ensure_future(call.star_pressed.wait()))
-    try:
-        await asyncio.wait(tasks, timeout=verb.time_limit, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
+    ends = [winner.over, call.star_pressed] if verb.hangup_on_star else [winner.over]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(verb.time_limit):
+            await any_of(ends)
 
 
 async def _play_ringing(call: Call, children: list[Call]) -> None:
