@@ -1,7 +1,6 @@
 """Metadata to XML, in one fixed layout that validates against RFC 7865 §9 and that text-comparing receivers know."""
 
 import re
-from collections.abc import Iterable
 
 from sidestream.siprec.metadata import (
     NAMESPACE,
@@ -27,28 +26,26 @@ def write(recording: Recording) -> bytes:
 
     Values are escaped and freed of characters that XML forbids; ids are written as they are.
     """
-    out = _Lines()
-    # RFC 7865 §5.1: UTF-8; exactly one recording element; its children in the order of the schema's sequence.
-    out.raw('<?xml version="1.0" encoding="UTF-8"?>')
     # C30: the namespace exactly, as the default one, for several receivers compare text.
-    with out.element("recording", xmlns=NAMESPACE):
-        # RFC 7865 §5.1.2 has dataMode in its text; the schema, which rules, has datamode.
-        out.leaf("datamode", recording.data_mode.value)
-        for group in recording.groups:
-            _group(out, group)
-        for session in recording.sessions:
-            _session(out, session)
-        for participant in recording.participants:
-            _participant(out, participant)
-        for stream in recording.streams:
-            _stream(out, stream)
-        for session_recording in recording.session_recordings:
-            _session_recording(out, session_recording)
-        for participant_session in recording.participant_sessions:
-            _participant_session(out, participant_session)
-        for participant_stream in recording.participant_streams:
-            _participant_stream(out, participant_stream)
-    return out.to_bytes()
+    # RFC 7865 §5.1.2 has dataMode in its text; the schema, which rules, has datamode.
+    children = _leaf(1, "datamode", recording.data_mode.value)
+    for group in recording.groups:
+        children += _group(group)
+    for session in recording.sessions:
+        children += _session(session)
+    for participant in recording.participants:
+        children += _participant(participant)
+    for stream in recording.streams:
+        children += _stream(stream)
+    for session_recording in recording.session_recordings:
+        children += _session_recording(session_recording)
+    for participant_session in recording.participant_sessions:
+        children += _participant_session(participant_session)
+    for participant_stream in recording.participant_streams:
+        children += _participant_stream(participant_stream)
+    # RFC 7865 §5.1: UTF-8; exactly one recording element; its children in the order of the schema's sequence.
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', *_element(0, "recording", f' xmlns="{NAMESPACE}"', children), ""]
+    return "\r\n".join(lines).encode()
 
 
 def escaped(text: str) -> str:
@@ -58,105 +55,84 @@ def escaped(text: str) -> str:
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], _FORBIDDEN.sub("", text))
 
 
-class _Lines:
-    """The document so far: one element or leaf a line, two blanks a level."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._open: list[tuple[str, int]] = []  # name and line of each element that is open
-
-    def raw(self, line: str) -> None:
-        self._lines.append(line)
-
-    def element(self, name: str, **attributes: str | None) -> "_Lines":
-        self._lines.append(f"{self._indent()}<{name}{_attributes(attributes.items())}>")
-        self._open.append((name, len(self._lines)))
-        return self
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None:
-        name, line = self._open.pop()
-        if line == len(self._lines):
-            self._lines[-1] = self._lines[-1][:-1] + "/>"
-        else:
-            self._lines.append(f"{self._indent()}</{name}>")
-
-    def leaf(self, name: str, text: str | None, attributes: Iterable[tuple[str, str | None]] = ()) -> None:
-        """An element with text alone; nothing when `text` is None."""
-        if text is not None:
-            self._lines.append(f"{self._indent()}<{name}{_attributes(attributes)}>{escaped(text)}</{name}>")
-
-    def empty(self, name: str, *attributes: tuple[str, str]) -> None:
-        self._lines.append(f"{self._indent()}<{name}{_attributes(attributes)}/>")
-
-    def to_bytes(self) -> bytes:
-        return "".join(f"{line}\r\n" for line in self._lines).encode()
-
-    def _indent(self) -> str:
-        return "  " * len(self._open)
+# The document so far is its lines: one element or leaf a line, two blanks a level.
+Lines = list[str]
+_INDENT = ("", "  ", "    ", "      ")
 
 
-def _attributes(attributes: Iterable[tuple[str, str | None]]) -> str:
-    return "".join(f' {name}="{escaped(value)}"' for name, value in attributes if value is not None)
+def _element(level: int, name: str, attributes: str, children: Lines) -> Lines:
+    """`attributes`: as they stand in the tag, a blank before each."""
+    indent = _INDENT[level]
+    if not children:
+        return [f"{indent}<{name}{attributes}/>"]
+    return [f"{indent}<{name}{attributes}>", *children, f"{indent}</{name}>"]
 
 
-def _times(out: _Lines, of: Group | SessionRecording | ParticipantSession | ParticipantStream) -> None:
-    out.leaf("associate-time", of.associate_time)
-    out.leaf("disassociate-time", of.disassociate_time)
+def _attribute(name: str, value: str | None) -> str:
+    """As it stands in a tag; nothing when `value` is None."""
+    return "" if value is None else f' {name}="{escaped(value)}"'
 
 
-def _group(out: _Lines, group: Group) -> None:
-    with out.element("group", group_id=group.group_id):
-        _times(out, group)
+def _leaf(level: int, name: str, text: str | None, attributes: str = "") -> Lines:
+    """An element with text alone; nothing when `text` is None."""
+    return [] if text is None else [f"{_INDENT[level]}<{name}{attributes}>{escaped(text)}</{name}>"]
 
 
-def _session(out: _Lines, session: Session) -> None:
-    with out.element("session", session_id=session.session_id):
-        for sip_session_id in session.sip_session_ids:
-            out.leaf("sipSessionID", sip_session_id)
-        for reason in session.reasons:
-            out.leaf("reason", reason.text, [("cause", str(reason.cause)), ("protocol", reason.protocol)])
-        out.leaf("group-ref", session.group_ref)
-        out.leaf("start-time", session.start_time)
-        out.leaf("stop-time", session.stop_time)
-        # X2, X3: a foreign element needs a namespace of its own and comes after all standard children.
-        if session.extension is not None:
-            with out.element("ExtensionParameters", xmlns=session.extension.namespace):
-                for name, value in session.extension.parameters:
-                    out.empty("Parameter", ("name", name), ("value", value))
+def _times(of: Group | SessionRecording | ParticipantSession | ParticipantStream) -> Lines:
+    return _leaf(2, "associate-time", of.associate_time) + _leaf(2, "disassociate-time", of.disassociate_time)
 
 
-def _participant(out: _Lines, participant: Participant) -> None:
-    with out.element("participant", participant_id=participant.participant_id):
-        for name_id in participant.name_ids:
-            with out.element("nameID", aor=name_id.aor):
-                out.leaf("name", name_id.name, [("xml:lang", name_id.language)])
+def _group(group: Group) -> Lines:
+    return _element(1, "group", _attribute("group_id", group.group_id), _times(group))
 
 
-def _stream(out: _Lines, stream: Stream) -> None:
-    with out.element("stream", stream_id=stream.stream_id, session_id=stream.session_id):
-        out.leaf("label", stream.label)
+def _session(session: Session) -> Lines:
+    children = [line for text in session.sip_session_ids for line in _leaf(2, "sipSessionID", text)]
+    for reason in session.reasons:
+        cause = _attribute("cause", str(reason.cause)) + _attribute("protocol", reason.protocol)
+        children += _leaf(2, "reason", reason.text, cause)
+    children += _leaf(2, "group-ref", session.group_ref)
+    children += _leaf(2, "start-time", session.start_time)
+    children += _leaf(2, "stop-time", session.stop_time)
+    # X2, X3: a foreign element needs a namespace of its own and comes after all standard children.
+    if session.extension is not None:
+        parameters: Lines = []
+        for name, value in session.extension.parameters:
+            parameters += _element(3, "Parameter", _attribute("name", name) + _attribute("value", value), [])
+        namespace = _attribute("xmlns", session.extension.namespace)
+        children += _element(2, "ExtensionParameters", namespace, parameters)
+    return _element(1, "session", _attribute("session_id", session.session_id), children)
 
 
-def _session_recording(out: _Lines, association: SessionRecording) -> None:
-    with out.element("sessionrecordingassoc", session_id=association.session_id):
-        _times(out, association)
+def _participant(participant: Participant) -> Lines:
+    children: Lines = []
+    for name_id in participant.name_ids:
+        name = _leaf(3, "name", name_id.name, _attribute("xml:lang", name_id.language))
+        children += _element(2, "nameID", _attribute("aor", name_id.aor), name)
+    return _element(1, "participant", _attribute("participant_id", participant.participant_id), children)
 
 
-def _participant_session(out: _Lines, association: ParticipantSession) -> None:
-    ids = {"participant_id": association.participant_id, "session_id": association.session_id}
-    with out.element("participantsessionassoc", **ids):
-        _times(out, association)
-        for name, value in association.params:
-            out.empty("param", ("pname", name), ("pval", value))
+def _stream(stream: Stream) -> Lines:
+    ids = _attribute("stream_id", stream.stream_id) + _attribute("session_id", stream.session_id)
+    return _element(1, "stream", ids, _leaf(2, "label", stream.label))
 
 
-def _participant_stream(out: _Lines, association: ParticipantStream) -> None:
-    with out.element("participantstreamassoc", participant_id=association.participant_id):
-        # X4: all send before all recv, before the times.
-        for stream_id in association.send:
-            out.leaf("send", stream_id)
-        for stream_id in association.recv:
-            out.leaf("recv", stream_id)
-        _times(out, association)
+def _session_recording(association: SessionRecording) -> Lines:
+    session_id = _attribute("session_id", association.session_id)
+    return _element(1, "sessionrecordingassoc", session_id, _times(association))
+
+
+def _participant_session(association: ParticipantSession) -> Lines:
+    ids = _attribute("participant_id", association.participant_id) + _attribute("session_id", association.session_id)
+    children = _times(association)
+    for name, value in association.params:
+        children += _element(2, "param", _attribute("pname", name) + _attribute("pval", value), [])
+    return _element(1, "participantsessionassoc", ids, children)
+
+
+def _participant_stream(association: ParticipantStream) -> Lines:
+    # X4: all send before all recv, before the times.
+    children = [line for stream_id in association.send for line in _leaf(2, "send", stream_id)]
+    children += [line for stream_id in association.recv for line in _leaf(2, "recv", stream_id)]
+    participant_id = _attribute("participant_id", association.participant_id)
+    return _element(1, "participantstreamassoc", participant_id, children + _times(association))
