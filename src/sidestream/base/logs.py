@@ -25,8 +25,6 @@ _PLAIN_TYPES = (bool, int, float, type(None))
 class Logger:
     """The log of one room: `log.info("< INVITE", call="CA…", from_=uri)`."""
 
-    __slots__ = ("_room",)
-
     def __init__(self, room: str) -> None:
         self._room = room
 
