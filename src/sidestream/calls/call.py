@@ -15,15 +15,16 @@ from sidestream.calls.pairing import Pairing
 from sidestream.calls.party import Party
 from sidestream.calls.playback import player_ended
 from sidestream.calls.progress import Progress as ProgressCallbacks
+from sidestream.calls.reception import Sender
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
 from sidestream.calls.requests import Instructions
 from sidestream.calls.script_runner import ScriptRunner
 from sidestream.calls.services import Services
 from sidestream.calls.streams import RecordedSession, Streams
-from sidestream.calls.transfer import Transfer, may_transfer, take_over
+from sidestream.calls.takeover import take_over
+from sidestream.calls.transfer import Transfer, may_transfer, question
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
-from sidestream.sdp.security import MediaSecurity
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.message import Request
 from sidestream.webhooks.parameters import DialOutcome, SipParameters
@@ -67,7 +68,6 @@ class Call:
         self.callbacks = callbacks
         self.recorded = RecordedSession(services.ids.uuid_base64(), record.date_created)
         self.transfer: Transfer | None = None  # the one under way
-        self.accepts_refer = True
         self._taking_over: set[asyncio.Task[None]] = set()
         self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
         self.streams = Streams(self)
@@ -226,9 +226,9 @@ class Call:
             self.services.ids.uuid_base64(), self.services.clock.wall(), group, self.recorded.joined_at
         )
 
-    def take_over(self, session: str, request: Request, party: Party, security: MediaSecurity) -> None:
-        """Let who sent this INVITE, `party`, take the place of the party at the leg (RFC 3891)."""
-        task = asyncio.create_task(self._try(take_over(self, session, request, party, security)))
+    def take_over(self, session: str, request: Request, sender: Sender) -> None:
+        """Let who sent this INVITE take the place of the party at the leg (RFC 3891)."""
+        task = asyncio.create_task(self._try(take_over(self, session, request, sender)))
         self._taking_over.add(task)
         task.add_done_callback(self._taking_over.discard)
 
@@ -263,10 +263,13 @@ class Call:
                 self.script.start(instructions)
 
     def _referred(self, event: Referred) -> None:
-        if may_transfer(self):
-            self.transfer = Transfer(self, event)
-        else:
+        if not may_transfer(self):
             self.leg.answer_refer(_DECLINED)
+        elif (denied := question(self, event)) is not None:
+            self.note("transfer.denied", sip_status=denied.status)
+            self.leg.answer_refer(denied.status, denied.headers)
+        else:
+            self.transfer = Transfer(self, event)
 
     async def _take_alone(self, event: LegEvent) -> None:
         """What a leg without a partner is answered."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sidestream.accounts.account import Account
+from sidestream.calls.party import domain_home, trunk_home
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.services import Services
 from sidestream.sdp.security import MediaSecurity
@@ -33,6 +34,7 @@ class Destination:
     to: Uri | None = None
     way: Peer | None = None
     redirects: int = 0  # how many contacts of 3xx answers are followed
+    home: str | None = None  # of the party there, as its `accepts_refer` is
     accepts_refer: bool = True
     security: MediaSecurity = MediaSecurity.NONE
 
@@ -49,6 +51,7 @@ def number_destination(services: Services, account: Account, number: str) -> Des
         route.uri,
         credentials,
         redirects=route.trunk.follow_redirects,
+        home=trunk_home(route.trunk.name),
         accepts_refer=route.trunk.accepts_refer,
         security=route.trunk.media_security,
     )
@@ -76,11 +79,19 @@ def sip_destinations(
         return (Destination(text, uri, credentials, headers, security=security),)
     aor, bindings = located
     domain = services.users.domains.at(uri.address)
-    if domain is not None and not secure:
-        security = domain.media_security
+    assert domain is not None  # it was located there
     to = Uri.parse(aor)
     return tuple(
-        Destination(aor, binding.contact, credentials, headers, to=to, way=binding.way, security=security)
+        Destination(
+            aor,
+            binding.contact,
+            credentials,
+            headers,
+            to=to,
+            way=binding.way,
+            home=domain_home(domain.name),
+            security=security if secure else domain.media_security,
+        )
         for binding in bindings
     )
 

@@ -13,23 +13,22 @@ from sidestream.calls.outgoing import Callbacks, place
 from sidestream.calls.party import party_of
 from sidestream.calls.ports import CallFilter
 from sidestream.calls.progress import Progress
-from sidestream.calls.reception import Dismissal, Reception, Welcome
+from sidestream.calls.reception import Dismissal, Reception, Sender, Welcome
 from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import CreateCall, Instructions, StartSiprec, UpdateCall
 from sidestream.calls.services import Services
-from sidestream.calls.transfer import find_call
+from sidestream.calls.takeover import taken
 from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
 from sidestream.recording.siprec import Siprec
 from sidestream.sdp.error import SdpError
-from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.agent.events import AgentEvent, InviteReceived, RequestReceived
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.reasons import reason_phrase
-from sidestream.sip.refer import replaced
+from sidestream.sip.refer import Replaces, replaced
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.webhooks.parameters import SipParameters
@@ -87,39 +86,31 @@ class CallFront:
             self._refuse(session, 503, "Service Unavailable", (("Retry-After", str(RETRY_AFTER_S)),))
             log.warning("! call refused: the limit on calls is reached", live=len(services.live))
             return
-        reception = self._reception.receive_invite(request, peer, services.clock.monotonic())
-        if self._takes_over(session, request, reception):
+        sender = self._reception.identify(request, peer, services.clock.monotonic())
+        if isinstance(sender, Dismissal):
+            self._refuse(session, sender.status, reason_phrase(sender.status), sender.headers)
             return
-        if isinstance(reception, Dismissal):
-            self._refuse(session, reception.status, reason_phrase(reception.status), reception.headers)
-            return
-        call = self._inbound_call(session, request, peer, reception)
-        call.leg.alert(180, "Ringing")
-        services.live.run(call, _instructions(reception.voice))
-
-    def _takes_over(self, session: str, request: Request, reception: Welcome | Dismissal) -> bool:
-        """Answer an INVITE with Replaces (RFC 3891 §3); False if it is an INVITE like any other."""
         dialog = replaced(request)
-        # What is called does not matter, it is our own Contact; who calls was found out.
-        if dialog is None or (isinstance(reception, Dismissal) and reception.status != _NOT_FOUND):
-            return False
-        account = reception.account if isinstance(reception, Welcome) else None
-        call = find_call(self._services, dialog, account.sid if account is not None else None)
-        if call is None or call.leg.phase is LegPhase.WAITING or call.leg.phase is LegPhase.CALLING:
-            status = 481
-        elif call.leg.phase is LegPhase.OVER or call.transfer is not None:
-            status = 603
-        elif dialog.early_only:
-            status = 486
-        else:
-            security = reception.security if isinstance(reception, Welcome) else None
-            party = party_of(request.from_, self._services.ids)
-            call.take_over(session, request, party, security or MediaSecurity.NONE)
-            return True
-        self._refuse(session, status, reason_phrase(status))
-        return True
+        if dialog is not None:
+            self._take_over(session, request, sender, dialog)
+            return
+        welcome = self._reception.welcome(sender, request)
+        if isinstance(welcome, Dismissal):
+            self._refuse(session, welcome.status, reason_phrase(welcome.status), welcome.headers)
+            return
+        call = self._inbound_call(session, request, peer, sender, welcome)
+        call.leg.alert(180, "Ringing")
+        services.live.run(call, _instructions(welcome.voice))
 
-    def _inbound_call(self, session: str, request: Request, peer: Peer, welcome: Welcome) -> Call:
+    def _take_over(self, session: str, request: Request, sender: Sender, dialog: Replaces) -> None:
+        """Answer an INVITE with Replaces (RFC 3891 §3). What is called does not matter: it is our own Contact."""
+        call = taken(self._services, dialog, sender)
+        if isinstance(call, int):
+            self._refuse(session, call, reason_phrase(call))
+        else:
+            call.take_over(session, request, sender)
+
+    def _inbound_call(self, session: str, request: Request, peer: Peer, sender: Sender, welcome: Welcome) -> Call:
         services = self._services
         sid = services.ids.sid("CA")
         media = LegMedia(
@@ -128,11 +119,11 @@ class CallFront:
             session=sid,
             endpoint=sid,
             interface=services.settings.interface,
-            security=welcome.security or MediaSecurity.NONE,
+            security=welcome.security or sender.security,
         )
         leg = Leg(services.driver, media, call_sid=sid)
-        account, voice, caller = welcome.account, welcome.voice, welcome.caller
-        party = party_of(caller, services.ids)
+        account, voice, caller = welcome.account, welcome.voice, sender.caller
+        party = party_of(caller, services.ids, home=sender.home, accepts_refer=sender.accepts_refer)
         now = services.clock.wall()
         record = CallRecord(
             sid=sid,
@@ -156,7 +147,6 @@ class CallFront:
             events=voice.status_callback_events,
         )
         call = Call(services, account, record, leg, party, progress)
-        call.accepts_refer = welcome.accepts_refer
         call.sip_parameters = SipParameters(
             domain=request.uri.host or "",
             call_id=request.call_id,

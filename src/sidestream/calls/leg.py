@@ -4,9 +4,7 @@ Agent events come in by `take`, on the event loop; what they mean goes into `eve
 Commands on a leg that is over do nothing, so that a crossing BYE is no error for the caller.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sidestream.base.inbox import Inbox
 from sidestream.base.logs import get_logger
@@ -20,16 +18,16 @@ from sidestream.calls.events import (
     LegEvent,
     Progress,
     Redirected,
-    Referred,
     Ringing,
     Trying,
     Updated,
 )
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
+from sidestream.calls.negotiation import Negotiation, OfferRefused
 from sidestream.calls.redirects import Redirects
+from sidestream.calls.referral import Referral
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
-from sidestream.sip.agent.errors import UnknownRequest
 from sidestream.sip.agent.events import (
     AckReceived,
     AgentEvent,
@@ -50,9 +48,7 @@ from sidestream.sip.agent.events import (
     SessionEnded,
 )
 from sidestream.sip.digest import DigestCredentials
-from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
-from sidestream.sip.refer import SIPFRAG_TYPE, refer_to, sipfrag
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import STAR, NameAddr
@@ -60,50 +56,14 @@ from sidestream.wire.driver import SipDriver
 
 log = get_logger("calls")
 
-OFFER_TIMEOUT_S = 33.0  # a re-INVITE has its final response by timer B (32 s), or the agent ends the session
-REFER_EXPIRES_S = 90  # what NOTIFY says; longer than anybody may ring
-BUSY_WAIT_S = 1.0  # how long another exchange of ours, such as a refresh, mostly takes at most
-
 _REQUEST_TIMEOUT = 408
 _CANCELLED = 487
 _REQUEST_PENDING = 491
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
-_DECLINED = 603
 _REDIRECTION = range(300, 400)
 _GLOBAL_FAILURE = 600  # RFC 3261 §21.6: and nobody else is to be tried
 _OFFER_METHODS = frozenset({"UPDATE", "PRACK"})
-
-
-class OfferRefused(Exception):
-    """The peer did not take our offer; the session goes on as it was. `status` is its answer.
-
-    `retry_in`: seconds after which the same offer may be taken (RFC 3261 §14.1); None if that is up to the peer.
-    """
-
-    def __init__(self, status: int, retry_in: float | None = None) -> None:
-        super().__init__(status, retry_in)
-        self.status = status
-        self.retry_in = retry_in
-
-    def __str__(self) -> str:
-        return f"offer refused with {self.status}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The peer's offer that waits for our answer: a re-INVITE, or the UPDATE with this request id."""
-
-    update_id: str | None = None
-
-
-@dataclass(slots=True)
-class _Refer:
-    """A REFER of the peer: the request while it waits for its answer, then the subscription that came of it."""
-
-    request_id: str | None
-    event: str  # value of the Event field of its NOTIFYs
-    is_silent: bool  # RFC 4488: the peer wants no NOTIFYs
 
 
 class Leg:
@@ -113,15 +73,13 @@ class Leg:
         self._driver = driver
         self._session: str | None = None
         self._call_sid = call_sid
-        self._asked: _Asked | None = None
         self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
-        self._offer_result: asyncio.Future[SessionDescription] | None = None
         self._final: Failed | Redirected | None = None
         self._early: dict[str, SessionDescription] = {}  # of each fork that sent one before its answer, by tag
         self._resend: Callable[[Uri], None] | None = None
         self._redirects: Redirects | None = None
-        self._refer: _Refer | None = None
-        self._was_referred = False
+        self._negotiation = Negotiation(driver, call_sid)
+        self._referral = Referral(driver)
         self.media = media
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
@@ -205,31 +163,17 @@ class Leg:
 
     async def offer(self, sdp: SessionDescription) -> SessionDescription:
         """Send a re-INVITE and return the peer's answer. Raises OfferRefused, with 491 while another one is pending."""
-        # An offer of the peer waits for us, perhaps for this very one: who waits for the other must not be told to.
-        busy_wait = BUSY_WAIT_S if self._asked is None else None
-        if self.phase is not LegPhase.ESTABLISHED or self._session is None or self._offer_result is not None:
+        if self.phase is not LegPhase.ESTABLISHED or self._session is None:
             raise OfferRefused(_REQUEST_PENDING)
-        result: asyncio.Future[SessionDescription] = asyncio.get_running_loop().create_future()
-        with self._driver.turn() as (agent, now):
-            if not agent.may_reinvite(self._session):
-                raise OfferRefused(_REQUEST_PENDING, busy_wait)
-            self._offer_result = result
-            agent.reinvite(self._session, body=sdp.to_bytes(), content_type=SDP_TYPE, now=now)
-        try:
-            async with asyncio.timeout(OFFER_TIMEOUT_S):
-                return await result
-        except TimeoutError:
-            raise OfferRefused(_REQUEST_TIMEOUT) from None
-        finally:
-            self._offer_result = None
+        return await self._negotiation.offer(self._session, sdp)
 
     def answer_offer(self, sdp: SessionDescription) -> None:
         """Accept the peer's re-INVITE or UPDATE."""
-        self._answer_pending(200, sdp)
+        self._negotiation.answer(self._living, 200, sdp)
 
     def refuse_offer(self, status: int) -> None:
         """Refuse the peer's re-INVITE or UPDATE; the session stays as it was."""
-        self._answer_pending(status, None)
+        self._negotiation.answer(self._living, status)
 
     def tell(self, content_type: str, body: bytes) -> None:
         """Send an INFO."""
@@ -239,36 +183,13 @@ class Leg:
 
     # --- a transfer
 
-    def answer_refer(self, status: int) -> None:
+    def answer_refer(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Take (202) or refuse the peer's REFER; once taken, `tell_transfer` tells how it goes."""
-        refer = self._refer
-        if refer is None or refer.request_id is None:
-            return
-        request_id, refer.request_id = refer.request_id, None
-        if status >= 300:
-            self._refer = None
-        headers = [("Refer-Sub", "false")] if refer.is_silent and status < 300 else []
-        with self._driver.turn() as (agent, now):
-            agent.answer(request_id, status, headers=headers, now=now)
+        self._referral.answer(status, headers)
 
     def tell_transfer(self, status: int) -> None:
         """Tell the peer whose REFER was taken what the newcomer answered; a final status is the last that it hears."""
-        refer = self._refer
-        if status >= 200:
-            self._refer = None
-        if refer is None or refer.is_silent or self.phase is not LegPhase.ESTABLISHED or self._session is None:
-            return
-        # RFC 3515 §2.4.7
-        state = "terminated;reason=noresource" if status >= 200 else f"active;expires={REFER_EXPIRES_S}"
-        with self._driver.turn() as (agent, now):
-            agent.request(
-                self._session,
-                "NOTIFY",
-                headers=[("Event", refer.event), ("Subscription-State", state)],
-                body=sipfrag(status),
-                content_type=SIPFRAG_TYPE,
-                now=now,
-            )
+        self._referral.tell(self._session if self.phase is LegPhase.ESTABLISHED else None, status)
 
     def continue_queue(self, former: "Leg") -> None:
         """Speak from now on to whoever listens to `former`, which is heard no more."""
@@ -289,6 +210,11 @@ class Leg:
     def session(self) -> str | None:
         """The agent's name for it."""
         return self._session
+
+    @property
+    def _living(self) -> str | None:
+        """The session, unless the leg is over."""
+        return None if self.phase is LegPhase.OVER else self._session
 
     # --- the end
 
@@ -339,19 +265,21 @@ class Leg:
             case AckReceived(_, request):
                 self._acknowledged(request)
             case ReinviteReceived(_, request):
-                self._updated(request, _Asked())
+                self._updated(request)
             case ReinviteCancelled():
-                self._asked = None  # the agent has answered it
+                self._negotiation.withdrawn()
             case ReinviteAccepted(_, response):
                 self._offer_accepted(response)
             case ReinviteRejected(_, maybe, retry_in):
-                self._offer_done(OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT, retry_in))
+                self._negotiation.settle(
+                    OfferRefused(maybe.status if maybe is not None else _REQUEST_TIMEOUT, retry_in)
+                )
             case Refreshed(_, response):
                 sdp = self._tolerated_of(response)
                 if sdp is not None:
                     self._speak(Answered(sdp))
-            case RequestReceived(request_id, _, request):
-                self._requested(request_id, request)
+            case RequestReceived(request_id, session, request, peer) if session is not None:
+                self._requested(session, request_id, request, peer)
             case ByeReceived(_, request):
                 self._finish(Ended(by_remote=True, reason=request.headers.get("Reason")))
             case SessionEnded(_, cause):
@@ -426,8 +354,8 @@ class Leg:
             log.info("! the ACK holds no answer to our offer", call=self._call_sid)
             self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
 
-    def _updated(self, request: Request, asked: _Asked) -> None:
-        self._asked = asked
+    def _updated(self, request: Request, update_id: str | None = None) -> None:
+        self._negotiation.asked(update_id)
         try:
             sdp = self._description_of(request)
         except SdpError as error:
@@ -435,37 +363,27 @@ class Leg:
             return
         self._speak(Updated(sdp))
 
-    def _requested(self, request_id: str, request: Request) -> None:
+    def _requested(self, session: str, request_id: str, request: Request, peer: Peer) -> None:
         content_type = request.headers.get("Content-Type")
         if request.method in _OFFER_METHODS and request.body:
             # RFC 3311 §5.2: the agent has refused those that cross another offer.
-            self._updated(request, _Asked(request_id))
+            self._updated(request, request_id)
             return
         if request.method == "REFER":
-            self._referred(request_id, request)
+            self._referred(session, request_id, request, peer)
             return
         with self._driver.turn() as (agent, now):
             agent.answer(request_id, 200, now=now)
         if request.method == "INFO" and content_type is not None:
             self._speak(Info(content_type, request.body))
 
-    def _referred(self, request_id: str, request: Request) -> None:
-        is_first, before = self._refer is None, self._refer
-        # RFC 3515 §2.4.6: the id tells a second subscription of the dialog from the first.
-        event = "refer" if not self._was_referred else f"refer;id={request.cseq.number}"
-        self._refer = _Refer(request_id, event, (request.headers.get("Refer-Sub") or "").lower() == "false")
-        try:
-            wanted = refer_to(request)
-        except MessageError as error:
-            self.answer_refer(error.status)
-            self._refer = before
+    def _referred(self, session: str, request_id: str, request: Request, peer: Peer) -> None:
+        if self.phase is not LegPhase.ESTABLISHED:
+            self._referral.refuse(request_id)
             return
-        if not is_first or self.phase is not LegPhase.ESTABLISHED:
-            self.answer_refer(_DECLINED)
-            self._refer = before
-            return
-        self._was_referred = True
-        self._speak(Referred(wanted.uri, wanted.replaces, request.headers.get("Referred-By")))
+        wanted = self._referral.receive(session, request_id, request, peer)
+        if wanted is not None:
+            self._speak(wanted)
 
     def _offer_accepted(self, response: Response) -> None:
         if self._session is not None:
@@ -474,38 +392,16 @@ class Leg:
         try:
             sdp = self._description_of(response)
         except SdpError as error:
-            self._offer_done(OfferRefused(error.status))
+            self._negotiation.settle(OfferRefused(error.status))
             return
-        self._offer_done(sdp if sdp is not None else OfferRefused(NOT_ACCEPTABLE))
-
-    def _offer_done(self, outcome: SessionDescription | OfferRefused) -> None:
-        if self._offer_result is None or self._offer_result.done():
-            return
-        if isinstance(outcome, OfferRefused):
-            self._offer_result.set_exception(outcome)
-        else:
-            self._offer_result.set_result(outcome)
+        self._negotiation.settle(sdp if sdp is not None else OfferRefused(NOT_ACCEPTABLE))
 
     def _session_ended(self, cause: EndCause) -> None:
-        self._offer_done(OfferRefused(_REQUEST_TIMEOUT))
+        self._negotiation.settle(OfferRefused(_REQUEST_TIMEOUT))
         if self.phase is LegPhase.ESTABLISHED:
             self._finish(Ended(by_remote=cause is EndCause.REMOTE_BYE))
         else:
             self._finish(self._final or Failed(_SERVER_ERROR, cause.value))
-
-    def _answer_pending(self, status: int, sdp: SessionDescription | None) -> None:
-        asked, self._asked = self._asked, None
-        if self.phase is LegPhase.OVER or asked is None:
-            return
-        if asked.update_id is None:
-            self._respond(status, None, sdp)
-            return
-        with self._driver.turn() as (agent, now):
-            body, content_type = body_of(sdp)
-            try:
-                agent.answer(asked.update_id, status, body=body, content_type=content_type, now=now)
-            except UnknownRequest:
-                log.info("! UPDATE answered too late", call=self._call_sid)
 
     def _respond(
         self, status: int, reason: str | None, sdp: SessionDescription | None, headers: Sequence[tuple[str, str]] = ()

@@ -84,8 +84,8 @@ async def place(
         events=callbacks.events,
     )
     to = NameAddr(None, destination.to or destination.uri)
-    call = Call(services, account, record, leg, party_of(to, services.ids), progress)
-    call.accepts_refer = destination.accepts_refer
+    party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
+    call = Call(services, account, record, leg, party, progress)
     try:
         offer = await _offer(media, parent)
         leg.invite(

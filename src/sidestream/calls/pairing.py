@@ -20,8 +20,8 @@ from sidestream.calls.bridge import (
     decide,
 )
 from sidestream.calls.events import Answered, LegEvent, Progress, Ringing, Updated
-from sidestream.calls.leg import OfferRefused
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
+from sidestream.calls.negotiation import OfferRefused
 from sidestream.calls.record import CallStatus
 from sidestream.media.engine import MediaEngine, MediaEngineError
 from sidestream.sdp.error import SdpError

@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 from sidestream.accounts.account import Account, VoiceSettings
 from sidestream.accounts.domain import Domain, DomainRoute, SipUser
 from sidestream.base.logs import get_logger
+from sidestream.calls.party import domain_home, trunk_home
 from sidestream.calls.services import Services
 from sidestream.registrar.gate import Denied
 from sidestream.registrar.register import Registration
@@ -15,7 +16,7 @@ from sidestream.sip.message import Request
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
-from sidestream.trunks.trunk_book import Admission, Question, Refusal
+from sidestream.trunks.trunk_book import Admission, Question, Refusal, Trunk
 
 log = get_logger("calls")
 
@@ -27,15 +28,48 @@ _BAD_CREDENTIALS = 32202
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who has shown to be allowed to call: a trunk, a user of a domain, or, without both, this machine.
+
+    `caller` is who calls, as far as we believe it.
+    """
+
+    caller: NameAddr
+    trunk: Trunk | None = None
+    domain: Domain | None = None
+
+    @property
+    def account_sid(self) -> str | None:
+        """Whose it is; None for every account."""
+        if self.domain is not None:
+            return self.domain.account_sid
+        return self.trunk.account_sid if self.trunk is not None else None
+
+    @property
+    def home(self) -> str | None:
+        """As of a `Party`."""
+        if self.domain is not None:
+            return domain_home(self.domain.name)
+        return trunk_home(self.trunk.name) if self.trunk is not None else None
+
+    @property
+    def accepts_refer(self) -> bool:
+        return self.trunk is None or self.trunk.accepts_refer
+
+    @property
+    def security(self) -> MediaSecurity:
+        of = self.domain or self.trunk
+        return of.media_security if of is not None else MediaSecurity.NONE
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
-    """A call to take: whose it is, what to do with it, and who calls whom as far as we believe it."""
+    """A call to take: whose it is, what to do with it, and who is called."""
 
     account: Account
     voice: VoiceSettings
-    caller: NameAddr
     called: Uri
-    accepts_refer: bool = True  # from whoever calls
-    security: MediaSecurity | None = None  # of whoever calls; None: nobody has decided it
+    security: MediaSecurity | None = None  # of whoever calls; None: as of the sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +86,9 @@ class Reception:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def receive_invite(self, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
-        """A user of a domain has to prove it, wherever the call comes from; a trunk is known by its address, or by
-        credentials of its own; others are refused."""
+    def identify(self, request: Request, peer: Peer, now: float) -> Sender | Dismissal:
+        """Who sends this INVITE. A user of a domain has to prove it, wherever the call comes from; a trunk is known by
+        its address, or by credentials of its own; others are refused."""
         users = self._services.users
         home = users.domains.at(request.from_.uri.address)
         if home is not None and home.user(request.from_.uri.username) is not None:
@@ -63,12 +97,19 @@ class Reception:
         if isinstance(admission, Question):
             return self._trunk_asked(admission, request, peer, now)
         if isinstance(admission, Admission):
-            return self._trunk_calls(admission, request)
+            return Sender(_caller(request), admission.trunk)
         # Whoever calls in the name of a domain, or at it without a name, may still prove to be one of its users.
         domain = home or users.domains.at(request.uri.address)
         if domain is not None:
             return self._user_calls(domain, request, peer, now)
         return self._refuse(admission)
+
+    def welcome(self, sender: Sender, request: Request) -> Welcome | Dismissal:
+        """What becomes of the sender's call."""
+        domain = sender.domain
+        if domain is not None and domain.route is DomainRoute.VOICE:
+            return self._domain_welcome(domain, sender, request.uri)
+        return self._called_user(sender, request) or self._called_number(sender, request)
 
     def receive_register(self, request: Request, peer: Peer, now: float) -> Registration:
         """RFC 3261 §10.3."""
@@ -87,23 +128,14 @@ class Reception:
         log.info("< REGISTER", user=domain.aor(user), status=outcome.status)
         return outcome
 
-    def _user_calls(self, home: Domain, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
+    def _user_calls(self, home: Domain, request: Request, peer: Peer, now: float) -> Sender | Dismissal:
         user = self._prove_user(home, request, peer, now)
         if isinstance(user, Denied):
             return Dismissal(user.status, user.headers)
         # The proven name counts, whatever From and P-Asserted-Identity say.
-        caller = NameAddr(request.from_.display_name, Uri.parse(home.aor(user)))
-        if home.route is DomainRoute.VOICE:
-            reception = self._domain_welcome(home, caller, request.uri)
-        else:
-            reception = self._called_user(home.account_sid, caller, request) or self._called_number(
-                home.account_sid, caller, request
-            )
-        if isinstance(reception, Dismissal):
-            return reception
-        return replace(reception, security=reception.security or home.media_security)
+        return Sender(NameAddr(request.from_.display_name, Uri.parse(home.aor(user))), domain=home)
 
-    def _trunk_asked(self, question: Question, request: Request, peer: Peer, now: float) -> Welcome | Dismissal:
+    def _trunk_asked(self, question: Question, request: Request, peer: Peer, now: float) -> Sender | Dismissal:
         gate = self._services.users.gate
         verdict = gate.check(request, TRUNK_REALM, question.password_of, peer.host, now)
         if isinstance(verdict, Denied):
@@ -112,42 +144,32 @@ class Reception:
             return Dismissal(verdict.status, verdict.headers)
         trunk = question.trunk(verdict.username)
         assert trunk is not None  # its password was right
-        return self._trunk_calls(Admission(trunk, trunk.account_sid), request)
+        return Sender(_caller(request), trunk)
 
-    def _trunk_calls(self, admission: Admission, request: Request) -> Welcome | Dismissal:
-        caller = _caller(request)
-        reception = self._called_user(admission.account_sid, caller, request) or self._called_number(
-            admission.account_sid, caller, request
-        )
-        if isinstance(reception, Welcome) and admission.trunk is not None:
-            security = reception.security or admission.trunk.media_security
-            return replace(reception, accepts_refer=admission.trunk.accepts_refer, security=security)
-        return reception
-
-    def _called_user(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal | None:
+    def _called_user(self, sender: Sender, request: Request) -> Welcome | Dismissal | None:
         """If a user's name is called, in a domain that the caller may call."""
         domain = self._services.users.domains.at(request.uri.address)
-        if domain is None or account_sid not in (None, domain.account_sid):
+        if domain is None or sender.account_sid not in (None, domain.account_sid):
             return None
         user = domain.user(request.uri.username)
-        return None if user is None else self._domain_welcome(domain, caller, Uri.parse(domain.aor(user)))
+        return None if user is None else self._domain_welcome(domain, sender, Uri.parse(domain.aor(user)))
 
-    def _domain_welcome(self, domain: Domain, caller: NameAddr, called: Uri) -> Welcome | Dismissal:
+    def _domain_welcome(self, domain: Domain, sender: Sender, called: Uri) -> Welcome | Dismissal:
         account = self._services.accounts.get(domain.account_sid)
         if account is None:
             return Dismissal(404)
         voice = domain.voice or VoiceSettings(twiml=CONNECT_TWIML)
         if voice.twiml is not None:
-            voice = replace(voice, twiml=fill(voice.twiml, caller.uri, called))
-        return Welcome(account, voice, caller, called)
+            voice = replace(voice, twiml=fill(voice.twiml, sender.caller.uri, called))
+        return Welcome(account, voice, called)
 
-    def _called_number(self, account_sid: str | None, caller: NameAddr, request: Request) -> Welcome | Dismissal:
-        number = self._services.accounts.number_for(request.uri.user or "", account_sid)
+    def _called_number(self, sender: Sender, request: Request) -> Welcome | Dismissal:
+        number = self._services.accounts.number_for(request.uri.user or "", sender.account_sid)
         account = self._services.accounts.get(number.account_sid) if number is not None else None
         if number is None or account is None:
             log.info("! no such number", to=str(request.uri))
             return Dismissal(404)
-        return Welcome(account, number.voice, caller, request.uri, security=number.media_security)
+        return Welcome(account, number.voice, request.uri, number.media_security)
 
     def _prove_user(self, domain: Domain, request: Request, peer: Peer, now: float) -> SipUser | Denied:
         verdict = self._services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)

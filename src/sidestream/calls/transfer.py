@@ -17,21 +17,21 @@ from sidestream.calls.destinations import (
     sip_destinations,
 )
 from sidestream.calls.events import Answered, Failed, LegEvent, Progress, Redirected, Referred, Ringing
-from sidestream.calls.leg import Leg, OfferRefused
+from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
-from sidestream.calls.party import Party, party_of
+from sidestream.calls.negotiation import OfferRefused
+from sidestream.calls.party import domain_home, party_of, trunk_home
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.services import Services
 from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
+from sidestream.registrar.gate import Denied
 from sidestream.sdp.error import SdpError
-from sidestream.sdp.security import MediaSecurity
 from sidestream.sdp.session import SessionDescription
-from sidestream.sip.message import Request
-from sidestream.sip.reasons import reason_phrase
 from sidestream.sip.refer import Replaces
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
+from sidestream.trunks.trunk_book import Admission
 
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
@@ -41,11 +41,10 @@ log = get_logger("calls")
 ANSWER_TIMEOUT_S = 60.0  # how long the newcomer may ring; after it the party that transferred hears 408
 
 _TRYING, _RINGING, _OK = 100, 180, 200
-_NOT_FOUND = 404
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _TIMEOUT = 408
 _NO_SUCH_CALL = 481
 _SERVER_ERROR = 500
-_DECLINED = 603
 
 
 class TransferFailed(Exception):
@@ -60,7 +59,7 @@ def may_transfer(call: "Call") -> bool:
     """Whether the party at this leg may be replaced: it is connected, by a Dial, with a trunk's consent."""
     partner = call.partner
     return (
-        call.accepts_refer
+        call.party.accepts_refer
         and call.transfer is None
         and call.pairing is not None
         and partner is not None
@@ -68,6 +67,29 @@ def may_transfer(call: "Call") -> bool:
         and call.leg.phase is LegPhase.ESTABLISHED
         and partner.leg.phase is LegPhase.ESTABLISHED
     )
+
+
+def question(call: "Call", wanted: Referred) -> Denied | None:
+    """What who sent the REFER is asked or told before it counts; None if it is from the party at the leg.
+
+    It came from where that party is known to be, or from elsewhere on its trunk, or with its user's password.
+    """
+    if wanted.stranger is None:
+        return None
+    services, home = call.services, call.party.home
+    request, peer = wanted.stranger.request, wanted.stranger.peer
+    admission = services.trunks.admit(peer.host, "")
+    if isinstance(admission, Admission) and admission.trunk is not None and trunk_home(admission.trunk.name) == home:
+        return None
+    domain = next((one for one in services.users.domains.domains if domain_home(one.name) == home), None)
+    if domain is None:
+        return Denied(_FORBIDDEN)
+    now = services.clock.monotonic()
+    verdict = services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)
+    if isinstance(verdict, Denied):
+        return verdict
+    user = domain.user(verdict.username)
+    return None if user is not None and domain.aor(user) == call.party.aor else Denied(_FORBIDDEN)
 
 
 class Transfer:
@@ -159,7 +181,8 @@ class Transfer:
         except BaseException:
             leg.hang_up()
             raise
-        call.change_party(leg, party_of(to, services.ids))
+        party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
+        call.change_party(leg, party)
 
     async def _answer_of(self, leg: Leg) -> SessionDescription:
         while True:
@@ -199,30 +222,6 @@ class Transfer:
         if status != self._told:
             self._told = status
             (leg or self._call.leg).tell_transfer(status)
-
-
-async def take_over(call: "Call", session: str, request: Request, party: Party, security: MediaSecurity) -> None:
-    """An INVITE with Replaces (RFC 3891): it is answered, takes the place, and the replaced leg gets BYE."""
-    services, old = call.services, call.leg
-    media = old.media.successor(services.ids, security)
-    leg = Leg(services.driver, media, call_sid=call.record.sid)
-    try:
-        leg.adopt(session, request)
-        offered = leg.remote_offer
-        if offered is None:
-            raise SdpError("a call can only be taken over with an offer", status=NOT_ACCEPTABLE)
-        answer = await media.describe_answer(offered)
-        await media.apply(offered)
-    except (SdpError, MediaEngineError) as error:
-        log.info("! not replaced", call=call.record.sid, problem=str(error))
-        leg.reject(NOT_ACCEPTABLE, reason_phrase(NOT_ACCEPTABLE))
-        return
-    if call.leg is not old or old.phase is not LegPhase.ESTABLISHED or not leg.accept(answer):
-        leg.reject(_DECLINED, reason_phrase(_DECLINED))
-        return
-    call.change_party(leg, party)
-    old.hang_up()
-    await renew_partner(call)
 
 
 async def renew_partner(call: "Call") -> None:

@@ -185,7 +185,8 @@ class TestRefused:
 
     async def test_by_a_trunk_that_may_not(self, office):
         alice, bob = await connect(office)
-        office.live("outbound-dial").accepts_refer = False
+        call = office.live("outbound-dial")
+        call.party = replace(call.party, accepts_refer=False)
         assert await answer_to(bob, refer(bob, office.carol.uri)) == 603
         assert told(bob) == []
         alice.bye()

@@ -8,7 +8,8 @@ import pytest
 
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, Info, Progress, Redirected, Ringing, Updated
-from sidestream.calls.leg import BUSY_WAIT_S, Leg, OfferRefused
+from sidestream.calls.leg import Leg
+from sidestream.calls.negotiation import BUSY_WAIT_S, OfferRefused
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.errors import UnknownRequest
 from sidestream.sip.agent.events import (

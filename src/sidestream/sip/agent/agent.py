@@ -384,6 +384,10 @@ class Agent:
         session = self._core.named(call_id, local_tag, remote_tag)
         return None if session is None else session.id
 
+    def is_own_peer(self, session: str, peer: Peer) -> bool:
+        """Whether `peer` is where the session's peer, or the proxy before it, is known to be."""
+        return self._core.is_own_peer(self._core.session(session), peer)
+
     @property
     def dropped(self) -> int:
         """How many messages matched nothing."""

@@ -9,7 +9,7 @@ from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.errors import UnknownSession
 from sidestream.sip.agent.events import AgentEvent, EndCause, ReinviteRejected, RequestAnswered, SessionEnded
 from sidestream.sip.agent.nat import observed_target
-from sidestream.sip.agent.routing import Hop, Routing, Way, next_uri
+from sidestream.sip.agent.routing import Hop, Routing, Way, is_same_host, next_uri
 from sidestream.sip.agent.searching import Searches
 from sidestream.sip.agent.session import Incoming, Phase, Session, SessionTimer
 from sidestream.sip.dialog.dialog import Dialog, DialogId
@@ -144,6 +144,7 @@ class Core:
         """Remember where the peer of a first INVITE is seen, for its Contact may not lead there."""
         # A stream may be used again if nobody stands between (one Via; the Contact behind a NAT then leads nowhere
         # else) or if the next hop is where the stream comes from.
+        session.spoken_with = frozenset({peer.host})
         next_hop = next_uri(dialog.remote_target, dialog.route_set).address
         if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host):
             session.connection = peer
@@ -153,8 +154,22 @@ class Core:
 
     def note_callee(self, session: Session, dialog: Dialog, hop: Hop | None) -> None:
         """The same for who has accepted our INVITE, sent by `hop`."""
-        if hop is not None and hop.listener.nat and isinstance(hop.target, Destination):
+        if hop is None:
+            return
+        session.spoken_with = frozenset({hop.target.host})
+        if hop.listener.nat and isinstance(hop.target, Destination):
             session.observed = observed_target(dialog, hop.target)
+
+    def is_own_peer(self, session: Session, peer: Peer) -> bool:
+        """Whether what came from `peer` came from where the session's peer, or the proxy before it, is known to be.
+
+        A host name that the dialog goes by tells nothing; whoever is behind it was spoken with at the beginning.
+        """
+        dialog = session.current_dialog
+        if dialog is None:
+            return False
+        next_hop = next_uri(dialog.remote_target, dialog.route_set).address
+        return any(is_same_host(peer.host, host) for host in (*session.spoken_with, next_hop))
 
     def end(self, session: Session, cause: EndCause, now: float) -> None:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from sidestream.sip.locating import Question
 from sidestream.sip.transport import Destination, ListenerAddress, Peer, Transport
@@ -130,3 +131,13 @@ def next_uri(target: Uri, routes: Sequence[NameAddr]) -> Uri:
 def is_literal(host: str) -> bool:
     """Whether `host` is an IP address rather than a name: no name's last label is a number (RFC 1123 §2.1)."""
     return ":" in host or host.rpartition(".")[2].isdigit()
+
+
+def is_same_host(one: str, other: str) -> bool:
+    """Whether two hosts are alike, whatever their spelling; an IPv6 address has several."""
+    if one.lower() == other.lower():
+        return True
+    try:
+        return ip_address(one) == ip_address(other)
+    except ValueError:
+        return False
