@@ -100,3 +100,45 @@ def test_a_way_that_no_listener_serves_any_more_is_not_taken(bench_with: Any) ->
 def party(bench: Any, size: int = 0) -> dict[str, Any]:
     alice, bob = (NameAddr(None, Uri.parse(f"sip:{name}@example.com")) for name in ("alice", "bob"))
     return {"from_": alice, "to": bob, "now": bench.now, "body": b"v" * size, "content_type": "application/sdp"}
+
+
+ELSEWHERE = Peer(Transport.UDP, "203.0.113.9", 5060, "udp")
+
+
+def test_what_comes_from_where_a_caller_is_seen_or_says_to_be_is_of_that_caller(bench: Any) -> None:
+    seen = Peer(Transport.UDP, "198.51.100.9", 5060, "udp")
+    bench.request("INVITE", extra="Contact: <sip:bob@192.168.1.4>\r\n", peer=seen)
+    (event,) = bench.take_events()
+    for port in (5060, 40000):
+        assert bench.agent.is_own_peer(event.session, Peer(Transport.TCP, "198.51.100.9", port, "tcp"))
+    assert bench.agent.is_own_peer(event.session, Peer(Transport.UDP, "192.168.1.4", 5060, "udp"))
+    assert not bench.agent.is_own_peer(event.session, ELSEWHERE)
+
+
+def test_so_it_is_from_who_answered_us_and_from_the_proxy_before_it(bench: Any) -> None:
+    session, request = bench.invite()
+    assert not bench.agent.is_own_peer(session, ELSEWHERE), "no dialog yet"
+    routes = "Record-Route: <sip:[2001:db8::9];lr>\r\n"
+    bench.reply(request, 200, extra=routes + "Contact: <sip:bob@192.168.1.4>\r\n")
+    bench.agent.acknowledge(session, now=bench.now)
+    assert bench.agent.is_own_peer(session, Peer(Transport.UDP, "10.0.0.2", 5060, "udp")), "where the INVITE went"
+    assert bench.agent.is_own_peer(session, Peer(Transport.UDP, "2001:0db8::0009", 5060, "udp"))
+    assert not bench.agent.is_own_peer(session, Peer(Transport.UDP, "192.168.1.4", 5060, "udp"))
+    assert not bench.agent.is_own_peer(session, ELSEWHERE)
+
+
+def test_a_host_name_tells_nothing(bench: Any) -> None:
+    session, request = bench.invite()
+    bench.reply(request, 200, extra="Contact: <sip:bob@phone.example>\r\n")
+    assert not bench.agent.is_own_peer(session, ELSEWHERE)
+    assert bench.agent.is_own_peer(session, Peer(Transport.UDP, "10.0.0.2", 5060, "udp"))
+
+
+def test_whose_way_is_not_known_was_not_spoken_with(bench: Any) -> None:
+    session, request = bench.invite()
+    bench.reply(request, 200)
+    core = bench.agent._core
+    usage = core.session(session)
+    usage.spoken_with = frozenset()
+    core.note_callee(usage, usage.dialog, None)
+    assert usage.spoken_with == frozenset()
