@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from sidestream.accounts.account import Account, Number, VoiceSettings
 from sidestream.accounts.account_book import AccountBook
@@ -17,6 +17,7 @@ from sidestream.calls.leg_media import LegMedia
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.pairing import Pairing
 from sidestream.calls.party import Party
+from sidestream.calls.ports import CallStore
 from sidestream.calls.progress import Progress
 from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.requests import Instructions
@@ -24,14 +25,16 @@ from sidestream.calls.services import CallSettings, Services
 from sidestream.calls.speech import Speech
 from sidestream.connectors.connector import make_connector
 from sidestream.connectors.connector_book import ConnectorBook
+from sidestream.debugger.alert import AlertStore
 from sidestream.debugger.debugger import Debugger
+from sidestream.recording.ports import SiprecStore
+from sidestream.registrar.ports import BindingStore
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import AckReceived, InviteAccepted, ReinviteAccepted
 from sidestream.sip.message import Request, Response, parse_message
 from sidestream.sip.transport import Peer, Transport
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
-from sidestream.storage.memory import open_memory
 from sidestream.testing.fake_engine import FakeEngine
 from sidestream.testing.recording_agent import RecordingAgent
 from sidestream.testing.virtual_clock import VirtualClock
@@ -109,20 +112,29 @@ class CallbackList(Outbox):
         self.sent.append(callback)
 
 
+class Stores(Protocol):
+    """What calls keep things in; `storage.memory.open_memory` makes some."""
+
+    calls: CallStore
+    siprecs: SiprecStore
+    alerts: AlertStore
+    bindings: BindingStore
+
+
 class CallRoom:
     """Services over doubles, which are attributes, and calls that use them; `scripts` are the instructions that ran.
 
     `change` replaces services, for calls from then on.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, stores: Stores) -> None:
         self.agent = RecordingAgent()
         self.engine = FakeEngine()
         self.clock = VirtualClock()
         self.ids = Ids()
         self.pages = Pages()
         self.outbox = CallbackList()
-        self.stores = open_memory()
+        self.stores = stores
         self.account = Account(self.ids.sid("AC"), self.ids.auth_token())
         self.other_account = Account(self.ids.sid("AC"), self.ids.auth_token())
         self.scripts: list[tuple[Call, Instructions]] = []

@@ -209,6 +209,7 @@ _NAMES = st.builds(
             "sent_sdp": st.binary(max_size=20),
             "heard_sdp": st.binary(max_size=20),
             "credentials": st.none() | st.builds(DigestCredentials, st.text(max_size=8), st.text(max_size=8)),
+            "spoken_with": st.lists(_WORD, max_size=2, unique=True).map(sorted).map(tuple),
             "observed": st.none() | st.builds(Destination, st.just(Transport.UDP), _WORD, st.integers(1, 65535)),
         }
     ),
