@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 def run_engine(
-    socket_path: str,
+    socket_path: str | None,
     *,
     interfaces: Sequence[tuple[str, str, str]],
     port_min: int,
@@ -14,6 +14,10 @@ def run_engine(
     port_cooldown_ms: int = 4_000,
     max_sessions: int = 10_000,
     pacing: bool = True,
+    max_bits_per_s: int | None = None,
+    dscp: int = 46,
+    tls: tuple[str | None, str, str, str, Sequence[str]] | None = None,
+    activated: bool = False,
 ) -> None:
     """Run the engine on a control socket at `socket_path`; blocks, without the GIL, until SIGTERM or SIGINT.
 
@@ -21,7 +25,10 @@ def run_engine(
     engine handles both signals itself while it runs and gives them back when it returns: the caller installs nothing.
     Call it from the main thread. Raises `ValueError` for options that make no sense, `OSError` if the socket cannot be
     opened, with `EADDRINUSE` if an engine already listens there. With `pacing` workers nap for up to half a millisecond
-    between rounds while the load allows it.
+    between rounds while the load allows it. From `max_bits_per_s` of RTP on, received and sent, new sessions are
+    refused. `dscp` marks what is sent. `tls`: (address:port to listen on, certificate chain, private key, authority of
+    the clients' certificates, the clients' names), the files as PEM. `activated`: also listen on the sockets that the
+    environment says are handed over.
     """
 
 def engine_version() -> str:

@@ -15,3 +15,8 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     opened = open_memory() if request.param == "memory" else await open_database(f"sqlite:///{tmp_path}/contract.db")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _watched(protocol_watch: object) -> None:
+    """Contract tests speak the media protocol as its schema has it."""

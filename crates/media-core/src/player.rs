@@ -110,6 +110,15 @@ impl Audio {
         }
     }
 
+    /// True if it is the same piece of memory: a file that is played again while it is played.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Linear(mine), Self::Linear(theirs)) => Arc::ptr_eq(mine, theirs),
+            (Self::Coded(_, mine), Self::Coded(_, theirs)) => Arc::ptr_eq(mine, theirs),
+            _ => false,
+        }
+    }
+
     /// True if there is nothing to play.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -145,6 +154,7 @@ impl Audio {
 pub struct Player {
     audio: Audio,
     law: Law,
+    loops: u32,
     /// None plays until stopped.
     loops_left: Option<u32>,
     position: usize,
@@ -156,7 +166,12 @@ impl Player {
     /// A player whose first packet is due now; `loops` of 0 repeats for ever.
     pub fn new(audio: Audio, law: Law, loops: u32, now_ns: u64) -> Self {
         let loops_left = (loops != 0).then_some(loops);
-        Self { audio, law, loops_left, position: 0, started_ns: now_ns, frames: 0 }
+        Self { audio, law, loops, loops_left, position: 0, started_ns: now_ns, frames: 0 }
+    }
+
+    /// True if it was asked to play just that.
+    pub fn plays(&self, audio: &Audio, loops: u32) -> bool {
+        self.loops == loops && self.audio.is_same(audio)
     }
 
     /// When the next packet is due: a whole number of packets after the start, so nothing drifts.

@@ -29,6 +29,8 @@ pub enum RefusalCode {
     Conflict,
     /// Too many of them.
     Limit,
+    /// The engine has too much to do for one more session.
+    Overload,
     /// No free port pair.
     NoPorts,
     /// No format that could carry it.
@@ -44,6 +46,29 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Every code.
+    pub const ALL: [Self; 19] = [
+        Self::BadJson,
+        Self::LineTooLong,
+        Self::BadField,
+        Self::UnknownOperation,
+        Self::HelloRequired,
+        Self::BadVersion,
+        Self::NoSession,
+        Self::NoEndpoint,
+        Self::NoFork,
+        Self::NoInterface,
+        Self::Conflict,
+        Self::Limit,
+        Self::Overload,
+        Self::NoPorts,
+        Self::NoFormat,
+        Self::BadFile,
+        Self::FileTooLarge,
+        Self::Stopping,
+        Self::Internal,
+    ];
+
     /// The code as the protocol writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,6 +84,7 @@ impl RefusalCode {
             Self::NoInterface => "no-interface",
             Self::Conflict => "conflict",
             Self::Limit => "limit",
+            Self::Overload => "overload",
             Self::NoPorts => "no-ports",
             Self::NoFormat => "no-format",
             Self::BadFile => "bad-file",

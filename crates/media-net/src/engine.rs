@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -11,18 +12,20 @@ use media_core::RegistryOptions;
 use serde_json::json;
 
 use crate::command::Answers;
-use crate::control::{Control, Operations};
+use crate::control::{Acceptor, Control, Listener, Operations};
 use crate::log;
 use crate::options::EngineOptions;
 use crate::signals::Signals;
 use crate::sys::epoll::Waker;
+use crate::sys::inherit::{self, Family};
 use crate::sys::process;
 use crate::worker::Worker;
 use crate::writer::{write_recordings, Writer};
 
 /// Runs an engine until SIGTERM or SIGINT.
 ///
-/// Fails with `InvalidInput` for options that make no sense, and with `AddrInUse` if an engine listens on the socket.
+/// Fails with `InvalidInput` for options that make no sense or files that do not fit, and with `AddrInUse` if an engine
+/// listens on the socket.
 pub fn run(options: EngineOptions) -> io::Result<()> {
     let stop = Waker::new()?;
     let signals = Signals::install(&stop)?;
@@ -45,10 +48,10 @@ impl Engine {
 
     fn start_with(options: EngineOptions, stop: Waker) -> io::Result<Self> {
         options.check()?;
-        let listener = listen(&options.socket_path)?;
+        let listeners = listeners(&options)?;
         let path = options.socket_path.clone();
-        let started = Self::start_threads(options, listener, stop.clone());
-        if started.is_err() {
+        let started = Self::start_threads(options, listeners, stop.clone());
+        if let (Err(_), Some(path)) = (&started, path) {
             let _ = fs::remove_file(path);
         }
         Ok(Self { stop, control: Some(started?) })
@@ -56,7 +59,7 @@ impl Engine {
 
     fn start_threads(
         options: EngineOptions,
-        listener: UnixListener,
+        listeners: Vec<Listener>,
         stop: Waker,
     ) -> io::Result<JoinHandle<io::Result<()>>> {
         let descriptors = process::raise_descriptor_limit()?;
@@ -79,7 +82,7 @@ impl Engine {
             json!({"version": crate::VERSION, "workers": options.workers, "descriptors": descriptors}),
         );
         let operations = Operations::new(options, handles, writer);
-        let control = Control::new(listener, receiver, answered, stop, operations, orphan_grace)?;
+        let control = Control::new(listeners, receiver, answered, stop, operations, orphan_grace)?;
         std::thread::Builder::new().name("media-control".into()).spawn(move || {
             let outcome = control.run();
             // with the control thread's senders gone the workers end, and then the writer when it has written all
@@ -88,7 +91,9 @@ impl Engine {
                     log::warning("thread_failed", json!({}));
                 }
             }
-            let _ = fs::remove_file(&path);
+            if let Some(path) = path {
+                let _ = fs::remove_file(path);
+            }
             log::info("stopped", json!({}));
             outcome
         })
@@ -122,6 +127,37 @@ impl Drop for Engine {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(work)
+}
+
+/// Everything that the options say to listen on. The path comes last: after it nothing fails that would leave it behind.
+fn listeners(options: &EngineOptions) -> io::Result<Vec<Listener>> {
+    let acceptor = options.tls.as_ref().map(Acceptor::new).transpose()?;
+    let mut listeners = Vec::new();
+    if options.activated {
+        for (fd, family) in inherit::take(|name| std::env::var(name).ok(), std::process::id())? {
+            listeners.push(match (family, &acceptor) {
+                (Family::Unix, _) => Listener::Unix(fd.into()),
+                (Family::Tcp, Some(acceptor)) => Listener::Tls(fd.into(), acceptor.clone()),
+                (Family::Tcp, None) => {
+                    let text = "a TCP socket was handed over, and there are no certificates for TLS";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+                }
+            });
+        }
+    }
+    if let (Some(address), Some(acceptor)) = (options.tls.as_ref().and_then(|tls| tls.listen), &acceptor) {
+        let listener =
+            TcpListener::bind(address).map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        listeners.push(Listener::Tls(listener, acceptor.clone()));
+    }
+    if let Some(path) = &options.socket_path {
+        listeners.push(Listener::Unix(listen(path)?));
+    }
+    if listeners.is_empty() {
+        let text = "no service manager has handed over a socket";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(listeners)
 }
 
 /// Listens on a path, for the owner only; a socket that nobody listens on any more is replaced.

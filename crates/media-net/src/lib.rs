@@ -17,7 +17,7 @@ mod worker;
 mod writer;
 
 pub use engine::{run, Engine};
-pub use options::{EngineOptions, Interface};
+pub use options::{EngineOptions, Interface, TlsOptions};
 
 /// The engine's version, that of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

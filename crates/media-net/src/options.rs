@@ -1,7 +1,7 @@
 //! What an engine is started with.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,11 +19,30 @@ pub struct Interface {
     pub advertised_host: String,
 }
 
+/// How control processes on other machines are served: by TLS 1.3, with certificates on both sides.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// Where to listen; None: only on TCP sockets that a service manager hands over.
+    pub listen: Option<SocketAddr>,
+    /// The engine's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub private_key: PathBuf,
+    /// Who signs the clients' certificates, PEM.
+    pub client_ca: PathBuf,
+    /// DNS names or addresses, one of which a client's certificate has to have; empty: any that was signed will do.
+    pub peers: Vec<String>,
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The control socket's path; a stale socket there is replaced.
-    pub socket_path: PathBuf,
+    /// The control socket's path; a stale socket there is replaced. None: there is none of the engine's own.
+    pub socket_path: Option<PathBuf>,
+    /// TLS, if other machines may command.
+    pub tls: Option<TlsOptions>,
+    /// Listen on the sockets that the environment says a service manager hands over (sd_listen_fds(3)), too.
+    pub activated: bool,
     /// At least one; names are unique.
     pub interfaces: Vec<Interface>,
     /// First port that may be used.
@@ -40,6 +59,10 @@ pub struct EngineOptions {
     pub port_cooldown: Duration,
     /// At most this many sessions are open.
     pub max_sessions: usize,
+    /// With so much RTP passing, received and sent, new sessions are refused; None: never for that.
+    pub max_bits_per_s: Option<u64>,
+    /// What RTP and RTCP are marked with (RFC 2474); 46 is expedited forwarding, 0 no mark.
+    pub dscp: u8,
     /// Workers nap for half a millisecond between rounds while the load allows it: less work for the processor, and as
     /// much time at most for a packet on its way.
     pub pacing: bool,
@@ -63,8 +86,15 @@ impl EngineOptions {
         if !(1..=MAX_WORKERS).contains(&self.workers) {
             return wrong(format!("{} workers: 1 to {MAX_WORKERS} can be had", self.workers));
         }
-        if self.silence.is_zero() || self.max_sessions == 0 {
-            return wrong("silence and max_sessions cannot be zero".into());
+        if self.silence.is_zero() || self.max_sessions == 0 || self.max_bits_per_s == Some(0) {
+            return wrong("silence, max_sessions and max_bits_per_s cannot be zero".into());
+        }
+        if self.dscp > 63 {
+            return wrong(format!("dscp {} is not 0 to 63", self.dscp));
+        }
+        let listens = self.tls.as_ref().is_some_and(|tls| tls.listen.is_some());
+        if self.socket_path.is_none() && !listens && !self.activated {
+            return wrong("nowhere to listen".into());
         }
         Ok(())
     }
@@ -72,7 +102,9 @@ impl EngineOptions {
     /// Options with the documented defaults.
     pub fn new(socket_path: PathBuf, interfaces: Vec<Interface>, port_min: u16, port_max: u16) -> Self {
         Self {
-            socket_path,
+            socket_path: Some(socket_path),
+            tls: None,
+            activated: false,
             interfaces,
             port_min,
             port_max,
@@ -81,6 +113,8 @@ impl EngineOptions {
             orphan_grace: Duration::from_secs(30),
             port_cooldown: Duration::from_secs(4),
             max_sessions: 10_000,
+            max_bits_per_s: None,
+            dscp: 46,
             pacing: true,
         }
     }
@@ -96,7 +130,7 @@ mod tests {
             Interface { name: "default".into(), bind_host: [127, 0, 0, 1].into(), advertised_host: "h".into() };
         let good = EngineOptions::new("/x".into(), vec![interface.clone()], 4000, 4003);
         assert!(good.check().is_ok());
-        let bad: [fn(&mut EngineOptions); 7] = [
+        let bad: [fn(&mut EngineOptions); 10] = [
             |options| options.interfaces.clear(),
             |options| options.interfaces.extend(options.interfaces.clone()),
             |options| options.port_min = 80,
@@ -104,6 +138,9 @@ mod tests {
             |options| options.workers = 0,
             |options| options.max_sessions = 0,
             |options| options.silence = Duration::ZERO,
+            |options| options.max_bits_per_s = Some(0),
+            |options| options.dscp = 64,
+            |options| options.socket_path = None,
         ];
         for spoil in bad {
             let mut options = good.clone();

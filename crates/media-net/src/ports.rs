@@ -35,22 +35,29 @@ pub(crate) struct Lease {
 
 pub(crate) struct Ports {
     interfaces: Vec<(Interface, PortPool)>,
+    dscp: u8,
 }
 
 impl Ports {
     pub(crate) fn new(options: &EngineOptions) -> Self {
         let cooldown_ns = options.port_cooldown.as_nanos() as u64;
         let pool = || PortPool::new(options.port_min, options.port_max, cooldown_ns);
-        Self { interfaces: options.interfaces.iter().map(|interface| (interface.clone(), pool())).collect() }
+        let interfaces = options.interfaces.iter().map(|interface| (interface.clone(), pool())).collect();
+        Self { interfaces, dscp: options.dscp }
     }
 
     /// Binds a pair on an interface.
     pub(crate) fn take(&mut self, index: usize, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
         let (interface, pool) = &mut self.interfaces[index];
-        let mut last = None;
+        let mut last: Option<std::io::Error> = None;
         for _ in 0..MAX_ATTEMPTS {
             let Some(port) = pool.take(now_ns) else { break };
-            let bind = |port, errors| udp::bind(SocketAddr::new(interface.bind_host, port), errors);
+            let bind = |port, errors| -> std::io::Result<UdpSocket> {
+                let socket = udp::bind(SocketAddr::new(interface.bind_host, port), errors)?;
+                // marked badly is better than not sent
+                let _ = udp::mark(&socket, interface.bind_host.is_ipv6(), self.dscp);
+                Ok(socket)
+            };
             // a remote that takes no RTCP is common and no reason for an event: errors are wanted for RTP only
             match bind(port, true).and_then(|rtp| Ok(Sockets { rtp, rtcp: bind(port + 1, false)? })) {
                 Ok(sockets) => return Ok((Lease { interface: index, rtp_port: port }, sockets)),

@@ -39,6 +39,8 @@ const MAX_AGE_NS: u64 = 10 * media_core::NS_PER_S;
 pub(crate) struct WorkerCounts {
     pub(crate) latency: Histogram,
     pub(crate) totals: Totals,
+    /// Processor time of the thread, to some 25 ms.
+    pub(crate) cpu_ns: u64,
 }
 
 /// The control thread's side of a worker.
@@ -78,6 +80,7 @@ pub(crate) struct Worker {
     answers: Answers,
     events: EventQueue,
     counts: Arc<Mutex<WorkerCounts>>,
+    cpu_ns: u64,
 }
 
 impl Worker {
@@ -106,6 +109,7 @@ impl Worker {
             answers,
             events,
             counts,
+            cpu_ns: 0,
         };
         Ok((worker, handle))
     }
@@ -166,6 +170,7 @@ impl Worker {
             self.registry.handle_timeout(now, &mut self.outbox);
             self.outbox.listen_again(now.mono_ns);
             self.outbox.recordings.flush_old(now.mono_ns);
+            self.cpu_ns = clock::thread_cpu_ns();
         }
     }
 
@@ -334,6 +339,7 @@ impl Worker {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         self.outbox.latencies.drain(..).for_each(|ns| counts.latency.record(ns));
         counts.totals = self.registry.totals();
+        counts.cpu_ns = self.cpu_ns;
     }
 }
 

@@ -27,6 +27,7 @@ from sidestream.app.config_values import (
 )
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
+from sidestream.media.address import TlsAddress, split_tls_url
 from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
@@ -163,8 +164,9 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
     low, high, socket = table.integer("port_low"), table.integer("port_high"), table.file("socket")
     if low >= high:
         problems.add((*table.path, "port_high"), "must be above port_low")
-    if table.flag("external") and socket is None:
-        problems.add((*table.path, "external"), "needs socket: where the engine listens")
+    address = _engine_address(table, problems)
+    if table.flag("external") and socket is None and table.text("address") is None:
+        problems.add((*table.path, "external"), "needs socket or address: where the engine listens")
     if socket is not None and len(bytes(socket)) > SOCKET_PATH_LIMIT:
         problems.add((*table.path, "socket"), f"is longer than {SOCKET_PATH_LIMIT} octets")
     refuse_twins(interfaces, "name", problems)
@@ -177,8 +179,34 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
         interfaces=listed,
         workers=table.integer("workers"),
         socket=socket,
+        address=address,
         external=table.flag("external"),
+        max_sessions=table.integer("max_sessions"),
+        max_mbit=table.number("max_mbit"),
+        dscp=table.integer("dscp"),
     )
+
+
+def _engine_address(table: Table, problems: Problems) -> TlsAddress | None:
+    """The engine on another machine, if there is one."""
+    url, files = table.text("address"), [table.file(name) for name in ("ca", "certificate", "private_key")]
+    if url is None:
+        if files != [None, None, None]:
+            problems.add((*table.path, "address"), "is missing: the certificates are for an engine on another machine")
+        return None
+    ca, certificate, private_key = files
+    place = split_tls_url(url)
+    if place is None:
+        problems.add((*table.path, "address"), "must be tls://HOST:PORT")
+    elif not table.flag("external"):
+        problems.add((*table.path, "address"), "needs external = true: who runs an engine there is not us")
+    elif table.file("socket") is not None:
+        problems.add((*table.path, "address"), "stands beside socket: the engine is at one of them")
+    elif ca is None or certificate is None or private_key is None:
+        problems.add((*table.path, "address"), "needs ca, certificate and private_key")
+    else:
+        return TlsAddress(*place, ca, certificate, private_key)
+    return None
 
 
 def _base_url(table: Table) -> str | None:

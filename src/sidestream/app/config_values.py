@@ -6,6 +6,7 @@ from pathlib import Path
 from sidestream.accounts.account import Account, Number
 from sidestream.accounts.domain import Domain
 from sidestream.connectors.connector import Connector
+from sidestream.media.address import TlsAddress
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.trunks.trunk_book import Trunk
@@ -38,7 +39,8 @@ class InterfaceConfig:
 class MediaConfig:
     """The media engine. Ports are UDP, both bounds included.
 
-    `socket` None: a path that the composition root chooses. `external`: somebody else runs the engine there.
+    `socket` None: a path that the composition root chooses. `external`: somebody else runs the engine, there or at
+    `address`, and what follows `external` is that engine's own matter.
     """
 
     port_low: int = 20000
@@ -46,7 +48,11 @@ class MediaConfig:
     interfaces: tuple[InterfaceConfig, ...] = (InterfaceConfig("default", "127.0.0.1"),)
     workers: int = 1
     socket: Path | None = None
+    address: TlsAddress | None = None
     external: bool = False
+    max_sessions: int = 10_000
+    max_mbit: float = 0.0
+    dscp: int = 46
 
 
 @dataclass(frozen=True, slots=True)

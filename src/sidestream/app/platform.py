@@ -22,6 +22,7 @@ from sidestream.calls.speech import Speech
 from sidestream.calls.users import SipUsers, make_gate
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.debugger import Debugger
+from sidestream.media.address import EngineAddress
 from sidestream.media.client import EngineClient
 from sidestream.media.options import SOCKET_PATH_LIMIT, EngineOptions, MediaInterface
 from sidestream.media.supervisor import EngineSupervisor
@@ -209,9 +210,8 @@ class Platform:
 
     async def _start_engine(self, config: Config, data_dir: Path) -> EngineClient:
         media = config.media
-        if media.external and media.socket is not None:
-            socket = media.socket
-        else:
+        address: EngineAddress | None = (media.address or media.socket) if media.external else None
+        if address is None:
             directory = media.socket.parent if media.socket is not None else data_dir / "media"
             fits = len(str(directory.absolute() / "media.sock").encode()) <= SOCKET_PATH_LIMIT
             supervisor = EngineSupervisor(
@@ -221,14 +221,17 @@ class Platform:
                     ),
                     ports=(media.port_low, media.port_high),
                     workers=media.workers,
+                    max_sessions=media.max_sessions,
+                    max_mbit_s=media.max_mbit,
+                    dscp=media.dscp,
                     exit_when_orphaned=True,
                 ),
                 directory=directory if fits else None,
             )
             await supervisor.start()
             self._stack.push_async_callback(supervisor.stop)
-            socket = supervisor.socket
-        engine = EngineClient(socket)
+            address = supervisor.socket
+        engine = EngineClient(address)
         await engine.connect()
         self._stack.push_async_callback(engine.close)
         return engine

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sidestream.media.options import EngineOptions, MediaInterface, OptionError
+from sidestream.media.options import EngineOptions, MediaInterface, OptionError, TlsListener
 
 _DEFAULTS = EngineOptions()
 
@@ -17,7 +17,18 @@ class Pacing(StrEnum):
 
 
 def run_media(
-    socket: Annotated[Path, typer.Option(help="Unix socket to listen on; `serve` speaks to the engine there.")],
+    socket: Annotated[
+        Path | None, typer.Option(help="Unix socket to listen on; `serve` speaks to the engine there.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="tls://ADDRESS:PORT, to be commanded from other machines; needs the --tls files.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="The engine's certificate chain, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The private key of the certificate, PEM.")] = None,
+    tls_client_ca: Annotated[Path | None, typer.Option(help="Who signs the clients' certificates, PEM.")] = None,
+    tls_peer: Annotated[
+        list[str] | None, typer.Option(help="Name that a client's certificate must have; may be repeated.")
+    ] = None,
     interface: Annotated[
         list[str] | None, typer.Option(help="NAME=BIND or NAME=BIND/ADVERTISED; may be repeated.")
     ] = None,
@@ -32,6 +43,10 @@ def run_media(
         int, typer.Option(help="Rest of a port pair before it is used again.")
     ] = _DEFAULTS.port_cooldown_ms,
     max_sessions: Annotated[int, typer.Option(help="Calls at one time.")] = _DEFAULTS.max_sessions,
+    max_mbit: Annotated[
+        float, typer.Option(help="Refuse new calls from so many megabits of RTP a second on; 0: no limit.", min=0)
+    ] = _DEFAULTS.max_mbit_s,
+    dscp: Annotated[int, typer.Option(help="Mark of RTP and RTCP; 0: none.", min=0, max=63)] = _DEFAULTS.dscp,
     pacing: Annotated[
         Pacing, typer.Option(help="auto: handle packets of half a millisecond together while the load is low.")
     ] = Pacing.AUTO,
@@ -40,7 +55,7 @@ def run_media(
         typer.Option("--exit-when-orphaned/--stay-when-orphaned", help="End some time after the last client has gone."),
     ] = False,
 ) -> None:
-    """Move, fork, play and record the media of calls, as told over a local socket."""
+    """Move, fork, play and record the media of calls, as told over a local socket or by TLS."""
     # Only this process loads the native module.
     from sidestream.media.process import run_engine
 
@@ -56,10 +71,28 @@ def run_media(
             max_sessions=max_sessions,
             exit_when_orphaned=exit_when_orphaned,
             pacing=pacing is Pacing.AUTO,
+            max_mbit_s=max_mbit,
+            dscp=dscp,
         )
-        run_engine(socket.absolute(), options)
+        tls = _tls(listen, (tls_certificate, tls_key, tls_client_ca), tuple(tls_peer or ()))
+        run_engine(None if socket is None else socket.absolute(), options, tls)
     except (OptionError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
     except OSError as error:
         typer.echo(f"The media engine cannot start: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _tls(
+    listen: str | None, files: tuple[Path | None, Path | None, Path | None], peers: tuple[str, ...]
+) -> TlsListener | None:
+    """How other machines reach the engine. Raises `OptionError`."""
+    scheme, separator, address = (listen or "").partition("://")
+    if listen is not None and (scheme != "tls" or not separator or not address):
+        raise OptionError("listen", f"{listen!r} is not tls://ADDRESS:PORT")
+    certificate, private_key, client_ca = files
+    if certificate is None or private_key is None or client_ca is None:
+        if listen is None and files == (None, None, None):
+            return None
+        raise OptionError("listen", "needs --tls-certificate, --tls-key and --tls-client-ca")
+    return TlsListener(None if listen is None else address, certificate, private_key, client_ca, peers)

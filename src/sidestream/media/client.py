@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from sidestream.base.logs import get_logger
+from sidestream.media.address import EngineAddress
 from sidestream.media.connection import COMMAND_TIMEOUT, LOST, EngineConnection, greet
 from sidestream.media.engine import (
     Address,
@@ -45,15 +45,16 @@ class _Sessions(msgspec.Struct):
 
 
 class EngineClient:
-    """A `MediaEngine` over the Unix socket at `path`. Call `connect` first; from then on it reconnects by itself.
+    """A `MediaEngine` over the Unix socket, or the TLS connection, at `address`. Call `connect` first.
 
-    While there is no connection every command fails at once with `MediaEngineError("engine-lost")`. When a connection
-    breaks, each subscribed session gets `EngineLost` and its subscription ends; if the engine turns out to have lived
-    on, those sessions are closed there on reconnection, since their calls have given them up.
+    From then on it reconnects by itself. While there is no connection every command fails at once with
+    `MediaEngineError("engine-lost")`. When a connection breaks, each subscribed session gets `EngineLost` and its
+    subscription ends; if the engine turns out to have lived on, those sessions are closed there on reconnection, since
+    their calls have given them up.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, address: EngineAddress) -> None:
+        self._address = address
         self._connection: EngineConnection | None = None
         self._connecting = asyncio.Lock()
         self._reconnecting: asyncio.Task[None] | None = None
@@ -82,7 +83,7 @@ class EngineClient:
                         reason = error.message
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, LAST_RETRY)
-        raise MediaEngineError(LOST, f"no media engine at {self._path}: {reason}")
+        raise MediaEngineError(LOST, f"no media engine at {self._address}: {reason}")
 
     async def close(self) -> None:
         """Disconnect; sessions stay for the engine's grace time and subscribers get no `EngineLost`. Idempotent."""
@@ -231,7 +232,7 @@ class EngineClient:
         return await connection.exchange(operation, answer, timeout, fields)
 
     async def _connect_once(self) -> Hello:
-        connection, hello = await greet(self._path, self._dispatch, self._lost)
+        connection, hello = await greet(self._address, self._dispatch, self._lost)
         try:
             await self._close_abandoned(connection)
             if not connection.open:

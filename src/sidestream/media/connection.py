@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from sidestream.base.logs import get_logger
+from sidestream.media.address import EngineAddress, connect
 from sidestream.media.engine import MediaEngineError
 from sidestream.media.protocol import VERSION, Answer, Events, Hello, ProtocolError, parse_line, request_line
 
@@ -26,12 +26,11 @@ log = get_logger("media")
 
 
 async def greet(
-    path: Path, on_events: Callable[[Events], None], on_lost: Callable[["EngineConnection", str], None]
+    address: EngineAddress, on_events: Callable[[Events], None], on_lost: Callable[["EngineConnection", str], None]
 ) -> tuple["EngineConnection", Hello]:
-    """Connect to the engine at `path` and say hello. Raises `MediaEngineError`, `LOST` when nobody is there."""
-    loop = asyncio.get_running_loop()
+    """Connect to the engine at `address` and say hello. Raises `MediaEngineError`, `LOST` when nobody is there."""
     try:
-        _, connection = await loop.create_unix_connection(lambda: EngineConnection(on_events, on_lost), str(path))
+        connection = await connect(address, lambda: EngineConnection(on_events, on_lost))
     except OSError as error:
         raise MediaEngineError(LOST, str(error)) from error
     try:

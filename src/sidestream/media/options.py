@@ -6,6 +6,8 @@ from pathlib import Path
 
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
 
+EXPEDITED_FORWARDING = 46  # RFC 4594 §4.1: what telephony is marked with; routers that know no marks do not mind it
+
 
 class OptionError(Exception):
     """An option that no engine can be started with; `option` is its name on the command line."""
@@ -42,11 +44,28 @@ class MediaInterface:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsListener:
+    """How control processes on other machines reach an engine: TLS with certificates on both sides, all as PEM files.
+
+    `address` is where to listen, `192.0.2.1:7443`; None: only where a service manager listens for us. `peers`: the
+    names, one of which a client's certificate has to have; without any, whoever `client_ca` signed may command.
+    """
+
+    address: str | None
+    certificate: Path
+    private_key: Path
+    client_ca: Path
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineOptions:
     """The settings of one engine process, apart from its socket.
 
     `ports` is the range, both ends included, that RTP/RTCP pairs are taken from. `orphan_grace_s`: how long sessions
     live on when nobody is connected; with `exit_when_orphaned` the process itself ends after that time, too.
+    `max_mbit_s`: with so many megabits of RTP a second, received and sent, new sessions are refused; 0 is no limit.
+    `dscp` (RFC 2474) marks RTP and RTCP; 0 does not.
     With `pacing` packets of up to half a millisecond are handled together while the load is low: less work for the
     processor, and as much time at most for a packet on its way.
     """
@@ -60,6 +79,8 @@ class EngineOptions:
     max_sessions: int = 10_000
     exit_when_orphaned: bool = True
     pacing: bool = True
+    max_mbit_s: float = 0.0
+    dscp: int = EXPEDITED_FORWARDING
 
     def arguments(self, socket: Path) -> Sequence[str]:
         """The command line of `sidestream media` that gives these options. Raises `OptionError`."""
@@ -72,6 +93,7 @@ class EngineOptions:
         arguments += ["--workers", str(self.workers), "--silence-ms", str(self.silence_ms)]
         arguments += ["--orphan-grace", str(self.orphan_grace_s), "--port-cooldown-ms", str(self.port_cooldown_ms)]
         arguments += ["--max-sessions", str(self.max_sessions)]
+        arguments += ["--max-mbit", str(self.max_mbit_s), "--dscp", str(self.dscp)]
         arguments += ["--pacing", "auto" if self.pacing else "off"]
         arguments.append("--exit-when-orphaned" if self.exit_when_orphaned else "--stay-when-orphaned")
         return arguments

@@ -3,11 +3,11 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sidestream import _native
-from sidestream.media.options import EngineOptions
+from sidestream.media.options import EngineOptions, OptionError, TlsListener
 
 ORPHAN_CHECK_SECONDS = 1.0  # well below any useful grace time, and reading /proc once a second costs nothing
 _CONNECTED = "03"  # SS_CONNECTED in /proc/net/unix (proc_net_unix(5))
@@ -18,18 +18,24 @@ def engine_version() -> str:
     return _native.engine_version()
 
 
-def run_engine(socket: Path, options: EngineOptions) -> None:
+def run_engine(socket: Path | None, options: EngineOptions, tls: TlsListener | None = None) -> None:
     """Be the media engine until SIGTERM or SIGINT, or until orphaned. Blocks; call it from the main thread.
 
-    Raises `ValueError` for options that make no sense and `OSError` when the socket cannot be opened.
+    It listens on `socket`, by `tls`, and on what a service manager hands over. Raises `OptionError` or `ValueError` for
+    options that make no sense and `OSError` when a socket cannot be opened.
     """
+    activated = is_activated(os.environ, os.getpid())
+    if socket is None and (tls is None or tls.address is None) and not activated:
+        raise OptionError("socket", "nowhere to listen: say --socket or --listen")
     stopping = threading.Event()
     if options.exit_when_orphaned:
+        if socket is None or tls is not None or activated:
+            raise OptionError("exit-when-orphaned", "is for an engine with nothing but a Unix socket of its own")
         watch = OrphanWatch(options.orphan_grace_s, lambda: has_client(socket), _stop_this_process)
         threading.Thread(target=watch.run, args=(stopping,), name="orphan-watch", daemon=True).start()
     try:
         _native.run_engine(
-            str(socket),
+            None if socket is None else str(socket),
             interfaces=[(one.name, one.bind_host, one.advertised_host) for one in options.interfaces],
             port_min=options.ports[0],
             port_max=options.ports[1],
@@ -39,9 +45,22 @@ def run_engine(socket: Path, options: EngineOptions) -> None:
             port_cooldown_ms=options.port_cooldown_ms,
             max_sessions=options.max_sessions,
             pacing=options.pacing,
+            max_bits_per_s=round(options.max_mbit_s * 1e6) or None,
+            dscp=options.dscp,
+            tls=None if tls is None else _native_tls(tls),
+            activated=activated,
         )
     finally:
         stopping.set()
+
+
+def _native_tls(tls: TlsListener) -> tuple[str | None, str, str, str, Sequence[str]]:
+    return tls.address, str(tls.certificate), str(tls.private_key), str(tls.client_ca), tls.peers
+
+
+def is_activated(environment: Mapping[str, str], pid: int) -> bool:
+    """Whether a service manager listens for process `pid` and hands it its sockets (sd_listen_fds(3))."""
+    return environment.get("LISTEN_PID") == str(pid) and environment.get("LISTEN_FDS", "0") != "0"
 
 
 class OrphanWatch:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidestream.app.config import Config, ConfigError, bundled_connector, load
+from sidestream.media.address import TlsAddress
 from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.security import MediaSecurity
 
@@ -121,7 +122,24 @@ class Loader:
             "4 connectors[0].extension_namespace: The namespace of the parameters must be a URI (31942)",
         ),
         ("[media]\nport_low = 30000", "1 media.port_high: must be above port_low"),
-        ("[media]\nexternal = true", "2 media.external: needs socket: where the engine listens"),
+        ("[media]\nexternal = true", "2 media.external: needs socket or address: where the engine listens"),
+        (
+            '[media]\nca = "a"',
+            "1 media.address: is missing: the certificates are for an engine on another machine",
+        ),
+        ('[media]\nexternal = true\naddress = "tcp://a:1"', "3 media.address: must be tls://HOST:PORT"),
+        (
+            '[media]\naddress = "tls://a:1"',
+            "2 media.address: needs external = true: who runs an engine there is not us",
+        ),
+        (
+            '[media]\nexternal = true\naddress = "tls://a:1"\nsocket = "/s"',
+            "3 media.address: stands beside socket: the engine is at one of them",
+        ),
+        (
+            '[media]\nexternal = true\naddress = "tls://a:1"\nca = "c"',
+            "3 media.address: needs ca, certificate and private_key",
+        ),
         (f'[media]\nsocket = "/{"x" * 107}"', "2 media.socket: is longer than 107 octets"),
         (
             '[[media.interfaces]]\nname = "a"\naddress = "::"',
@@ -228,3 +246,21 @@ def test_who_may_or_must_use_srtp(loaded: Loader) -> None:
     assert [trunk.media_security for trunk in config.trunks] == [MediaSecurity.REQUIRED, MediaSecurity.NONE]
     assert [number.media_security for number in config.numbers] == [MediaSecurity.OPTIONAL, None]
     assert [domain.media_security for domain in config.domains] == [MediaSecurity.OPTIONAL]
+
+
+def test_the_engine_may_be_on_another_machine(loaded: Loader) -> None:
+    text = """
+        [media]
+        external = true
+        address = "tls://engine.example:7443"
+        ca = "/etc/ca.pem"
+        certificate = "/etc/serve.pem"
+        private_key = "/etc/serve.key"
+        dscp = 34
+        max_mbit = 500
+        max_sessions = 7
+    """
+    media = loaded.config(text).media
+    files = (Path("/etc/ca.pem"), Path("/etc/serve.pem"), Path("/etc/serve.key"))
+    assert media.address == TlsAddress("engine.example", 7443, *files)
+    assert (media.dscp, media.max_mbit, media.max_sessions) == (34, 500, 7)

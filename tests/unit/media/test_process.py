@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import sidestream
+from sidestream.media.options import EngineOptions, OptionError, TlsListener
 
 SOURCE = Path(sidestream.__file__).parent
 
@@ -94,3 +95,28 @@ def test_clients_are_seen_in_the_kernels_table(process, tmp_path: Path) -> None:
 
 def test_the_engine_tells_its_version(process) -> None:
     assert process.engine_version().count(".") == 2
+
+
+def test_an_engine_listens_somewhere(process) -> None:
+    with pytest.raises(OptionError, match="nowhere to listen"):
+        process.run_engine(None, EngineOptions())
+
+
+def test_only_an_engine_with_a_socket_of_its_own_can_tell_that_it_is_orphaned(process, tmp_path: Path) -> None:
+    tls = TlsListener("127.0.0.1:1", tmp_path, tmp_path, tmp_path)
+    with pytest.raises(OptionError, match="exit-when-orphaned"):
+        process.run_engine(tmp_path / "m.sock", EngineOptions(), tls)
+
+
+@pytest.mark.parametrize(
+    ("environment", "activated"),
+    [
+        ({}, False),
+        ({"LISTEN_PID": "7", "LISTEN_FDS": "1"}, True),
+        ({"LISTEN_PID": "8", "LISTEN_FDS": "1"}, False),
+        ({"LISTEN_PID": "7", "LISTEN_FDS": "0"}, False),
+        ({"LISTEN_PID": "7"}, False),
+    ],
+)
+def test_sockets_are_taken_from_a_service_manager_that_means_this_process(process, environment, activated) -> None:
+    assert process.is_activated(environment, 7) is activated

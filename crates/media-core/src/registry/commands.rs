@@ -213,8 +213,10 @@ impl Registry {
         let session_key = self.session_key(session)?;
         let session = self.session_mut(session_key)?;
         let key = session.endpoint(endpoint)?;
-        if session.player(name).is_some() {
-            return Err(conflict("player", name));
+        if let Some(running) = session.player(name).and_then(|player| session.players.get(player)) {
+            // asked again by somebody who does not know whether the first asking arrived
+            let same = running.endpoint == key && running.player.plays(&audio, loops);
+            return if same { Ok(()) } else { Err(conflict("player", name)) };
         }
         let law = session
             .endpoints

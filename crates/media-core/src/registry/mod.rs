@@ -168,6 +168,8 @@ pub struct Totals {
     pub packets_relayed: u64,
     /// RTP packets that were forked.
     pub packets_forked: u64,
+    /// Octets of the RTP packets that endpoints received, and of those that were sent.
+    pub octets: u64,
 }
 
 /// Whose port pair it is.

@@ -66,6 +66,7 @@ impl Registry {
                 out.report(Event::Latched { session: name.clone(), endpoint: endpoint.name.clone(), remote });
             }
         }
+        self.totals.octets += bytes.len() as u64;
         let (clock_rate, event_rate) = endpoint.meaning(&packet);
         let timing = event_rate.is_none().then_some(clock_rate);
         if let Some(old) = endpoint.count_received(&packet, timing, arrival) {
@@ -191,7 +192,10 @@ impl Way<'_> {
         };
         let Some(remote) = endpoint.remote else { return false };
         match seal_rtp(endpoint, packet.bytes(), &mut self.scratch.packet[..]) {
-            Some(bytes) if out.send_rtp(endpoint.pair, remote, bytes) => endpoint.count_sent(packet.payload().len()),
+            Some(bytes) if out.send_rtp(endpoint.pair, remote, bytes) => {
+                self.totals.octets += bytes.len() as u64;
+                endpoint.count_sent(packet.payload().len());
+            }
             Some(_) => {}
             None => endpoint.count_unprotected(),
         }
@@ -208,6 +212,7 @@ impl Way<'_> {
     fn feed_fork(&mut self, session: &mut Session, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
         let Some(fork) = session.forks.get_mut(key) else { return };
         let Some((to, copy)) = fork.forward(packet, self.arrival, &mut self.scratch.packet[..]) else { return };
+        self.totals.octets += copy.len() as u64;
         if let Some(due_ns) = fork.send(to, copy, self.arrival.mono_ns, out) {
             let begun_ns = self.arrival.mono_ns;
             self.batches.add(due_ns, begun_ns, Deadline { session: self.session, fork: key, begun_ns });

@@ -1,8 +1,9 @@
 //! One control connection: lines in, answers in order and event batches out.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
+
+use super::stream::Stream;
 
 /// The longest line, its end included.
 pub(crate) const MAX_LINE: usize = 65_536;
@@ -10,8 +11,6 @@ pub(crate) const MAX_LINE: usize = 65_536;
 const MAX_UNANSWERED: usize = 1024;
 /// With so much unsent, events wait and no more requests are read: the client does not read.
 const MAX_UNSENT: usize = 4 * 1024 * 1024;
-/// Octets read in one turn.
-const READ_CHUNK: usize = 16 * 1024;
 
 /// A line of a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub(crate) enum Ended {
 }
 
 pub(crate) struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     splitter: LineSplitter,
     lines: VecDeque<Line>,
     /// Answers in the order of their requests; None is not there yet.
@@ -69,9 +68,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
             stream,
             splitter: LineSplitter::default(),
             lines: VecDeque::new(),
@@ -81,22 +79,19 @@ impl Connection {
             greeted: false,
             wants_events: false,
             dropped: 0,
-        })
+        }
     }
 
-    pub(crate) fn stream(&self) -> &UnixStream {
+    pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
 
     /// Reads what has come, one chunk at most.
     pub(crate) fn read(&mut self) -> Result<(), Ended> {
-        let mut chunk = [0; READ_CHUNK];
-        match self.stream.read(&mut chunk) {
+        let Self { stream, splitter, lines, .. } = self;
+        match stream.read(|octets| splitter.feed(octets, lines)) {
             Ok(0) => Err(Ended::Closed),
-            Ok(count) => {
-                self.splitter.feed(&chunk[..count], &mut self.lines);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
             Err(_) => Err(Ended::Closed),
         }
@@ -151,9 +146,10 @@ impl Connection {
 
     /// Sends what can be sent.
     pub(crate) fn write(&mut self) -> Result<(), Ended> {
-        while !self.unsent.is_empty() {
+        while self.has_unsent() {
             let (front, _) = self.unsent.as_slices();
-            match self.stream.write(front) {
+            let sent = if front.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(front) };
+            match sent {
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -164,13 +160,21 @@ impl Connection {
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+        !self.unsent.is_empty() || self.stream.wants_write()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    fn connected() -> (Connection, UnixStream) {
+        let (mine, theirs) = UnixStream::pair().unwrap();
+        mine.set_nonblocking(true).unwrap();
+        (Connection::new(Stream::Unix(mine)), theirs)
+    }
 
     fn split(pieces: &[&[u8]]) -> Vec<Line> {
         let (mut splitter, mut lines) = (LineSplitter::default(), VecDeque::new());
@@ -199,8 +203,7 @@ mod tests {
 
     #[test]
     fn answers_leave_in_the_order_of_the_requests() {
-        let (mine, mut theirs) = UnixStream::pair().unwrap();
-        let mut connection = Connection::new(mine).unwrap();
+        let (mut connection, mut theirs) = connected();
         theirs.write_all(b"1\n2\n3\n").unwrap();
         connection.read().unwrap();
         let numbers: Vec<u64> = std::iter::from_fn(|| connection.next_line()).map(|(number, _)| number).collect();
@@ -220,8 +223,7 @@ mod tests {
 
     #[test]
     fn a_client_that_never_reads_is_not_read_either() {
-        let (mine, mut theirs) = UnixStream::pair().unwrap();
-        let mut connection = Connection::new(mine).unwrap();
+        let (mut connection, mut theirs) = connected();
         let requests = "x\n".repeat(2000);
         theirs.write_all(requests.as_bytes()).unwrap();
         connection.read().unwrap();

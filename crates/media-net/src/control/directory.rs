@@ -110,9 +110,14 @@ impl Directory {
         self.sessions.get_mut(session)
     }
 
+    /// The worker that has the fewest sessions.
+    pub(crate) fn calmest(&self) -> usize {
+        (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).unwrap_or(0)
+    }
+
     /// Enters a session, on the worker that has the fewest.
     pub(crate) fn enter(&mut self, name: &Arc<str>) -> usize {
-        let worker = (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).unwrap_or(0);
+        let worker = self.calmest();
         self.loads[worker] += 1;
         let (endpoints, forks, recorders) = (Few::default(), Few::default(), Few::default());
         self.sessions.insert(name.clone(), SessionEntry { name: name.clone(), worker, endpoints, forks, recorders });

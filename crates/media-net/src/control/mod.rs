@@ -1,5 +1,6 @@
 //! The control thread: connections, requests, answers and events.
 
+mod admission;
 mod connection;
 mod directory;
 mod few;
@@ -7,10 +8,11 @@ mod keys;
 mod operations;
 mod reply;
 mod request;
+mod stream;
+mod tls;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::os::unix::net::UnixListener;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -26,11 +28,14 @@ use connection::{Connection, Line, MAX_LINE};
 pub(crate) use operations::Operations;
 use operations::Outcome;
 use request::Request;
+pub(crate) use stream::Listener;
+pub(crate) use tls::Acceptor;
 
-const LISTENER: u64 = 0;
-const ANSWERS: u64 = 1;
-const STOP: u64 = 2;
-const FIRST_CONNECTION: u64 = 3;
+const ANSWERS: u64 = 0;
+const STOP: u64 = 1;
+const FIRST_LISTENER: u64 = 2;
+/// Above the tokens of listeners, of which there are few.
+const FIRST_CONNECTION: u64 = 1 << 16;
 
 const MAX_CONNECTIONS: usize = 16;
 /// Lines of one connection in a turn, so that none starves another.
@@ -40,6 +45,8 @@ const MAX_EVENTS_PER_LINE: usize = 256;
 const MAX_WAITING_EVENTS: usize = 4096;
 /// For so long the engine waits for its sessions to be closed when it stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// For so long a client may take to prove who it is: strangers must not hold the few connections that there are.
+const PROOF_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an answer is still waited for.
 struct Pending {
@@ -52,10 +59,11 @@ struct Client {
     pending: HashMap<u64, Pending>,
     events: VecDeque<Value>,
     interest: u32,
+    since: Instant,
 }
 
 pub(crate) struct Control {
-    listener: UnixListener,
+    listeners: Vec<Listener>,
     epoll: Epoll,
     answers: Receiver<Answer>,
     answered: Waker,
@@ -70,7 +78,7 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(
-        listener: UnixListener,
+        listeners: Vec<Listener>,
         answers: Receiver<Answer>,
         answered: Waker,
         stop: Waker,
@@ -78,12 +86,14 @@ impl Control {
         orphan_grace: Duration,
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        listener.set_nonblocking(true)?;
-        epoll.add(&listener, LISTENER, READABLE)?;
+        for (token, listener) in (FIRST_LISTENER..).zip(&listeners) {
+            listener.set_nonblocking()?;
+            epoll.add(listener, token, READABLE)?;
+        }
         epoll.add(&answered, ANSWERS, READABLE)?;
         epoll.add(&stop, STOP, READABLE)?;
         Ok(Self {
-            listener,
+            listeners,
             epoll,
             answers,
             answered,
@@ -99,17 +109,17 @@ impl Control {
 
     /// Serves until it is told to stop and all is closed.
     pub(crate) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(MAX_CONNECTIONS + 3);
+        let mut events = Events::with_capacity(MAX_CONNECTIONS + 8);
         loop {
             self.epoll.wait(&mut events, self.timeout())?;
             let mut index = 0;
             while let Some((token, what)) = events.get(index) {
                 index += 1;
                 match token {
-                    LISTENER => self.accept(),
                     ANSWERS => self.answered.clear(),
                     STOP => self.begin_stop(),
-                    _ => self.serve(token, what),
+                    FIRST_CONNECTION.. => self.serve(token, what),
+                    _ => self.accept(token),
                 }
             }
             let waiting: Vec<u64> =
@@ -119,6 +129,8 @@ impl Control {
             self.deliver_events();
             self.write_all();
             self.look_after_orphans();
+            self.forget_strangers();
+            self.operations.observe();
             let patient = self.stopping.is_some_and(|since| since.elapsed() < STOP_PATIENCE);
             if self.stopping.is_some() && (self.operations.in_flight == 0 || !patient) {
                 return Ok(());
@@ -132,20 +144,24 @@ impl Control {
         }
         let orphaned = self.orphaned.map(|since| self.orphan_grace.saturating_sub(since.elapsed()));
         let stopping = self.stopping.map(|since| STOP_PATIENCE.saturating_sub(since.elapsed()));
-        [orphaned, stopping].into_iter().flatten().min()
+        let strangers = self.clients.values().filter(|client| !client.connection.stream().is_known());
+        let proof = strangers.map(|client| PROOF_PATIENCE.saturating_sub(client.since.elapsed())).min();
+        [orphaned, stopping, proof, self.operations.until_observed()].into_iter().flatten().min()
     }
 
-    fn accept(&mut self) {
-        let Ok((stream, _)) = self.listener.accept() else { return };
+    fn accept(&mut self, token: u64) {
+        let listener = usize::try_from(token - FIRST_LISTENER).ok().and_then(|index| self.listeners.get(index));
+        let Some(Ok(stream)) = listener.map(Listener::accept) else { return };
         if self.clients.len() >= MAX_CONNECTIONS {
             log::warning("connection_refused", json!({"reason": "too many", "most": MAX_CONNECTIONS}));
             return;
         }
         let id = self.next_client;
-        let Ok(connection) = Connection::new(stream) else { return };
+        let connection = Connection::new(stream);
         if self.epoll.add(connection.stream(), id, READABLE).is_ok() {
             self.next_client += 1;
-            let client = Client { connection, pending: HashMap::new(), events: VecDeque::new(), interest: READABLE };
+            let (pending, events) = (HashMap::new(), VecDeque::new());
+            let client = Client { connection, pending, events, interest: READABLE, since: Instant::now() };
             self.clients.insert(id, client);
         }
     }
@@ -238,6 +254,11 @@ impl Control {
             }
             true
         });
+    }
+
+    fn forget_strangers(&mut self) {
+        self.clients
+            .retain(|_, client| client.connection.stream().is_known() || client.since.elapsed() < PROOF_PATIENCE);
     }
 
     fn look_after_orphans(&mut self) {

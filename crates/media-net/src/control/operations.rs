@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use media_core::{ForkPorts, FormatShelf, Histogram, NewFork, Refusal, RefusalCode, Totals};
 use serde_json::{json, Value};
@@ -14,6 +15,7 @@ use crate::worker::WorkerHandle;
 use crate::writer::Writer;
 use crate::{files, random};
 
+use super::admission::{Admission, Sample};
 use super::directory::{Directory, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
 use super::reply;
 use super::request::{self, Request};
@@ -42,6 +44,7 @@ pub(crate) struct Operations {
     directory: Directory,
     shelf: files::AudioShelf,
     formats: FormatShelf,
+    admission: Admission,
     next_recorder: u64,
     started_ns: u64,
     pub(crate) events_dropped: u64,
@@ -52,7 +55,9 @@ pub(crate) struct Operations {
 
 impl Operations {
     pub(crate) fn new(options: EngineOptions, workers: Vec<WorkerHandle>, writer: Writer) -> Self {
+        let started_ns = clock::mono_ns();
         Self {
+            admission: Admission::new(options.max_bits_per_s, sample(&workers, started_ns)),
             ports: Ports::new(&options),
             directory: Directory::new(workers.len()),
             options,
@@ -61,7 +66,7 @@ impl Operations {
             shelf: files::AudioShelf::default(),
             formats: FormatShelf::default(),
             next_recorder: 0,
-            started_ns: clock::now().mono_ns,
+            started_ns,
             events_dropped: 0,
             in_flight: 0,
             stopping: false,
@@ -74,6 +79,19 @@ impl Operations {
 
     pub(crate) fn sessions(&self) -> usize {
         self.directory.len()
+    }
+
+    /// How long until the load wants to be looked at; None while there is none.
+    pub(crate) fn until_observed(&self) -> Option<Duration> {
+        (self.directory.len() > 0).then(|| self.admission.until_due(clock::mono_ns()))
+    }
+
+    /// Looks at the load, if it is time.
+    pub(crate) fn observe(&mut self) {
+        let now_ns = clock::mono_ns();
+        if self.admission.until_due(now_ns).is_zero() {
+            self.admission.observe(sample(&self.workers, now_ns));
+        }
     }
 
     /// What the greeting tells.
@@ -186,6 +204,7 @@ impl Operations {
             let text = format!("{} sessions are open already", self.options.max_sessions);
             return Err(Refusal::new(RefusalCode::Limit, text));
         }
+        self.admission.admit(self.directory.calmest())?;
         self.directory.enter(name);
         self.send(origin, name, Work::OpenSession, Afterwards::default())
     }
@@ -342,6 +361,8 @@ impl Operations {
             "resident_bytes": process::resident_bytes(),
             "cpu_ns": process::cpu_ns(),
             "uptime_ns": now_ns - self.started_ns,
+            "bits_per_s": self.admission.bits_per_s(),
+            "busy_percent": self.admission.busiest_percent(),
             "ports_free": free,
             "ports_cooling": cooling,
             "events_dropped": self.events_dropped,
@@ -368,6 +389,17 @@ impl Operations {
         self.workers[worker].send(command);
         Outcome::Sent(None)
     }
+}
+
+/// What the workers have counted.
+fn sample(workers: &[WorkerHandle], at_ns: u64) -> Sample {
+    let mut sample = Sample { at_ns, ..Sample::default() };
+    for worker in workers {
+        let counts = worker.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        sample.octets += counts.totals.octets;
+        sample.cpu_ns.push(counts.cpu_ns);
+    }
+    sample
 }
 
 fn has_endpoint(session: &SessionEntry, endpoint: &str) -> Result<(), Refusal> {

@@ -435,6 +435,37 @@ mod tests {
         assert_eq!(code(&deep).1, "bad-json");
     }
 
+    /// The schema that is published, which Python's tests hold every exchange against.
+    fn schema() -> Value {
+        serde_json::from_str(include_str!("../../../../docs/topics/media-protocol.schema.json")).unwrap()
+    }
+
+    #[test]
+    fn the_schema_has_the_operations_and_fields_that_are_understood() {
+        let schema = schema();
+        for (operation, request) in schema["$defs"]["requests"].as_object().unwrap() {
+            let line = json!({"id": 1, "op": operation, "no such field": 1}).to_string();
+            let refusal = parse(line.as_bytes()).1.unwrap_err();
+            // serde names every field that there is
+            let mut understood: Vec<&str> = refusal.message.split('`').skip(3).step_by(2).collect();
+            understood.extend(["id", "op"]);
+            understood.sort_unstable();
+            let known: Vec<&String> = request["properties"].as_object().unwrap().keys().collect();
+            assert_eq!(known, understood, "{operation}: {}", refusal.message);
+        }
+        let listed = schema["$defs"]["request"]["oneOf"].as_array().unwrap().len();
+        assert_eq!(listed, schema["$defs"]["requests"].as_object().unwrap().len());
+        let line = json!({"id": 1, "op": "dance"}).to_string();
+        assert_eq!(parse(line.as_bytes()).1.unwrap_err().code, RefusalCode::UnknownOperation);
+    }
+
+    #[test]
+    fn the_schema_has_the_codes_of_refusals() {
+        let schema = schema();
+        let known: Vec<&str> = RefusalCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(schema["$defs"]["error"]["properties"]["code"]["enum"], json!(known));
+    }
+
     #[test]
     fn settings_have_the_documented_defaults_and_bounds() {
         let request = |fields: Value| {

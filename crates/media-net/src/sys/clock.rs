@@ -1,4 +1,4 @@
-//! The two clocks.
+//! The two clocks, and a thread's own.
 
 use media_core::{Instant, NS_PER_S};
 
@@ -17,9 +17,14 @@ pub(crate) fn wall_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
+/// What this thread has used of a processor.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec to write to; both clocks exist on every Linux, so the call cannot fail.
+    // SAFETY: `time` is a valid timespec to write to; these clocks exist on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * NS_PER_S + time.tv_nsec as u64
 }

@@ -4,8 +4,10 @@
 mod address;
 pub(crate) mod clock;
 pub(crate) mod epoll;
+pub(crate) mod inherit;
 pub(crate) mod process;
 pub(crate) mod send;
+pub(crate) mod tcp;
 pub(crate) mod udp;
 
 use std::io;

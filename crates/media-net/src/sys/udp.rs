@@ -29,6 +29,16 @@ pub(crate) fn bind(address: SocketAddr, errors: bool) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Marks what a socket sends with a DSCP (RFC 2474), 0 to 63.
+pub(crate) fn mark(socket: &UdpSocket, is_ipv6: bool, dscp: u8) -> io::Result<()> {
+    // RFC 2474 §3: the upper six bits of the octet; the lower two are ECN's
+    let class = libc::c_int::from(dscp) << 2;
+    match is_ipv6 {
+        false => set_option(socket, libc::IPPROTO_IP, libc::IP_TOS, class),
+        true => set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class),
+    }
+}
+
 /// Has a socket told, from now on or no longer, which datagrams could not be delivered; the errors that wait are lost.
 pub(crate) fn want_errors(socket: &UdpSocket, is_ipv6: bool, wanted: bool) -> io::Result<()> {
     let (level, option) = match is_ipv6 {
@@ -39,15 +49,18 @@ pub(crate) fn want_errors(socket: &UdpSocket, is_ipv6: bool, wanted: bool) -> io
 }
 
 pub(super) fn set_flag(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: bool) -> io::Result<()> {
-    let on = libc::c_int::from(value);
+    set_option(socket, level, option, libc::c_int::from(value))
+}
+
+fn set_option(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the pointer is to a c_int that lives over the call, and the length is that of a c_int.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             option,
-            (&raw const on).cast(),
-            mem::size_of_val(&on) as libc::socklen_t,
+            (&raw const value).cast(),
+            mem::size_of_val(&value) as libc::socklen_t,
         )
     };
     check(result).map(|_| ())

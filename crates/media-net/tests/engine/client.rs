@@ -54,7 +54,7 @@ impl Running {
     }
 
     pub fn socket(&self) -> &PathBuf {
-        &self.options.socket_path
+        self.options.socket_path.as_ref().unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
