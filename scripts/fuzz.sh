@@ -1,11 +1,13 @@
 #!/bin/sh
 # Search for inputs that break something: every property test, with many more examples than `make test` gives it, then
-# every harness of tests/fuzz. FUZZ_EXAMPLES overrides how many examples, FUZZ_SECONDS how long each harness runs.
+# every harness of crates/fuzz and of tests/fuzz. FUZZ_EXAMPLES overrides how many examples, FUZZ_SECONDS how long each
+# harness runs.
 set -eu
 bin=$1/bin
 HYPOTHESIS_MAX_EXAMPLES=${FUZZ_EXAMPLES:-20000}
 export HYPOTHESIS_MAX_EXAMPLES
 "$bin/pytest" -q tests/unit -m hypothesis --hypothesis-profile=fuzz --timeout=3600
+sh scripts/fuzz_engine.sh
 if ! "$bin/python" -c 'import atheris' 2>/dev/null; then
     echo "fuzz: atheris has no wheel for this platform; the harnesses are left out" >&2
     exit 0

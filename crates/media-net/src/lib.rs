@@ -16,6 +16,7 @@ mod sys;
 mod worker;
 mod writer;
 
+pub use control::check_request;
 pub use engine::{run, Engine};
 pub use options::{EngineOptions, Interface, TlsOptions};
 

@@ -284,6 +284,19 @@ impl Control {
     }
 }
 
+/// Reads a request as the engine does that gets it, without its end of line: the whole answer line, if it is refused for
+/// how it stands there.
+pub fn check_request(line: &[u8]) -> Result<(), Vec<u8>> {
+    let (id, request) = request::parse(line);
+    let read = request.and_then(|request| match request {
+        Request::ConfigureEndpoint(request) => request.settings().map(drop),
+        Request::ConfigureFork(request) => request.settings().map(drop),
+        Request::OpenFork(request) => request.ports().map(drop),
+        _ => Ok(()),
+    });
+    read.map_err(|refusal| reply::answer(&id, Err(refusal)))
+}
+
 /// Sees to it that the greeting comes first.
 fn greet(connection: &mut Connection, request: Request) -> Result<Request, Refusal> {
     match &request {
