@@ -213,7 +213,7 @@ async def _serve(setup: Setup) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
-    profiler, sampler = cProfile.Profile(), Sampler()
+    profiler, sampler = cProfile.Profile(builtins=False), Sampler()
     baseline: tracemalloc.Snapshot | None = None
     run = _reference if setup.mode == "reference" else _control
     async with run(setup) as measured:

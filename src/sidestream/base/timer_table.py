@@ -1,7 +1,7 @@
 """The one place that holds a core's deadlines."""
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -27,6 +27,11 @@ class TimerTable(Generic[K]):
     def stop(self, key: K) -> None:
         """Disarm `key`; no harm if it is not armed."""
         self._deadline.pop(key, None)
+
+    def stop_all(self, keys: Iterable[K]) -> None:
+        """Disarm those of `keys` that are armed."""
+        for key in keys:
+            self._deadline.pop(key, None)
 
     def is_armed(self, key: K) -> bool:
         return key in self._deadline

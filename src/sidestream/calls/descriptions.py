@@ -17,6 +17,8 @@ def body_of(sdp: SessionDescription | None) -> tuple[bytes, str | None]:
 
 def description_of(message: Request | Response) -> SessionDescription | None:
     """The session description of a message, None if it has none. Raises SdpError for one that cannot be read."""
+    if message.body and message.headers.get_all("Content-Type") == [SDP_TYPE]:
+        return SessionDescription.parse(message.body)  # as nearly everybody spells it
     try:
         content_type = message.content_type
     except MessageError as error:

@@ -66,3 +66,11 @@ def test_it_agrees_with_a_plain_dictionary(steps, now):
             model.pop(key, None)
     assert table.next() == min(model.values(), default=None)
     assert set(drain(table, now)) == {key for key, deadline in model.items() if deadline <= now}
+
+
+def test_several_are_stopped_at_once_whether_they_are_armed_or_not():
+    table = TimerTable()
+    for key, deadline in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        table.set(key, deadline)
+    table.stop_all(["a", "b", "z"])
+    assert (table.next(), len(table)) == (3.0, 1)

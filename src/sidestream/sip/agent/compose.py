@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.errors import LocalError
-from sidestream.sip.grammar import Params
+from sidestream.sip.grammar import Params, format_params
 from sidestream.sip.headers import Headers, canonical_name
 from sidestream.sip.message import Request, Response
 from sidestream.sip.transport import ListenerAddress, Transport
 from sidestream.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT, Uri
-from sidestream.sip.values import BRANCH_COOKIE, NameAddr, Via
+from sidestream.sip.values import NameAddr
 
 MAX_FORWARDS = 70  # RFC 3261 §8.1.1.6
 
@@ -187,24 +187,22 @@ def trying(request: Request) -> Response:
 
 
 def via_of(listener: ListenerAddress, branch: str) -> str:
-    """A Via value of ours; over UDP it asks for rport (RFC 3581 §3), over TLS it offers the connection for reuse."""
-    params: Params = (("branch", BRANCH_COOKIE + branch),)
-    if listener.transport is Transport.UDP:
-        params = (("rport", None), *params)
-    elif listener.transport is Transport.TLS:
-        params = (*params, ("alias", None))  # RFC 5923 §5
-    return str(Via(listener.transport, _host(listener), listener.port, params))
+    """A Via value of ours, with a `Core.branch`; over UDP it asks for rport (RFC 3581 §3), over TLS it offers the connection for reuse."""
+    before = ";rport" if listener.transport is Transport.UDP else ""
+    after = ";alias" if listener.transport is Transport.TLS else ""  # RFC 5923 §5
+    sent_by = f"SIP/2.0/{listener.transport.value} {_host(listener)}:{listener.port}"
+    return f"{sent_by}{before};branch={branch}{after}"
 
 
 def contact_value(listener: ListenerAddress, user: str | None, params: Params, *, secure: bool = False) -> str:
     """A Contact value of ours; `user` as it stands in a URI, escapes and all. `secure`: its scheme is to be sips."""
     # RFC 3261 §26.2.2 deprecates transport=tls, for sips implies it; beside sip it has no other spelling.
     sips = secure and listener.transport is Transport.TLS
-    port = None if listener.port == (DEFAULT_TLS_PORT if sips else DEFAULT_PORT) else listener.port
+    port = "" if listener.port == (DEFAULT_TLS_PORT if sips else DEFAULT_PORT) else f":{listener.port}"
     plain = sips or listener.transport is Transport.UDP
-    named: Params = () if plain else (("transport", listener.transport.lower()),)
-    uri = Uri("sips" if sips else "sip", user, host=_host(listener), port=port, params=named)
-    return str(NameAddr(None, uri, params))
+    named = "" if plain else f";transport={listener.transport.value.lower()}"
+    at = "" if user is None else f"{user}@"
+    return f"<{'sips' if sips else 'sip'}:{at}{_host(listener)}{port}{named}>{format_params(params)}"
 
 
 def _host(listener: ListenerAddress) -> str:

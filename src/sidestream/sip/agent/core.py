@@ -17,6 +17,7 @@ from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
 from sidestream.sip.transport import Destination, Peer
+from sidestream.sip.values import BRANCH_COOKIE
 
 # RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
 GLARE_OWNER = (2.1, 4.0)
@@ -47,6 +48,10 @@ class Core:
     def token(self) -> str:
         """A fresh unguessable word, for tags, branches, Call-IDs and sessions."""
         return self.ids.octets(TOKEN_OCTETS).hex()
+
+    def branch(self) -> str:
+        """A fresh branch for a Via."""
+        return BRANCH_COOKIE + self.token()
 
     def session(self, name: str) -> Session:
         session = self.sessions.get(name)
@@ -175,8 +180,7 @@ class Core:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""
         session.phase = Phase.ENDED
         self._live -= 1
-        for timer in _SESSION_TIMERS:
-            self.timers.stop((session.id, timer))
+        self.timers.stop_all([(session.id, timer) for timer in _SESSION_TIMERS])
         for name, exchange in session.requests.items():
             exchange.owner = None
             self.emit(RequestAnswered(name, session.id, None))

@@ -11,6 +11,8 @@ def description(message: Request | Response) -> bytes:
     """The SDP of the body, also as part of a multipart one; b"" if there is none or it cannot be read."""
     if not message.body:
         return b""
+    if message.headers.get_all("Content-Type") == [SDP_TYPE]:
+        return message.body  # as nearly everybody spells it
     try:
         content_type = message.content_type
         if content_type is None or content_type.media_type == SDP_TYPE:

@@ -78,12 +78,12 @@ class Exchanges:
             self._put_ack(session, ack, hops[0])
 
     def _put_ack(self, session: Session, ack: SentAck, hop: Hop) -> None:
-        ack.request.headers.replace("Via", via_of(hop.listener, self._core.token()))
+        ack.request.headers.replace("Via", via_of(hop.listener, self._core.branch()))
         data = ack.request.to_bytes()
         larger = self._core.routing.larger(hop) if len(data) > self._core.config.udp_limit else None
         hop = larger or hop
         if larger is not None:
-            ack.request.headers.replace("Via", via_of(hop.listener, self._core.token()))
+            ack.request.headers.replace("Via", via_of(hop.listener, self._core.branch()))
             data = ack.request.to_bytes()
         transmit_id = f"{ACK_PREFIX}{session.id}" if isinstance(hop.target, Peer) else None
         self._core.layer.send_stateless(data, hop.target, hop.listener.name, transmit_id)
@@ -150,19 +150,20 @@ class Exchanges:
         core = self._core
         hop = exchange.hop
         assert hop is not None
-        data = _with_via(exchange.request, via_of(hop.listener, core.token()))
+        branch = core.branch()
+        data = _with_via(exchange.request, via_of(hop.listener, branch))
         if len(data) > core.config.udp_limit:
             # RFC 3261 §18.1.1: too large for a datagram, so by TCP, with the Via changed to match.
             larger = core.routing.larger(hop)
             if larger is not None:
                 exchange.hops.insert(0, Hop(hop.target, hop.listener, settled=True))
                 exchange.hop = hop = larger
-                data = _with_via(exchange.request, via_of(hop.listener, core.token()))
+                data = _with_via(exchange.request, via_of(hop.listener, branch))
         exchange.provisional = False
         others = any(isinstance(way, Search) or not way.settled for way in exchange.hops)
         patience = core.config.failover_s if others and isinstance(hop.target, Destination) else None
         exchange.key = core.layer.request(
-            exchange.request, data, hop.target, hop.listener.name, exchange, now, patience=patience
+            exchange.request, data, hop.target, hop.listener.name, exchange, now, branch=branch, patience=patience
         )
 
     def _answer_challenge(self, exchange: Exchange, response: Response, now: float) -> bool:

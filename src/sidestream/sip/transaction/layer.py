@@ -104,13 +104,14 @@ class TransactionLayer:
         context: Any,
         now: float,
         *,
+        branch: str | None = None,
         patience: float | None = None,
     ) -> str:
         """Send `request` (as `data`), whose topmost Via has a branch of its own; returns the transaction's key.
 
-        Its events will carry `context`. `patience`: seconds to wait for any response, if not 64*T1.
+        `branch`: that one, if it is known and need not be read. Its events will carry `context`. `patience`: seconds to wait for any response, if not 64*T1.
         """
-        key = f"c|{request.via.branch}|{request.method}"
+        key = f"c|{branch or request.via.branch}|{request.method}"
         reliable = target.transport.reliable
         machine: ClientInvite | ClientOther
         if request.method == "INVITE":

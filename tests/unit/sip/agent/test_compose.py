@@ -135,5 +135,5 @@ def test_an_agent_without_a_name_keeps_silent_about_it() -> None:
     ],
 )
 def test_our_via_and_contact(listener: ListenerAddress, via: str, contact: str) -> None:
-    assert via_of(listener, "x") == via
+    assert via_of(listener, "z9hG4bKx") == via
     assert contact_value(listener, "u", (("+sip.src", None),)) == contact
