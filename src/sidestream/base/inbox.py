@@ -24,6 +24,10 @@ class Inbox(Generic[T]):
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    @property
+    def has_items(self) -> bool:
+        return bool(self._items)
+
     def take_all(self) -> list[T]:
         """Empty it, and return what was in it."""
         items, self._items = self._items, []
@@ -31,10 +35,14 @@ class Inbox(Generic[T]):
 
     async def get(self) -> T:
         """Take the first item, waiting for one. Not for two readers at a time."""
+        await self.wait()
+        return self._items.pop(0)
+
+    async def wait(self) -> None:
+        """Return once there is an item; takes nothing. Not for two readers at a time."""
         while not self._items:
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
             finally:
                 self._reader = None
-        return self._items.pop(0)

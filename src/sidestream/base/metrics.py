@@ -1,6 +1,10 @@
 """Counters and histograms for Prometheus, one registry a process."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)  # seconds
 
@@ -24,12 +28,10 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self.sip_messages_total = Counter(
-            "sidestream_sip_messages_total",
-            "SIP messages that passed a socket",
-            ["transport", "direction"],
-            registry=self.registry,
+        self.sip_messages_total = Tallies(
+            "sidestream_sip_messages_total", "SIP messages that passed a socket", ["transport", "direction"]
         )
+        self.registry.register(self.sip_messages_total)
         self.sip_dropped_total = Counter(
             "sidestream_sip_dropped_total", "SIP messages thrown away unread", ["reason"], registry=self.registry
         )
@@ -76,3 +78,36 @@ class Metrics:
     def exposition(self) -> bytes:
         """The registry in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Tallies(Collector):
+    """A counter for what happens twenty times a call, on one thread: plain numbers, read when somebody asks.
+
+    A `Counter` takes a lock each time and costs ten times as much.
+    """
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = labels
+        self._tallies: dict[tuple[str, ...], _Tally] = {}
+
+    def counter(self, *values: str) -> Callable[[], None]:
+        """What to call to count one of those with these label values."""
+        return self._tallies.setdefault(values, _Tally()).add
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        for values, tally in self._tallies.items():
+            family.add_metric(values, tally.count)
+        return (family,)
+
+
+class _Tally:
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self) -> None:
+        self.count += 1

@@ -123,13 +123,11 @@ class LegMedia:
         After it nothing can be opened again: a task that is a moment late must not bring the session back to life.
         """
         self._is_released = True
-        try:
-            if self.ports is not None:
-                self.ports = None
-                await self._engine.close_endpoint(self.session, self.endpoint)
-        finally:
-            if with_session:
-                await self._engine.close_session(self.session)
+        had_ports, self.ports = self.ports is not None, None
+        if with_session:
+            await self._engine.close_session(self.session)  # its endpoints go with it
+        elif had_ports:
+            await self._engine.close_endpoint(self.session, self.endpoint)
 
     def admitted(self, description: SessionDescription) -> SessionDescription:
         """The peer's description without the lines that its security forbids. Everything else here wants it so."""

@@ -99,8 +99,9 @@ class Pairing:
         calls = (self._first, self._second) if was_joined else (self._second,)
         for call in calls:
             call.pairing = call.partner = None
-        for call in calls:
-            await self._cut(call)
+        if any(call.leg.phase is not LegPhase.OVER for call in (self._first, self._second)):
+            for call in calls:
+                await self._cut(call)
         if was_joined and self._first.leg.phase is LegPhase.ESTABLISHED:
             self._first.media_changed()
 

@@ -1,6 +1,7 @@
 """A running Siprec: the client machine bound to the SIP driver, the media engine and the connector's servers."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -178,14 +179,14 @@ class RecordingSession:
     async def _next_input(self, attempt: Attempt) -> None:
         """Give the machine one input, or the time."""
         deadline = attempt.src.poll_timeout()
-        timeout = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
-        try:
-            async with asyncio.timeout(timeout):
-                received = await self._inputs.get()
-        except TimeoutError:
-            pass
+        if deadline is None or self._inputs.has_items:
+            self._give(attempt, await self._inputs.get())
         else:
-            self._give(attempt, received)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
+                    await self._inputs.wait()
+            if self._inputs.has_items:
+                self._give(attempt, await self._inputs.get())
         attempt.src.handle_timeout(self._clock.monotonic())
 
     def _give(self, attempt: Attempt, received: _Input) -> None:

@@ -64,7 +64,7 @@ class SipDriver:
         self._tls = tls or TlsSettings()
         self._metrics = metrics or Metrics()
         self._counters: dict[tuple[Transport, bool], Callable[[], None]] = {
-            (transport, direction == "in"): self._metrics.sip_messages_total.labels(transport.value, direction).inc
+            (transport, direction == "in"): self._metrics.sip_messages_total.counter(transport.value, direction)
             for transport in Transport
             for direction in ("in", "out")
         }
@@ -171,8 +171,11 @@ class SipDriver:
         """Note one message that left; called by the sockets."""
         self._counters[peer.transport, False]()
         if self._trace is not None:
-            now = self._clock.monotonic()
-            self._trace(TraceLine(now, False, peer.transport, peer.listener, peer.host, peer.port, data))
+            self._trace_sent(data, peer.transport, peer.host, peer.port, peer.listener)
+
+    def _trace_sent(self, data: bytes, transport: Transport, host: str, port: int, listener: str) -> None:
+        assert self._trace is not None
+        self._trace(TraceLine(self._clock.monotonic(), False, transport, listener, host, port, data))
 
     def failed(self, transmit_ids: list[str], reason: str) -> None:
         """Tell the agent what did not leave, or not arrive; called by the sockets."""
@@ -259,7 +262,9 @@ class SipDriver:
                 # Not at once: we may be inside the very drain that sends it.
                 self._loop.call_soon(self.failed, [transmit.transmit_id], str(error))
             return
-        self.sent(transmit.data, Peer(Transport.UDP, where.host, where.port, transmit.listener))
+        self._counters[Transport.UDP, False]()
+        if self._trace is not None:
+            self._trace_sent(transmit.data, Transport.UDP, where.host, where.port, transmit.listener)
 
     def _tls_contexts(self) -> TlsContexts | None:
         if not any(listener.transport is Transport.TLS for listener in self._listeners):

@@ -41,3 +41,15 @@ async def test_taking_all_leaves_a_waiting_reader_waiting() -> None:
     assert not reading.done()
     inbox.put_nowait(3)
     assert await reading == 3
+
+
+async def test_who_only_waits_takes_nothing() -> None:
+    inbox: Inbox[int] = Inbox()
+    waiting = asyncio.create_task(inbox.wait())
+    await asyncio.sleep(0)
+    assert (waiting.done(), inbox.has_items) == (False, False)
+    inbox.put_nowait(1)
+    await waiting
+    await inbox.wait()
+    assert inbox.has_items
+    assert await inbox.get() == 1

@@ -187,7 +187,10 @@ def trying(request: Request) -> Response:
 
 
 def via_of(listener: ListenerAddress, branch: str) -> str:
-    """A Via value of ours, with a `Core.branch`; over UDP it asks for rport (RFC 3581 §3), over TLS it offers the connection for reuse."""
+    """A Via value of ours, with a `Core.branch`.
+
+    Over UDP it asks for rport (RFC 3581 §3), over TLS it offers the connection for reuse.
+    """
     before = ";rport" if listener.transport is Transport.UDP else ""
     after = ";alias" if listener.transport is Transport.TLS else ""  # RFC 5923 §5
     sent_by = f"SIP/2.0/{listener.transport.value} {_host(listener)}:{listener.port}"

@@ -109,7 +109,8 @@ class TransactionLayer:
     ) -> str:
         """Send `request` (as `data`), whose topmost Via has a branch of its own; returns the transaction's key.
 
-        `branch`: that one, if it is known and need not be read. Its events will carry `context`. `patience`: seconds to wait for any response, if not 64*T1.
+        `branch`: that one, if it is known and need not be read. Its events will carry `context`. `patience`: seconds to
+        wait for any response, if not 64*T1.
         """
         key = f"c|{branch or request.via.branch}|{request.method}"
         reliable = target.transport.reliable
