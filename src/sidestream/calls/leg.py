@@ -4,27 +4,25 @@ Agent events come in by `take`, on the event loop; what they mean goes into `eve
 Commands on a leg that is over do nothing, so that a crossing BYE is no error for the caller.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sidestream.base.inbox import Inbox
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
-from sidestream.calls.descriptions import SDP_TYPE, body_of, description_of, tolerated_description_of
+from sidestream.calls.descriptions import body_of, description_of, tolerated_description_of
 from sidestream.calls.events import (
     Answered,
     Ended,
     Failed,
     Info,
     LegEvent,
-    Progress,
     Redirected,
-    Ringing,
     Trying,
     Updated,
 )
+from sidestream.calls.invitation import Invitation
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
 from sidestream.calls.negotiation import Negotiation, OfferRefused
-from sidestream.calls.redirects import Redirects
 from sidestream.calls.referral import Referral
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
@@ -75,9 +73,7 @@ class Leg:
         self._call_sid = call_sid
         self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
         self._final: Failed | Redirected | None = None
-        self._early: dict[str, SessionDescription] = {}  # of each fork that sent one before its answer, by tag
-        self._resend: Callable[[Uri], None] | None = None
-        self._redirects: Redirects | None = None
+        self._invitation: Invitation | None = None
         self._negotiation = Negotiation(driver, call_sid)
         self._referral = Referral(driver)
         self.media = media
@@ -136,28 +132,25 @@ class Leg:
 
         `redirects`: how many contacts of 3xx answers to follow.
         """
+        self._invitation = Invitation(
+            self._driver,
+            self._begin,
+            target=target,
+            from_=from_,
+            to=to,
+            offer=offer,
+            headers=headers,
+            credentials=credentials,
+            max_forwards=max_forwards,
+            call_id=call_id,
+            redirects=redirects,
+            via=via,
+        )
+        self._invitation.send()
 
-        def send(where: Uri) -> None:
-            # Who redirects us may name anybody: the trunk's password is for the trunk alone.
-            is_same_host = where.address == target.address
-            with self._driver.turn() as (agent, now):
-                self._session = agent.invite(
-                    target=where,
-                    from_=from_,
-                    to=to,
-                    headers=headers,
-                    body=offer.to_bytes(),
-                    content_type=SDP_TYPE,
-                    credentials=credentials if is_same_host else None,
-                    max_forwards=max_forwards,
-                    call_id=call_id,  # RFC 3261 §8.1.3.4: kept over redirections
-                    via=via if where is target else None,
-                    now=now,
-                )
-                self._driver.attach(self._session, self.take)
-
-        self._resend, self._redirects = send, Redirects(redirects, target)
-        send(target)
+    def _begin(self, session: str) -> None:
+        self._session = session
+        self._driver.attach(session, self.take)
 
     # --- an established session
 
@@ -291,21 +284,15 @@ class Leg:
         if response.status == 100:
             self._speak(Trying())
             return
-        sdp = self._tolerated_of(response)
-        if sdp is not None:
-            self._early[response.to.tag or ""] = sdp
-        # RFC 3960 §3.1: of several forks with early media only one can be heard; the first to send any.
-        if sdp is None or next(iter(self._early)) != (response.to.tag or ""):
-            self._speak(Ringing(response.status, response.reason))
-        else:
-            self._speak(Progress(response.status, response.reason, sdp))
+        assert self._invitation is not None  # whose progress this is
+        self._speak(self._invitation.progressed(response, self._tolerated_of(response)))
 
     def _rejected(self, response: Response) -> None:
         contacts = tuple(contact for contact in response.contacts if contact.uri != STAR)
         if response.status in _REDIRECTION:
             self._final = Redirected(response.status, tuple(str(contact.uri) for contact in contacts))
-            if self._redirects is not None:
-                self._redirects.take(contacts)
+            if self._invitation is not None:
+                self._invitation.redirected(contacts)
         else:
             self._final = Failed(response.status, response.reason, response.headers.get("Reason"))
         if response.status < _GLOBAL_FAILURE:
@@ -313,13 +300,10 @@ class Leg:
 
     def _try_next(self) -> None:
         """Call the next place that a redirection named, if the call is still wanted."""
-        if self.phase is not LegPhase.CALLING or self._redirects is None or self._resend is None:
-            return
-        where = self._redirects.next()
-        if where is not None:
-            log.info("> redirected", call=self._call_sid, to=str(where))
-            self._early.clear()
-            self._resend(where)
+        if self.phase is LegPhase.CALLING and self._invitation is not None:
+            where = self._invitation.go_on()
+            if where is not None:
+                log.info("> redirected", call=self._call_sid, to=str(where))
 
     def _accepted(self, response: Response) -> None:
         if self.phase is LegPhase.OVER or self._session is None:
@@ -334,8 +318,8 @@ class Leg:
             log.info("! unusable answer", call=self._call_sid, problem=str(error))
             self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
             return
-        # The answer may have come before; it is that of the fork that won, whoever was heard meanwhile.
-        self._speak(Answered(sdp or self._early.get(response.to.tag or "")))
+        early = self._invitation.early_answer(response) if self._invitation is not None else None
+        self._speak(Answered(sdp or early))
 
     def fail(self, status: int, reason: str) -> None:
         """End an established session that turned out useless; the leg speaks Failed instead of Ended."""
