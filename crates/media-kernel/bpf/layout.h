@@ -1,0 +1,63 @@
+/* What the program and the engine both know: the octets of the maps. src/layout.rs says the same in Rust. */
+#pragma once
+
+#include <linux/types.h>
+
+/* A packet that leaves in the place of the one that came. Addresses are 16 octets; of IPv4 the first four are used. */
+struct route {
+	__u32 interface; /* leaves here; 0: there is no such packet */
+	__u8 source[16];
+	__u8 destination[16];
+	__be16 ports[2]; /* source, destination */
+	__u8 traffic_class;
+	__u8 loopback; /* `interface` is the loopback, which has no neighbours */
+	__u8 unused[2];
+};
+
+/* A copy for a recorder. */
+struct fork {
+	struct route route;
+	__u32 ssrc;
+	__u32 timestamp_offset;
+	__u16 sequence_offset;
+	__u8 payload_type;
+	__u8 renumbered; /* has an SSRC and numbers of its own; else those of the call */
+};
+
+#define MAX_FORKS 4
+
+/* A stream that is relayed and forked here. The engine writes it; it never changes while it is open. */
+struct leg {
+	__u32 open;
+	__u32 ssrc;
+	__u32 clock_rate;
+	__u8 remote[16]; /* only packets from there */
+	__be16 remote_port;
+	__u8 payload_type;
+	__u8 forks;
+	struct route relay;
+	struct fork fork[MAX_FORKS];
+};
+
+/* What the program has seen of a leg. The engine writes the beginning, the program the rest. */
+struct tally {
+	__u32 lock; /* struct bpf_spin_lock */
+	__u32 until_sample; /* packets until one goes to the engine */
+	__u64 packets;
+	__u64 octets; /* of payload */
+	__u64 arrived_ns; /* the last packet, on CLOCK_MONOTONIC */
+	__u64 seen; /* bit n: the packet n before the newest was relayed here */
+	__u32 newest_timestamp;
+	__u32 transit; /* RFC 3550 A.8 */
+	__u32 jitter_scaled; /* RFC 3550 A.8: 16 times the jitter */
+	__u32 unsent[MAX_FORKS]; /* copies that the kernel would not take */
+	__u16 newest;
+	__u16 unused;
+};
+
+/* Where packets arrive for a leg. */
+struct place {
+	__u8 address[16];
+	__be16 port;
+	__u16 family; /* 4 or 6 */
+};

@@ -1,0 +1,374 @@
+// Relays and forks RTP of calls that run steadily, before the packets reach a socket.
+//
+// A packet is relayed here only if everything about it is as the engine has been told to expect; all else goes on to
+// the engine's sockets, untouched, and the engine decides. What is relayed is counted under a lock, so that the engine
+// takes a leg back without losing a packet or a number.
+#include "helpers.h"
+#include "layout.h"
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+
+#define TCX_NEXT -1
+#define TCX_DROP 2
+
+#define swap16(value) __builtin_bswap16(value)
+#define swap32(value) __builtin_bswap32(value)
+
+#define MAX_LEGS 16384
+/* The engine sees every so manieth packet (5 s of 20 ms): stateful firewalls and NAT on this machine keep knowing the
+ * flows, and neighbours and routes that the engine's sockets use stay fresh. */
+#define SAMPLE 256
+/* RFC 3550 A.1: a larger step is a restart of the source. */
+#define MAX_DROPOUT 3000
+/* A larger step of the time stamp, in seconds, is a new beginning of the source, or follows a pause. */
+#define TIMESTAMP_JUMP_S 2
+/* IPv6's least MTU: what is longer may have to be fragmented, and is no telephone's. */
+#define MAX_DATAGRAM 1280
+#define RTP_HEADER 12
+#define NS_PER_S 1000000000ULL
+#define DONT_FRAGMENT 0x4000
+#define FRAGMENTED 0x3fff
+#define HOPS 64
+/* Since Linux 6.16: the checksum of an IPv6 packet's octets does not cover its addresses twice. */
+#define L4_CSUM_IPV6 (1ULL << 7)
+
+#define LEGS_MAP(map, value_type)                 \
+	struct {                                  \
+		MAP_UINT(type, BPF_MAP_TYPE_ARRAY); \
+		MAP_UINT(max_entries, MAX_LEGS);  \
+		MAP_TYPE(key, __u32);             \
+		MAP_TYPE(value, value_type);      \
+	} map SECTION(".maps")
+
+/* `struct tally` of layout.h, with the lock in its kernel's clothes. */
+struct locked_tally {
+	struct bpf_spin_lock lock;
+	__u32 until_sample;
+	__u64 packets;
+	__u64 octets;
+	__u64 arrived_ns;
+	__u64 seen;
+	__u32 newest_timestamp;
+	__u32 transit;
+	__u32 jitter_scaled;
+	__u32 unsent[MAX_FORKS];
+	__u16 newest;
+	__u16 unused;
+};
+_Static_assert(sizeof(struct locked_tally) == sizeof(struct tally), "one layout");
+
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_HASH);
+	MAP_UINT(max_entries, MAX_LEGS);
+	MAP_TYPE(key, struct place);
+	MAP_TYPE(value, __u32);
+} places SECTION(".maps");
+LEGS_MAP(legs, struct leg);
+LEGS_MAP(tallies, struct locked_tally);
+
+/* Marks copies on their way from `relay` to `leave`; chosen at random when the program is loaded. */
+const volatile __u32 MARK = 0;
+
+struct rtp {
+	__u8 first;
+	__u8 second; /* marker and payload type */
+	__be16 sequence;
+	__be32 timestamp;
+	__be32 ssrc;
+};
+
+/* The fields of a packet that change, and that its checksum covers. */
+struct image {
+	__u8 source[16];
+	__u8 destination[16];
+	__be16 ports[2];
+	struct rtp rtp;
+};
+
+/* The headers of a packet, after their bounds have been checked. */
+struct headers {
+	struct ethhdr *link;
+	struct iphdr *v4;
+	struct ipv6hdr *v6;
+	struct udphdr *udp;
+	struct rtp *rtp;
+};
+
+INLINE int find_headers(struct __sk_buff *skb, int is_v6, struct headers *at)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	at->link = data;
+	at->v4 = data + sizeof(struct ethhdr);
+	at->v6 = data + sizeof(struct ethhdr);
+	at->udp = data + sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	at->rtp = (void *)at->udp + sizeof(struct udphdr);
+	return (void *)(at->rtp + 1) <= end;
+}
+
+INLINE __u16 header_sum(const struct iphdr *header)
+{
+	const __u16 *words = (const void *)header;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+INLINE void copy(void *to, const void *from, int words)
+{
+#pragma unroll
+	for (int i = 0; i < words; i++)
+		((__u32 *)to)[i] = ((const __u32 *)from)[i];
+}
+
+INLINE int is_same(const void *one, const void *other)
+{
+	__u32 difference = 0;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		difference |= ((const __u32 *)one)[i] ^ ((const __u32 *)other)[i];
+	return difference == 0;
+}
+
+/* Turns the packet from `now` into `next`, with correct checksums; false if it cannot be written. */
+INLINE int rewrite(struct __sk_buff *skb, int is_v6, struct image *now, const struct image *next, __u8 traffic_class)
+{
+	__u32 at = sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) +
+		   __builtin_offsetof(struct udphdr, check);
+	__s64 addresses = bpf_csum_diff(now->source, 32, next->source, 32, 0);
+	__s64 rest = bpf_csum_diff(now->ports, sizeof(now->ports) + RTP_HEADER, next->ports,
+				   sizeof(now->ports) + RTP_HEADER, 0);
+	struct headers found;
+
+	if (!is_v6) {
+		/* a UDP checksum of 0 says that there is none, and must not be made by accident (RFC 768) */
+		if (bpf_l4_csum_replace(skb, at, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
+		    bpf_l4_csum_replace(skb, at, 0, rest, BPF_F_MARK_MANGLED_0))
+			return 0;
+	} else {
+		__u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_ENFORCE;
+
+		if (bpf_l4_csum_replace(skb, at, 0, addresses, flags | L4_CSUM_IPV6) &&
+		    bpf_l4_csum_replace(skb, at, 0, addresses, flags))
+			return 0;
+		if (bpf_l4_csum_replace(skb, at, 0, rest, BPF_F_MARK_ENFORCE))
+			return 0;
+	}
+	if (!find_headers(skb, is_v6, &found))
+		return 0;
+	if (is_v6) {
+		copy(&found.v6->saddr, next->source, 4);
+		copy(&found.v6->daddr, next->destination, 4);
+		found.v6->hop_limit = HOPS;
+		found.v6->priority = traffic_class >> 4;
+		found.v6->flow_lbl[0] = (traffic_class & 0x0f) << 4;
+		found.v6->flow_lbl[1] = 0;
+		found.v6->flow_lbl[2] = 0;
+	} else {
+		copy(&found.v4->saddr, next->source, 1);
+		copy(&found.v4->daddr, next->destination, 1);
+		found.v4->ttl = HOPS;
+		found.v4->tos = traffic_class;
+		found.v4->frag_off = swap16(DONT_FRAGMENT);
+		found.v4->check = 0;
+		found.v4->check = ~header_sum(found.v4);
+	}
+	copy(&found.udp->source, next->ports, 1);
+	copy(found.rtp, &next->rtp, 3);
+	*now = *next;
+	return 1;
+}
+
+INLINE int is_local(const struct __sk_buff *skb, const struct route *route)
+{
+	return route->loopback && skb->ifindex == route->interface;
+}
+
+/* Sends a copy of the packet as it is now; false if the kernel would not take it. */
+INLINE int send_copy(struct __sk_buff *skb, const struct route *route)
+{
+	long result;
+
+	/* what comes over the loopback has its route already; elsewhere `leave` finds the next hop */
+	skb->mark = is_local(skb, route) ? 0 : MARK;
+	result = bpf_clone_redirect(skb, route->interface, 0);
+	skb->mark = 0;
+	return result == 0;
+}
+
+INLINE void readdress(struct image *image, const struct route *route)
+{
+	copy(image->source, route->source, 4);
+	copy(image->destination, route->destination, 4);
+	copy(image->ports, route->ports, 1);
+}
+
+/* Counts a packet that will be relayed here; false if it is one for the engine. */
+INLINE int account(const struct leg *leg, struct locked_tally *tally, __u16 sequence, __u32 timestamp, __u32 octets)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u32 rate = leg->clock_rate;
+	__u32 transit = (__u32)(now / NS_PER_S * rate + now % NS_PER_S * rate / NS_PER_S) - timestamp;
+	int relayed = 0;
+
+	bpf_spin_lock(&tally->lock);
+	__s32 step = (__s16)(sequence - tally->newest);
+	__s32 jump = (__s32)(timestamp - tally->newest_timestamp);
+	__s32 limit = TIMESTAMP_JUMP_S * rate;
+
+	if (!leg->open || step < 1 || step >= MAX_DROPOUT || jump > limit || jump < -limit)
+		goto out;
+	if (tally->until_sample <= 1) {
+		tally->until_sample = SAMPLE;
+		goto out;
+	}
+	tally->until_sample--;
+	tally->packets++;
+	tally->octets += octets;
+	tally->arrived_ns = now;
+	tally->seen = step < 64 ? tally->seen << (step & 63) | 1 : 1;
+	tally->newest = sequence;
+	tally->newest_timestamp = timestamp;
+
+	__s32 difference = transit - tally->transit;
+
+	if (difference < 0)
+		difference = -difference;
+	if ((__u32)difference > rate)
+		difference = rate;
+	tally->jitter_scaled += difference - ((tally->jitter_scaled + 8) >> 4);
+	tally->transit = transit;
+	relayed = 1;
+out:
+	bpf_spin_unlock(&tally->lock);
+	return relayed;
+}
+
+/* Sends the packet on to all that are to have it. */
+INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, struct locked_tally *tally,
+		      struct image *now)
+{
+	struct image next;
+	struct rtp rtp = now->rtp;
+
+	bpf_set_hash_invalid(skb);
+#pragma unroll
+	for (int i = 0; i < MAX_FORKS; i++) {
+		const struct fork *fork = &leg->fork[i];
+
+		if (i >= leg->forks)
+			break;
+		readdress(&next, &fork->route);
+		next.rtp = rtp;
+		next.rtp.second = (rtp.second & 0x80) | fork->payload_type;
+		if (fork->renumbered) {
+			next.rtp.sequence = swap16((__u16)(swap16(rtp.sequence) + fork->sequence_offset));
+			next.rtp.timestamp = swap32(swap32(rtp.timestamp) + fork->timestamp_offset);
+			next.rtp.ssrc = swap32(fork->ssrc);
+		}
+		if (!rewrite(skb, is_v6, now, &next, fork->route.traffic_class) || !send_copy(skb, &fork->route)) {
+			bpf_spin_lock(&tally->lock);
+			tally->unsent[i]++;
+			bpf_spin_unlock(&tally->lock);
+		}
+	}
+	if (!leg->relay.interface)
+		return TCX_DROP;
+	readdress(&next, &leg->relay);
+	next.rtp = rtp;
+	if (!rewrite(skb, is_v6, now, &next, leg->relay.traffic_class))
+		return TCX_DROP;
+	skb->mark = 0;
+	if (is_local(skb, &leg->relay))
+		return bpf_redirect(leg->relay.interface, 0);
+	return bpf_redirect_neigh(leg->relay.interface, 0, 0, 0);
+}
+
+INLINE int receive(struct __sk_buff *skb, int is_v6)
+{
+	struct headers at;
+	struct image now = {};
+	struct place place = {};
+	__u32 length;
+
+	if (!find_headers(skb, is_v6, &at)) {
+		if (bpf_skb_pull_data(skb, sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr) +
+						   RTP_HEADER) ||
+		    !find_headers(skb, is_v6, &at))
+			return TCX_NEXT;
+	}
+	if (is_v6) {
+		if (at.v6->version != 6 || at.v6->nexthdr != IPPROTO_UDP || at.udp->check == 0)
+			return TCX_NEXT;
+		length = swap16(at.v6->payload_len);
+		copy(now.source, &at.v6->saddr, 4);
+		copy(now.destination, &at.v6->daddr, 4);
+		place.family = 6;
+	} else {
+		if (at.v4->version != 4 || at.v4->ihl != 5 || at.v4->protocol != IPPROTO_UDP ||
+		    at.v4->frag_off & swap16(FRAGMENTED) || header_sum(at.v4) != 0xffff)
+			return TCX_NEXT;
+		length = swap16(at.v4->tot_len) - sizeof(struct iphdr);
+		copy(now.source, &at.v4->saddr, 1);
+		copy(now.destination, &at.v4->daddr, 1);
+		place.family = 4;
+	}
+	if (length > MAX_DATAGRAM || length != swap16(at.udp->len) || length < sizeof(struct udphdr) + RTP_HEADER)
+		return TCX_NEXT;
+	copy(place.address, now.destination, 4);
+	place.port = at.udp->dest;
+
+	__u32 *number = bpf_map_lookup_elem(&places, &place);
+
+	if (!number)
+		return TCX_NEXT;
+	struct leg *leg = bpf_map_lookup_elem(&legs, number);
+	struct locked_tally *tally = bpf_map_lookup_elem(&tallies, number);
+
+	if (!leg || !tally || !leg->open || !is_same(now.source, leg->remote) || at.udp->source != leg->remote_port)
+		return TCX_NEXT;
+	copy(now.ports, &at.udp->source, 1);
+	copy(&now.rtp, at.rtp, 3);
+	/* version 2, and neither padding nor extension nor contributing sources */
+	if (now.rtp.first != 0x80 || (now.rtp.second & 0x7f) != leg->payload_type ||
+	    now.rtp.ssrc != swap32(leg->ssrc))
+		return TCX_NEXT;
+	if (!account(leg, tally, swap16(now.rtp.sequence), swap32(now.rtp.timestamp),
+		     length - sizeof(struct udphdr) - RTP_HEADER))
+		return TCX_NEXT;
+	return distribute(skb, is_v6, leg, tally, &now);
+}
+
+SECTION("classifier")
+int relay(struct __sk_buff *skb)
+{
+	/* with its tag still on, the packet comes again to the VLAN's own interface; many packets in one go the usual way */
+	if (skb->vlan_present || skb->gso_size)
+		return TCX_NEXT;
+	if (skb->protocol == swap16(ETH_P_IP))
+		return receive(skb, 0);
+	if (skb->protocol == swap16(ETH_P_IPV6))
+		return receive(skb, 1);
+	return TCX_NEXT;
+}
+
+/* A copy is about to leave an interface: by which neighbour, the kernel's routes say. */
+SECTION("classifier")
+int leave(struct __sk_buff *skb)
+{
+	if (MARK == 0 || skb->mark != MARK)
+		return TCX_NEXT;
+	skb->mark = 0;
+	return bpf_redirect_neigh(skb->ifindex, 0, 0, 0);
+}
+
+/* Some of the functions above are for programs under this licence only. */
+char LICENSE[] SECTION("license") = "Dual MIT/GPL";

@@ -1,0 +1,324 @@
+//! The in-kernel path: plain RTP of steady calls is relayed and forked by a tc-eBPF program before it reaches a socket
+//! (docs/topics/kernel-path.md).
+//!
+//! [`KernelPath::load`] loads the program, and fails with the reason where that cannot be. [`KernelPath::open`] hands a
+//! leg over with what the program has to know; [`KernelPath::read`] tells what it has done since; [`KernelPath::close`]
+//! takes the leg back: what it tells is final, and no later packet is relayed here. The programs are attached by links,
+//! and maps are not pinned: when the process ends, however it does, the kernel removes all of it.
+
+mod layout;
+mod netlink;
+mod program;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use layout::{octets, RawFork, RawLeg, RawPlace, RawRoute, RawTally, MAX_LEGS};
+use netlink::{Monitor, Routes};
+use program::Program;
+
+/// Copies of one packet that the program can make.
+pub const MAX_FORKS: usize = layout::MAX_FORKS;
+
+/// A closed leg's place in the maps rests so long, far beyond the microseconds that the program works on a packet: one
+/// that is under way must not be sent where the next leg's packets go.
+const REST: Duration = Duration::from_secs(1);
+/// Packets until the first goes to the engine; further ones are counted by the program.
+const FIRST_SAMPLE: u32 = 256;
+
+/// Why the in-kernel path cannot be had.
+#[derive(Debug)]
+pub enum Unavailable {
+    /// There was no clang when this was built.
+    NotBuilt,
+    /// The kernel does not take the program.
+    Refused(String),
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBuilt => formatter.write_str("this build has no in-kernel path: there was no clang to compile it"),
+            Self::Refused(reason) => {
+                write!(formatter, "the kernel does not take the program (it needs CAP_BPF and CAP_NET_ADMIN): {reason}")
+            }
+        }
+    }
+}
+
+/// From where to where a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The local address; unspecified: the one that the routes prefer.
+    pub from: SocketAddr,
+    /// The destination.
+    pub to: SocketAddr,
+    /// IPv4's type of service, IPv6's traffic class.
+    pub traffic_class: u8,
+}
+
+/// What a copy has in place of the call's own numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The SSRC.
+    pub ssrc: u32,
+    /// Is added to the sequence number.
+    pub sequence_offset: u16,
+    /// Is added to the time stamp.
+    pub timestamp_offset: u32,
+}
+
+/// A copy of each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// Its way.
+    pub hop: Hop,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Its numbers; None: those of the call.
+    pub numbers: Option<Numbers>,
+}
+
+/// A stream that the program relays and forks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// Where its packets arrive: the address of the connected socket.
+    pub at: SocketAddr,
+    /// Whence they come.
+    pub from: SocketAddr,
+    /// Their SSRC.
+    pub ssrc: u32,
+    /// Their payload type.
+    pub payload_type: u8,
+    /// The clock rate of that payload type.
+    pub clock_rate: u32,
+    /// Where they are relayed.
+    pub relay: Option<Hop>,
+    /// Where they are copied; at most [`MAX_FORKS`].
+    pub forks: Vec<Fork>,
+    /// What was counted so far, to go on from: number, time stamp, transit and jitter of the newest packet.
+    pub begin: Tally,
+}
+
+/// What the program has done for a leg since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets that it relayed.
+    pub packets: u64,
+    /// Octets of payload in them.
+    pub octets: u64,
+    /// When the last came, on the monotonic clock.
+    pub arrived_ns: u64,
+    /// Bit n is set if it relayed the packet n before the newest.
+    pub seen: u64,
+    /// The newest packet's number.
+    pub newest: u16,
+    /// Its time stamp.
+    pub newest_timestamp: u32,
+    /// Its relative transit time, in units of the time stamp (RFC 3550 A.8).
+    pub transit: u32,
+    /// 16 times the interarrival jitter, in units of the time stamp (RFC 3550 A.8).
+    pub jitter_scaled: u32,
+    /// Copies that the kernel would not take, of each fork.
+    pub unsent: [u32; MAX_FORKS],
+}
+
+/// An open leg.
+#[derive(Debug)]
+pub struct Place {
+    number: u32,
+    raw: RawPlace,
+    leg: Box<RawLeg>,
+}
+
+struct Inner {
+    program: Program,
+    routes: Routes,
+    monitor: Monitor,
+    free: Vec<u32>,
+    resting: VecDeque<(Instant, u32)>,
+    open: usize,
+}
+
+/// The loaded program and its maps, for all workers.
+pub struct KernelPath {
+    inner: Mutex<Inner>,
+    changes: AtomicU64,
+}
+
+impl KernelPath {
+    /// Loads the program; nothing is attached until a leg is opened.
+    pub fn load() -> Result<Self, Unavailable> {
+        let refused = |error: io::Error| Unavailable::Refused(error.to_string());
+        let program = Program::load()?;
+        let routes = Routes::open().map_err(refused)?;
+        let monitor = Monitor::open().map_err(refused)?;
+        let free = (0..MAX_LEGS).rev().collect();
+        let inner = Inner { program, routes, monitor, free, resting: VecDeque::new(), open: 0 };
+        Ok(Self { inner: Mutex::new(inner), changes: AtomicU64::new(0) })
+    }
+
+    /// How often routes, addresses or links of this machine have changed: a leg that was opened before the last change
+    /// has to be taken back.
+    pub fn changes(&self) -> u64 {
+        let mut inner = self.lock();
+        if inner.monitor.has_changed() {
+            inner.program.forget_gone();
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Legs that are open.
+    pub fn len(&self) -> usize {
+        self.lock().open
+    }
+
+    /// True if no leg is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hands a leg over. Fails with `Unsupported` for a leg that the program cannot take, and otherwise with what the
+    /// kernel says.
+    pub fn open(&self, leg: &Leg) -> io::Result<Place> {
+        let mut inner = self.lock();
+        let (raw_leg, tally) = inner.prepare(leg)?;
+        let number = inner.take_number()?;
+        let place = Place { number, raw: leg.at.into(), leg: Box::new(raw_leg) };
+        match inner.program.open(number, &place.leg, &tally, &place.raw) {
+            Ok(()) => {
+                inner.open += 1;
+                Ok(place)
+            }
+            Err(error) => {
+                inner.resting.push_back((Instant::now(), number));
+                Err(error)
+            }
+        }
+    }
+
+    /// What the program has done for a leg so far.
+    pub fn read(&self, place: &Place) -> io::Result<Tally> {
+        self.lock().program.read(place.number).map(Tally::from)
+    }
+
+    /// Takes a leg back; what it did for it.
+    pub fn close(&self, mut place: Place) -> io::Result<Tally> {
+        let mut inner = self.lock();
+        place.leg.open = 0;
+        let tally = inner.program.close(place.number, &place.leg, &place.raw);
+        inner.open -= 1;
+        inner.resting.push_back((Instant::now(), place.number));
+        tally.map(Tally::from)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// What the maps get, with all interfaces ready.
+    fn prepare(&mut self, leg: &Leg) -> io::Result<(RawLeg, RawTally)> {
+        if leg.forks.len() > MAX_FORKS {
+            return Err(unsupported("too many forks"));
+        }
+        check_address(leg.at, leg.at)?;
+        let arrives = self.route(leg.at, leg.at, leg.from)?;
+        self.program.attach_relay(arrives.interface)?;
+        let relay = match &leg.relay {
+            Some(hop) => self.raw_route(leg.at, hop)?,
+            None => RawRoute::default(),
+        };
+        let mut raw = RawLeg {
+            open: 1,
+            ssrc: leg.ssrc,
+            clock_rate: leg.clock_rate,
+            remote: octets(leg.from.ip()),
+            remote_port: leg.from.port().to_be_bytes(),
+            payload_type: leg.payload_type,
+            forks: leg.forks.len() as u8,
+            relay,
+            ..RawLeg::default()
+        };
+        for (raw, fork) in raw.fork.iter_mut().zip(&leg.forks) {
+            let route = self.raw_route(leg.at, &fork.hop)?;
+            self.program.attach_leave(route.interface)?;
+            *raw = RawFork { route, payload_type: fork.payload_type, ..RawFork::default() };
+            if let Some(numbers) = fork.numbers {
+                raw.renumbered = 1;
+                raw.ssrc = numbers.ssrc;
+                raw.sequence_offset = numbers.sequence_offset;
+                raw.timestamp_offset = numbers.timestamp_offset;
+            }
+        }
+        let Tally { newest, newest_timestamp, transit, jitter_scaled, .. } = leg.begin;
+        let begin = RawTally {
+            until_sample: FIRST_SAMPLE,
+            newest,
+            newest_timestamp,
+            transit,
+            jitter_scaled,
+            ..RawTally::default()
+        };
+        Ok((raw, begin))
+    }
+
+    fn raw_route(&mut self, at: SocketAddr, hop: &Hop) -> io::Result<RawRoute> {
+        let route = self.route(at, hop.from, hop.to)?;
+        Ok(RawRoute {
+            interface: route.interface,
+            source: octets(route.source),
+            destination: octets(hop.to.ip()),
+            ports: [hop.from.port().to_be_bytes(), hop.to.port().to_be_bytes()],
+            traffic_class: hop.traffic_class,
+            loopback: u8::from(route.link == netlink::Link::Loopback),
+            unused: [0; 2],
+        })
+    }
+
+    /// Finds the way out, for a packet of the same family as arrives at `at`.
+    fn route(&mut self, at: SocketAddr, from: SocketAddr, to: SocketAddr) -> io::Result<netlink::Route> {
+        check_address(at, from)?;
+        check_address(at, to)?;
+        self.routes.find(from.ip(), to.ip())
+    }
+
+    fn take_number(&mut self) -> io::Result<u32> {
+        while let Some((since, number)) = self.resting.front().copied().filter(|(since, _)| since.elapsed() >= REST) {
+            debug_assert!(since.elapsed() >= REST);
+            self.resting.pop_front();
+            self.free.push(number);
+        }
+        self.free.pop().ok_or_else(|| io::Error::new(io::ErrorKind::OutOfMemory, "no place in the maps"))
+    }
+}
+
+impl From<RawTally> for Tally {
+    fn from(raw: RawTally) -> Self {
+        let RawTally { packets, octets, arrived_ns, seen, newest, newest_timestamp, .. } = raw;
+        let RawTally { transit, jitter_scaled, unsent, .. } = raw;
+        Self { packets, octets, arrived_ns, seen, newest, newest_timestamp, transit, jitter_scaled, unsent }
+    }
+}
+
+/// The program changes no packet's family, and knows no scopes.
+fn check_address(at: SocketAddr, other: SocketAddr) -> io::Result<()> {
+    let fits = match other.ip() {
+        IpAddr::V4(v4) => at.is_ipv4() && !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => {
+            at.is_ipv6() && v6.to_ipv4_mapped().is_none() && !v6.is_unicast_link_local() && !v6.is_multicast()
+        }
+    };
+    fits.then_some(()).ok_or_else(|| unsupported("addresses of another family, or of one link"))
+}
+
+fn unsupported(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}

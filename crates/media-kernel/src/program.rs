@@ -1,0 +1,122 @@
+//! The program in the kernel, its maps and what it is attached to.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+
+use aya::maps::{Array, HashMap, MapData};
+use aya::programs::links::LinkOrder;
+use aya::programs::tc::{SchedClassifier, TcAttachOptions, TcAttachType};
+use aya::{Ebpf, EbpfLoader};
+
+use crate::layout::{RawLeg, RawPlace, RawTally};
+use crate::netlink::interface_name;
+use crate::Unavailable;
+
+#[cfg(has_program)]
+const OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/relay.bpf.o")));
+#[cfg(not(has_program))]
+const OBJECT: Option<&[u8]> = None;
+
+/// Of linux/bpf.h: take the value's lock.
+const LOCKED: u64 = 4;
+
+pub(crate) struct Program {
+    ebpf: Ebpf,
+    places: HashMap<MapData, RawPlace, u32>,
+    legs: Array<MapData, RawLeg>,
+    tallies: Array<MapData, RawTally>,
+    relaying: HashSet<u32>,
+    leaving: HashSet<u32>,
+}
+
+impl Program {
+    pub(crate) fn load() -> Result<Self, Unavailable> {
+        let object = OBJECT.ok_or(Unavailable::NotBuilt)?;
+        let refused = |error: io::Error| Unavailable::Refused(error.to_string());
+        // no packet bears it by chance: it keeps what other programs mark from being taken for a copy
+        let mark = RandomState::new().build_hasher().finish() as u32 | 1;
+        let loaded = EbpfLoader::new().set_global("MARK", &mark, true).load(object);
+        let mut ebpf = loaded.map_err(|error| refused(told(error)))?;
+        for name in ["relay", "leave"] {
+            classifier(&mut ebpf, name).and_then(|program| program.load().map_err(told)).map_err(refused)?;
+        }
+        let mut take = |name| ebpf.take_map(name).ok_or_else(|| refused(io::Error::other(format!("no map {name}"))));
+        let (places, legs, tallies) = (take("places")?, take("legs")?, take("tallies")?);
+        let places = HashMap::try_from(places).map_err(|error| refused(told(error)))?;
+        let legs = Array::try_from(legs).map_err(|error| refused(told(error)))?;
+        let tallies = Array::try_from(tallies).map_err(|error| refused(told(error)))?;
+        Ok(Self { ebpf, places, legs, tallies, relaying: HashSet::new(), leaving: HashSet::new() })
+    }
+
+    /// Looks at what arrives on an interface from now on.
+    pub(crate) fn attach_relay(&mut self, interface: u32) -> io::Result<()> {
+        if !self.relaying.contains(&interface) {
+            attach(&mut self.ebpf, "relay", interface, TcAttachType::Ingress)?;
+            self.relaying.insert(interface);
+        }
+        Ok(())
+    }
+
+    /// Looks at what leaves an interface from now on.
+    pub(crate) fn attach_leave(&mut self, interface: u32) -> io::Result<()> {
+        if !self.leaving.contains(&interface) {
+            attach(&mut self.ebpf, "leave", interface, TcAttachType::Egress)?;
+            self.leaving.insert(interface);
+        }
+        Ok(())
+    }
+
+    /// Forgets interfaces that are gone, and their attachments with them: their numbers may become others'.
+    pub(crate) fn forget_gone(&mut self) {
+        for interfaces in [&mut self.relaying, &mut self.leaving] {
+            interfaces.retain(|interface| interface_name(*interface).is_ok());
+        }
+    }
+
+    /// Opens a leg in a place that was closed, or never open.
+    pub(crate) fn open(&mut self, number: u32, leg: &RawLeg, tally: &RawTally, place: &RawPlace) -> io::Result<()> {
+        // nobody finds the leg before it has a place, and then all of it is there
+        self.tallies.set(number, tally, LOCKED).map_err(told)?;
+        self.legs.set(number, leg, 0).map_err(told)?;
+        self.places.insert(place, number, 0).map_err(told)
+    }
+
+    pub(crate) fn read(&self, number: u32) -> io::Result<RawTally> {
+        self.tallies.get(&number, LOCKED).map_err(told)
+    }
+
+    /// `leg` is the same as before but closed. The program looks at that under the tally's lock, so whoever has had the
+    /// lock after it was written knows all that was ever counted.
+    pub(crate) fn close(&mut self, number: u32, leg: &RawLeg, place: &RawPlace) -> io::Result<RawTally> {
+        let closed = self.legs.set(number, leg, 0).map_err(told);
+        let removed = self.places.remove(place).map_err(told);
+        let tally = self.read(number);
+        closed.and(removed).and(tally)
+    }
+}
+
+fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> io::Result<&'a mut SchedClassifier> {
+    let program = ebpf.program_mut(name).ok_or_else(|| io::Error::other(format!("no program {name}")))?;
+    program.try_into().map_err(told)
+}
+
+/// Attaches by a link (Linux 6.6), which ends with the process.
+fn attach(ebpf: &mut Ebpf, name: &str, interface: u32, side: TcAttachType) -> io::Result<()> {
+    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let interface = interface_name(interface)?;
+    classifier(ebpf, name)?.attach_with_options(&interface, side, options).map_err(told)?;
+    Ok(())
+}
+
+/// An error with its causes.
+fn told(error: impl Error) -> io::Error {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    io::Error::other(text)
+}
