@@ -114,6 +114,30 @@ impl Rewriter {
         Some(header)
     }
 
+    /// What is added to the sequence numbers and time stamps of a source, as long as it runs on.
+    pub fn offsets(&self, source: u32) -> Option<(u16, u32)> {
+        let segment = self.segment.filter(|segment| segment.source == source)?;
+        Some((segment.sequence_offset, segment.timestamp_offset))
+    }
+
+    /// Packets of the current source were given numbers by [`Rewriter::offsets`] elsewhere, up to this one at `at_ns`.
+    pub fn skip_to(&mut self, newest: u16, newest_timestamp: u32, clock_rate: u32, at_ns: u64) {
+        let Some(segment) = self.segment.as_mut() else { return };
+        if sequence_delta(segment.newest, newest) <= 0 {
+            return;
+        }
+        segment.newest = newest;
+        segment.newest_timestamp = newest_timestamp;
+        let header = RtpHeader {
+            marker: false,
+            payload_type: 0,
+            sequence: newest.wrapping_add(segment.sequence_offset),
+            timestamp: newest_timestamp.wrapping_add(segment.timestamp_offset),
+            ssrc: self.ssrc,
+        };
+        self.note_sent(&header, clock_rate, at_ns);
+    }
+
     /// The stream's time stamp at `now_ns`, for sender reports; None before the first packet.
     pub fn timestamp_at(&self, now_ns: u64) -> Option<u32> {
         let sent = self.sent?;

@@ -127,6 +127,17 @@ impl Reception {
         self.transit = Some(transit);
     }
 
+    /// Relative transit time of the newest packet and 16 times the jitter (RFC 3550 A.8); None before the first.
+    pub fn timing(&self) -> Option<(u32, u32)> {
+        Some((self.transit?, self.jitter_scaled))
+    }
+
+    /// Takes what [`Reception::timing`] has become where packets were timed elsewhere.
+    pub fn set_timing(&mut self, transit: u32, jitter_scaled: u32) {
+        self.transit = Some(transit);
+        self.jitter_scaled = jitter_scaled;
+    }
+
     /// The highest sequence number received, with its cycles in the upper half.
     pub fn extended_sequence(&self) -> u32 {
         self.cycles.wrapping_add(u32::from(self.max_sequence))

@@ -40,6 +40,12 @@ impl Reporter {
         self.octets = self.octets.wrapping_add(payload_octets as u32);
     }
 
+    /// Packets left elsewhere, the last at `last_ns`.
+    pub(crate) fn note_sent_elsewhere(&mut self, packets: u64, payload_octets: u64, last_ns: u64) {
+        self.note_sent(payload_octets as usize, last_ns);
+        self.packets = self.packets.wrapping_add(packets as u32).wrapping_sub(1);
+    }
+
     /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent.
     pub(crate) fn handle_timeout(&mut self, now: Instant, timestamp: Option<u32>) -> Option<Vec<u8>> {
         let due_ns = *self.due_ns.get_or_insert(now.mono_ns + IDLE_INTERVAL_NS);

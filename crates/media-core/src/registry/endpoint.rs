@@ -14,6 +14,7 @@ use crate::srtp::{Rollover, SrtpError};
 use crate::statistics::EndpointStatistics;
 use crate::time::{samples_in, Instant, NS_PER_S};
 
+use super::kernel::Nearness;
 use super::security::{sealed, Security};
 use super::session::Sink;
 use super::{EndpointSettings, Numbers, Output, PairKey};
@@ -106,6 +107,8 @@ pub(super) struct Endpoint {
     pub(super) heard_ns: u64,
     pub(super) silence_reported: bool,
     pub(super) unreachable_ns: Option<u64>,
+    /// Whether the kernel relays its packets, or might.
+    pub(super) kernel: Nearness,
     latch: Latch,
     steady: u32,
     settled: bool,
@@ -143,6 +146,7 @@ impl Endpoint {
             heard_ns: 0,
             silence_reported: false,
             unreachable_ns: None,
+            kernel: Nearness::default(),
             latch: Latch::Open,
             steady: 0,
             settled: false,
@@ -216,6 +220,38 @@ impl Endpoint {
         let now = self.steady == SETTLED_PACKETS && self.configured && !self.settled;
         self.settled |= now;
         now
+    }
+
+    /// True while the kernel filters by the source.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// True for the packet with the newest number of the current SSRC.
+    pub(super) fn is_newest(&self, packet: &RtpPacket<'_>) -> bool {
+        let current = self.reception.as_ref().filter(|reception| reception.ssrc() == packet.ssrc());
+        current.is_some_and(|reception| reception.extended_sequence() as u16 == packet.sequence())
+    }
+
+    pub(super) fn reception_mut(&mut self) -> Option<&mut Reception> {
+        self.reception.as_mut()
+    }
+
+    /// Transit and jitter of the current SSRC, as the kernel goes on with them.
+    pub(super) fn timing(&self) -> Option<(u32, u32)> {
+        self.reception.as_ref()?.timing()
+    }
+
+    /// Counts packets that were received elsewhere.
+    pub(super) fn add_counts(&mut self, packets: u64, payload_octets: u64) {
+        self.counts.packets_received += packets;
+        self.counts.octets_received += payload_octets;
+    }
+
+    /// Counts packets that were sent elsewhere.
+    pub(super) fn add_sent(&mut self, packets: u64, payload_octets: u64) {
+        self.counts.packets_sent += packets;
+        self.counts.octets_sent += payload_octets;
     }
 
     /// True if RTCP from there is the remote's.

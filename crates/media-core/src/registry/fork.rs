@@ -16,7 +16,7 @@ use crate::time::Instant;
 
 use super::endpoint::{port_above, rollover};
 use super::security::{sealed, Security};
-use super::{ForkPorts, ForkRole, ForkSettings, NewFork, Output, PairKey, Side};
+use super::{ForkPorts, ForkRole, ForkSettings, KernelFork, KernelTally, NewFork, Output, PairKey, Side};
 
 /// A payload type of the call and what it is to the SRS.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +184,31 @@ impl Fork {
         if self.batch.as_ref().is_some_and(|batch| batch.has_waited_since(begun_ns)) {
             self.flush(out);
         }
+    }
+
+    /// What the kernel has to know to feed it from a stream; None if it cannot.
+    pub(super) fn in_kernel(&self, source: u32, payload_type: u8) -> Option<KernelFork> {
+        let to = self.destination().filter(|_| self.started && self.security.is_none())?;
+        let mapped = self.map.iter().find(|mapped| mapped.from == payload_type)?;
+        let numbers = match self.role {
+            ForkRole::Endpoint => {
+                let (sequence_offset, timestamp_offset) = self.rewriter.offsets(source)?;
+                Some((self.rewriter.ssrc(), sequence_offset, timestamp_offset))
+            }
+            ForkRole::Translator => None,
+        };
+        Some(KernelFork { pair: self.pair, to, payload_type: mapped.to, numbers })
+    }
+
+    /// Counts packets and octets that the kernel has copied to it, the newest as the tally says.
+    pub(super) fn add_sent(&mut self, (packets, octets): (u64, u64), tally: &KernelTally, clock_rate: u32) {
+        if self.role == ForkRole::Endpoint {
+            self.rewriter.skip_to(tally.newest, tally.newest_timestamp, clock_rate, tally.arrived_ns);
+        }
+        self.clock_rate = clock_rate;
+        self.reporter.note_sent_elsewhere(packets, octets, tally.arrived_ns);
+        self.counts.packets_sent += packets;
+        self.counts.octets_sent += octets;
     }
 
     /// True for the first packet since the fork became active; `now_ns` is the wall clock.

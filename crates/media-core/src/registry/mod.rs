@@ -6,6 +6,7 @@
 mod commands;
 mod endpoint;
 mod fork;
+mod kernel;
 mod packets;
 mod security;
 mod session;
@@ -26,6 +27,8 @@ use crate::format::Formats;
 use crate::srtp::SrtpKeys;
 
 use session::Session;
+
+pub use kernel::{KernelFork, KernelLeg, KernelTally, MAX_KERNEL_FORKS};
 
 /// Names the port pair of an endpoint or fork.
 pub type PairKey = Key;
@@ -50,6 +53,19 @@ pub trait Output {
     fn release_recorder(&mut self, recorder: u64, samples: u64);
     /// Tell the control process.
     fn report(&mut self, event: Event);
+    /// Have the kernel relay and fork what arrives on a pair's RTP port as the leg says, going on from `begin`; false if
+    /// it will not. What it does not relay still arrives here.
+    fn enter_kernel(&mut self, _pair: PairKey, _leg: &KernelLeg, _begin: &KernelTally) -> bool {
+        false
+    }
+    /// What the kernel has done for a pair so far.
+    fn read_kernel(&mut self, _pair: PairKey) -> Option<KernelTally> {
+        None
+    }
+    /// From now on the kernel relays nothing of a pair; what it has done.
+    fn leave_kernel(&mut self, _pair: PairKey) -> Option<KernelTally> {
+        None
+    }
 }
 
 /// Which audio of an endpoint a fork copies.
@@ -203,6 +219,7 @@ pub struct Registry {
     players: BinaryHeap<Due>,
     tick: timers::Tick,
     totals: Totals,
+    uses_kernel: bool,
     scratch: packets::Scratch,
     /// The packet that is on its way, if it came encrypted.
     opened: Box<[u8; packets::MAX_PACKET]>,
@@ -222,6 +239,7 @@ impl Registry {
             players: BinaryHeap::new(),
             tick: timers::Tick::default(),
             totals: Totals::default(),
+            uses_kernel: false,
             scratch: packets::Scratch::default(),
             opened: Box::new([0; packets::MAX_PACKET]),
         }

@@ -10,6 +10,7 @@ use crate::rtp::{is_rtcp, RtpPacket};
 use crate::time::Instant;
 
 use super::endpoint::{may_repeat, Admission, Endpoint};
+use super::kernel;
 use super::session::{Session, Sink};
 use super::timers::Unreachable;
 use super::wheel::{Deadline, Wheel};
@@ -48,6 +49,9 @@ impl Registry {
         if is_rtcp(bytes) {
             return self.receive_rtcp(pair, source, bytes, out);
         }
+        if self.uses_kernel {
+            self.before_packet(pair, source, bytes, out);
+        }
         let Some(owner) = self.pairs.get(pair) else { return };
         // an SRS sends no RTP; what comes to a fork's port is dropped
         let Member::Endpoint(key) = owner.member else { return };
@@ -59,10 +63,12 @@ impl Registry {
             return;
         };
         let name = &session.name;
+        let mut learned = false;
         match endpoint.admit(&packet, source) {
             Admission::Stray => return,
             Admission::Heard => {}
             Admission::Learned(remote) => {
+                learned = true;
                 out.report(Event::Latched { session: name.clone(), endpoint: endpoint.name.clone(), remote });
             }
         }
@@ -91,6 +97,13 @@ impl Registry {
         let (scratch, totals, batches) = (&mut self.scratch, &mut self.totals, &mut self.batches);
         let mut way = Way { session: owner.session, arrival, scratch, totals, batches };
         way.deliver(session, key, &packet, out);
+        if self.uses_kernel {
+            if learned {
+                // where the kernel sends the other party's packets is where this one was before
+                kernel::take_all_back(session, &mut self.totals, out);
+            }
+            kernel::after_packet(session, key, &packet, &mut self.totals, out);
+        }
     }
 
     /// A datagram arrived on a pair's RTCP port.

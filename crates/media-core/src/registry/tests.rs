@@ -17,6 +17,7 @@ use super::{
 };
 
 mod forks;
+mod kernel;
 mod security;
 
 const WALL: u64 = 1_764_000_000 * NS_PER_S;

@@ -11,6 +11,7 @@ use crate::time::{Instant, NS_PER_MS};
 
 use super::commands::end_player;
 use super::endpoint::may_repeat;
+use super::kernel;
 use super::packets::Way;
 use super::session::Session;
 use super::{ForkPorts, Output, Registry};
@@ -78,6 +79,7 @@ impl Registry {
             for index in (turn..self.sessions.slots()).step_by(TURNS) {
                 let session = self.sessions.key_at(index).and_then(|key| self.sessions.get_mut(key));
                 if let Some(session) = session {
+                    kernel::visit(session, &mut self.totals, out);
                     visit(session, self.options.silence_ns, now, out);
                     tell_unreachable(session, &self.unreachable, now, out);
                 }
