@@ -38,7 +38,7 @@ impl Kernel {
             return false;
         }
         self.looked_at += 1;
-        if self.looked_at % 256 == 0 {
+        if self.looked_at.is_multiple_of(256) {
             return false;
         }
         self.handled += 1;
@@ -208,11 +208,12 @@ fn a_steady_call_is_handed_over_and_counted() {
     assert_eq!((totals.packets_relayed, totals.packets_forked), (1150, 1150));
     assert!(!call.kernel.out.events.iter().any(|event| matches!(event, Event::SilenceTimeout { .. })));
     // sender reports tell of packets that the kernel sent
-    let reports = call.kernel.out.rtcp.iter().filter_map(|(_, to, bytes)| match &parse_compound(bytes).unwrap()[0] {
-        RtcpPacket::SenderReport { info, .. } if to.port() == 5001 => Some(info.packets),
-        _ => None,
-    });
-    assert!(reports.last().is_some_and(|packets| packets > 200));
+    let mut reports =
+        call.kernel.out.rtcp.iter().filter_map(|(_, to, bytes)| match &parse_compound(bytes).unwrap()[0] {
+            RtcpPacket::SenderReport { info, .. } if to.port() == 5001 => Some(info.packets),
+            _ => None,
+        });
+    assert!(reports.next_back().is_some_and(|packets| packets > 200));
 }
 
 #[test]
