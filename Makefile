@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 NATIVE := src/sidestream/_native.abi3.so
-RUST_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name '*.[ch]' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml
 
 .PHONY: setup build run demo test lint fmt unit scenario interop fuzz bench bench-media soak docs lock clean
 

@@ -13,6 +13,14 @@ done
 [ -n "$python" ] || { echo "setup: Sidestream needs Python 3.11 or newer" >&2; exit 1; }
 command -v cargo >/dev/null || { echo "setup: Sidestream needs Rust (cargo) to build its media engine" >&2; exit 1; }
 
+if ! command -v clang >/dev/null; then
+    # It compiles the media engine's in-kernel path, which is left out without it.
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends clang; } >/dev/null 2>&1 || true
+    fi
+    command -v clang >/dev/null || echo "setup: no clang; the media engine is built without its in-kernel path" >&2
+fi
+
 if [ ! -x "$venv/bin/pip" ] && ! "$python" -m venv --clear "$venv" >/dev/null 2>&1; then
     # Debian splits ensurepip off into python3-venv.
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -18,6 +18,7 @@ def run_engine(
     dscp: int = 46,
     tls: tuple[str | None, str, str, str, Sequence[str]] | None = None,
     activated: bool = False,
+    kernel_path: str = "off",
 ) -> None:
     """Run the engine on a control socket at `socket_path`; blocks, without the GIL, until SIGTERM or SIGINT.
 
@@ -28,7 +29,8 @@ def run_engine(
     between rounds while the load allows it. From `max_bits_per_s` of RTP on, received and sent, new sessions are
     refused. `dscp` marks what is sent. `tls`: (address:port to listen on, certificate chain, private key, authority of
     the clients' certificates, the clients' names), the files as PEM. `activated`: also listen on the sockets that the
-    environment says are handed over.
+    environment says are handed over. `kernel_path` is `off`, `auto` or `require`; required where it cannot be had,
+    `OSError` is raised.
     """
 
 def engine_version() -> str:

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::command::Answers;
 use crate::control::{Acceptor, Control, Listener, Operations};
+use crate::kernel::KernelState;
 use crate::log;
 use crate::options::EngineOptions;
 use crate::signals::Signals;
@@ -67,10 +68,12 @@ impl Engine {
         let (sender, receiver) = std::sync::mpsc::channel();
         let answers = Answers { sender, waker: answered.clone() };
         let (writer, writer_side) = Writer::new();
+        let kernel = KernelState::load(options.kernel_path)?;
         let registry = RegistryOptions { silence_ns: options.silence.as_nanos() as u64 };
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
         for index in 0..options.workers {
-            let (worker, handle) = Worker::new(registry, options.pacing, answers.clone(), writer.clone())?;
+            let (worker, handle) =
+                Worker::new(registry, options.pacing, answers.clone(), writer.clone(), kernel.path())?;
             threads.push(spawn(&format!("media-{index}"), move || worker.run())?);
             handles.push(handle);
         }
@@ -79,9 +82,10 @@ impl Engine {
         let (path, orphan_grace) = (options.socket_path.clone(), options.orphan_grace);
         log::info(
             "started",
-            json!({"version": crate::VERSION, "workers": options.workers, "descriptors": descriptors}),
+            json!({"version": crate::VERSION, "workers": options.workers, "descriptors": descriptors,
+                "kernel_path": kernel.describe()}),
         );
-        let operations = Operations::new(options, handles, writer);
+        let operations = Operations::new(options, handles, writer, kernel);
         let control = Control::new(listeners, receiver, answered, stop, operations, orphan_grace)?;
         std::thread::Builder::new().name("media-control".into()).spawn(move || {
             let outcome = control.run();

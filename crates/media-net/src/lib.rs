@@ -7,6 +7,7 @@ mod command;
 mod control;
 mod engine;
 mod files;
+mod kernel;
 mod log;
 mod options;
 mod ports;
@@ -18,7 +19,7 @@ mod writer;
 
 pub use control::check_request;
 pub use engine::{run, Engine};
-pub use options::{EngineOptions, Interface, TlsOptions};
+pub use options::{EngineOptions, Interface, KernelMode, TlsOptions};
 
 /// The engine's version, that of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

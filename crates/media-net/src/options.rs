@@ -34,6 +34,38 @@ pub struct TlsOptions {
     pub peers: Vec<String>,
 }
 
+/// Whether the kernel relays steady calls by itself (docs/topics/kernel-path.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelMode {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does where it can.
+    Auto,
+    /// It does, or the engine does not start.
+    Require,
+}
+
+impl KernelMode {
+    /// Its name in options and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+            Self::Require => "require",
+        }
+    }
+}
+
+impl std::str::FromStr for KernelMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Off, Self::Auto, Self::Require].into_iter().find(|mode| mode.name() == text);
+        known.ok_or_else(|| format!("kernel_path: {text} is none of off, auto and require"))
+    }
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -66,6 +98,8 @@ pub struct EngineOptions {
     /// Workers nap for half a millisecond between rounds while the load allows it: less work for the processor, and as
     /// much time at most for a packet on its way.
     pub pacing: bool,
+    /// Whether the kernel relays steady calls by itself.
+    pub kernel_path: KernelMode,
 }
 
 impl EngineOptions {
@@ -116,6 +150,7 @@ impl EngineOptions {
             max_bits_per_s: None,
             dscp: 46,
             pacing: true,
+            kernel_path: KernelMode::Off,
         }
     }
 }
@@ -123,6 +158,14 @@ impl EngineOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modes_are_known_by_their_names() {
+        for mode in [KernelMode::Off, KernelMode::Auto, KernelMode::Require] {
+            assert_eq!(mode.name().parse(), Ok(mode));
+        }
+        assert!("on".parse::<KernelMode>().is_err());
+    }
 
     #[test]
     fn options_that_make_no_sense_are_refused() {

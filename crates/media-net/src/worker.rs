@@ -1,5 +1,6 @@
 //! A worker: the thread that owns sessions from socket to socket.
 
+mod kernel;
 mod outbox;
 mod pacer;
 mod recordings;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use media_core::{Histogram, Instant, PairKey, Refusal, RefusalCode, Registry, RegistryOptions, Totals};
+use media_kernel::KernelPath;
 use serde_json::json;
 
 use crate::command::{Answer, Answers, Command, EventQueue, Reply, Work};
@@ -89,6 +91,7 @@ impl Worker {
         pacing: bool,
         answers: Answers,
         writer: Writer,
+        kernel: Option<Arc<KernelPath>>,
     ) -> io::Result<(Self, WorkerHandle)> {
         let (epoll, waker) = (Epoll::new()?, Waker::new()?);
         epoll.add(&waker, WAKE, READABLE | EDGE)?;
@@ -97,12 +100,14 @@ impl Worker {
         let counts = Arc::<Mutex<WorkerCounts>>::default();
         let handle =
             WorkerHandle { commands: sender, waker: waker.clone(), events: events.clone(), counts: counts.clone() };
+        let mut registry = Registry::new(options);
+        registry.use_kernel(kernel.is_some());
         let worker = Self {
             epoll,
             waker,
             commands,
-            registry: Registry::new(options),
-            outbox: Outbox::new(writer),
+            registry,
+            outbox: Outbox::new(writer, kernel),
             batch: ReceiveBatch::new(),
             pacer: Pacer::new(pacing),
             unfinished: Vec::new(),
@@ -167,6 +172,9 @@ impl Worker {
     fn tick(&mut self, now: Instant) {
         if self.registry.poll_timeout().is_some_and(|due_ns| due_ns <= now.mono_ns) {
             self.outbox.arrival_wall_ns = None;
+            if self.outbox.ways_have_changed() {
+                self.registry.leave_kernel_altogether(&mut self.outbox);
+            }
             self.registry.handle_timeout(now, &mut self.outbox);
             self.outbox.listen_again(now.mono_ns);
             self.outbox.recordings.flush_old(now.mono_ns);
@@ -252,6 +260,11 @@ impl Worker {
 
     fn work(&mut self, session: &Arc<str>, work: Work, now: Instant) -> Result<Reply, Refusal> {
         let Self { registry, outbox, .. } = self;
+        match work {
+            Work::SessionStatistics => registry.update_from_kernel(session, outbox),
+            // whatever it changes, the kernel was told otherwise
+            _ => registry.leave_kernel(session, outbox),
+        }
         match work {
             Work::OpenSession => registry.open_session(session, now),
             Work::CloseSession => {

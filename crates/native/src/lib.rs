@@ -15,7 +15,7 @@ type Tls = (Option<String>, PathBuf, PathBuf, PathBuf, Vec<String>);
 #[pyo3(signature = (
     socket_path, *, interfaces, port_min, port_max, workers = 1, silence_ms = 30_000, orphan_grace_s = 30.0,
     port_cooldown_ms = 4_000, max_sessions = 10_000, pacing = true, max_bits_per_s = None,
-    dscp = 46, tls = None, activated = false
+    dscp = 46, tls = None, activated = false, kernel_path = "off"
 ))]
 #[allow(clippy::too_many_arguments)] // the keyword arguments of one Python function
 fn run_engine(
@@ -34,6 +34,7 @@ fn run_engine(
     dscp: u8,
     tls: Option<Tls>,
     activated: bool,
+    kernel_path: &str,
 ) -> PyResult<()> {
     let interfaces = interfaces
         .into_iter()
@@ -64,6 +65,7 @@ fn run_engine(
             Ok::<_, PyErr>(TlsOptions { listen, certificate, private_key, client_ca, peers })
         })
         .transpose()?;
+    options.kernel_path = kernel_path.parse().map_err(PyValueError::new_err)?;
     py.allow_threads(|| media_net::run(options))?;
     Ok(())
 }

@@ -28,6 +28,7 @@ from sidestream.app.config_values import (
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
 from sidestream.media.address import TlsAddress, split_tls_url
+from sidestream.media.options import KernelPath
 from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
@@ -178,6 +179,7 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
         port_high=high,
         interfaces=listed,
         workers=table.integer("workers"),
+        kernel_path=KernelPath(table.word("kernel_path")),
         socket=socket,
         address=address,
         external=table.flag("external"),

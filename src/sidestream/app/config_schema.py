@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIMIT, ConnectorOptions
+from sidestream.media.options import KernelPath
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.sdp.crypto import CryptoSuite
@@ -373,6 +374,14 @@ _SECTIONS = (
             Key("port_low", Kind.INTEGER, "first UDP port for media", 20000, low=1024, high=65534),
             Key("port_high", Kind.INTEGER, "last UDP port for media", 29999, low=1025, high=65535),
             Key("workers", Kind.INTEGER, "threads that move packets", 1, low=1, high=64),
+            Key(
+                "kernel_path",
+                Kind.CHOICE,
+                "let the kernel relay and fork steady calls by itself: `off`; `auto`, where the machine and the rights of "
+                "the process allow it; or `require` (docs/topics/kernel-path.md)",
+                KernelPath.OFF.value,
+                choices=tuple(KernelPath),
+            ),
             Key("socket", Kind.PATH, "the engine's Unix socket; without it one under `data_dir`"),
             Key("external", Kind.BOOLEAN, "somebody else runs the engine; needs `socket` or `address`", False),
             Key(

@@ -7,6 +7,7 @@ from sidestream.accounts.account import Account, Number
 from sidestream.accounts.domain import Domain
 from sidestream.connectors.connector import Connector
 from sidestream.media.address import TlsAddress
+from sidestream.media.options import KernelPath
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.trunks.trunk_book import Trunk
@@ -47,6 +48,7 @@ class MediaConfig:
     port_high: int = 29999
     interfaces: tuple[InterfaceConfig, ...] = (InterfaceConfig("default", "127.0.0.1"),)
     workers: int = 1
+    kernel_path: KernelPath = KernelPath.OFF
     socket: Path | None = None
     address: TlsAddress | None = None
     external: bool = False

@@ -224,6 +224,7 @@ class Platform:
                     max_sessions=media.max_sessions,
                     max_mbit_s=media.max_mbit,
                     dscp=media.dscp,
+                    kernel_path=media.kernel_path,
                     exit_when_orphaned=True,
                 ),
                 directory=directory if fits else None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sidestream.media.options import EngineOptions, MediaInterface, OptionError, TlsListener
+from sidestream.media.options import EngineOptions, KernelPath, MediaInterface, OptionError, TlsListener
 
 _DEFAULTS = EngineOptions()
 
@@ -50,6 +50,9 @@ def run_media(
     pacing: Annotated[
         Pacing, typer.Option(help="auto: handle packets of half a millisecond together while the load is low.")
     ] = Pacing.AUTO,
+    kernel_path: Annotated[
+        KernelPath, typer.Option(help="Let the kernel relay and fork steady calls: off, where it can, or always.")
+    ] = _DEFAULTS.kernel_path,
     exit_when_orphaned: Annotated[
         bool,
         typer.Option("--exit-when-orphaned/--stay-when-orphaned", help="End some time after the last client has gone."),
@@ -73,6 +76,7 @@ def run_media(
             pacing=pacing is Pacing.AUTO,
             max_mbit_s=max_mbit,
             dscp=dscp,
+            kernel_path=kernel_path,
         )
         tls = _tls(listen, (tls_certificate, tls_key, tls_client_ca), tuple(tls_peer or ()))
         run_engine(None if socket is None else socket.absolute(), options, tls)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 SOCKET_PATH_LIMIT = 107  # octets: sun_path of Linux's sockaddr_un less its final zero
@@ -19,6 +20,14 @@ class OptionError(Exception):
 
     def __str__(self) -> str:
         return f"--{self.option}: {self.reason}"
+
+
+class KernelPath(StrEnum):
+    """Whether the kernel relays and forks steady calls by itself (docs/topics/kernel-path.md)."""
+
+    OFF = "off"
+    AUTO = "auto"  # where the machine and the process's rights allow it
+    REQUIRE = "require"  # or the engine does not start
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class EngineOptions:
     pacing: bool = True
     max_mbit_s: float = 0.0
     dscp: int = EXPEDITED_FORWARDING
+    kernel_path: KernelPath = KernelPath.OFF
 
     def arguments(self, socket: Path) -> Sequence[str]:
         """The command line of `sidestream media` that gives these options. Raises `OptionError`."""
@@ -95,5 +105,6 @@ class EngineOptions:
         arguments += ["--max-sessions", str(self.max_sessions)]
         arguments += ["--max-mbit", str(self.max_mbit_s), "--dscp", str(self.dscp)]
         arguments += ["--pacing", "auto" if self.pacing else "off"]
+        arguments += ["--kernel-path", self.kernel_path]
         arguments.append("--exit-when-orphaned" if self.exit_when_orphaned else "--stay-when-orphaned")
         return arguments

@@ -49,6 +49,7 @@ def run_engine(socket: Path | None, options: EngineOptions, tls: TlsListener | N
             dscp=options.dscp,
             tls=None if tls is None else _native_tls(tls),
             activated=activated,
+            kernel_path=options.kernel_path,
         )
     finally:
         stopping.set()

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from sidestream.cli.media import run_media
-from sidestream.media.options import EngineOptions, MediaInterface, TlsListener
+from sidestream.media.options import EngineOptions, KernelPath, MediaInterface, TlsListener
 
 process = pytest.importorskip("sidestream.media.process", reason="the native module is not built (make build)")
 
@@ -46,6 +46,7 @@ def run(monkeypatch):
             max_mbit_s=2.5,
             dscp=0,
             pacing=False,
+            kernel_path=KernelPath.REQUIRE,
             exit_when_orphaned=False,
         ),
     ],

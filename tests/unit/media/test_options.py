@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sidestream.media.options import EngineOptions, MediaInterface, OptionError
+from sidestream.media.options import EngineOptions, KernelPath, MediaInterface, OptionError
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,13 @@ def test_options_become_the_command_line() -> None:
         max_mbit_s=0.5,
         dscp=0,
         pacing=False,
+        kernel_path=KernelPath.AUTO,
         exit_when_orphaned=False,
     )
     assert " ".join(options.arguments(Path("/run/m.sock"))) == (
         "--socket /run/m.sock --interface default=::1 --interface b=127.0.0.1/192.0.2.1 --port-min 30000"
         " --port-max 30999 --workers 2 --silence-ms 5000 --orphan-grace 1.5 --port-cooldown-ms 100"
-        " --max-sessions 7 --max-mbit 0.5 --dscp 0 --pacing off --stay-when-orphaned"
+        " --max-sessions 7 --max-mbit 0.5 --dscp 0 --pacing off --kernel-path auto --stay-when-orphaned"
     )
     assert EngineOptions().arguments(Path("/m"))[-1] == "--exit-when-orphaned"
 

@@ -8,6 +8,7 @@ use media_core::{ForkPorts, FormatShelf, Histogram, NewFork, Refusal, RefusalCod
 use serde_json::{json, Value};
 
 use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply, Work};
+use crate::kernel::KernelState;
 use crate::options::EngineOptions;
 use crate::ports::{ForkSockets, Lease, Ports};
 use crate::sys::{clock, process};
@@ -40,6 +41,7 @@ pub(crate) struct Operations {
     options: EngineOptions,
     workers: Vec<WorkerHandle>,
     writer: Writer,
+    kernel: KernelState,
     ports: Ports,
     directory: Directory,
     shelf: files::AudioShelf,
@@ -54,7 +56,7 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    pub(crate) fn new(options: EngineOptions, workers: Vec<WorkerHandle>, writer: Writer) -> Self {
+    pub(crate) fn new(options: EngineOptions, workers: Vec<WorkerHandle>, writer: Writer, kernel: KernelState) -> Self {
         let started_ns = clock::mono_ns();
         Self {
             admission: Admission::new(options.max_bits_per_s, sample(&workers, started_ns)),
@@ -63,6 +65,7 @@ impl Operations {
             options,
             workers,
             writer,
+            kernel,
             shelf: files::AudioShelf::default(),
             formats: FormatShelf::default(),
             next_recorder: 0,
@@ -108,6 +111,7 @@ impl Operations {
             "protocol": crate::PROTOCOL, "engine": crate::VERSION, "pid": std::process::id(),
             "sessions": self.directory.len(), "interfaces": interfaces, "port_min": self.options.port_min,
             "port_max": self.options.port_max, "workers": self.workers.len(),
+            "kernel_path": self.kernel.describe(),
         })
     }
 
@@ -367,6 +371,7 @@ impl Operations {
             "ports_cooling": cooling,
             "events_dropped": self.events_dropped,
             "samples_dropped": self.writer.dropped(),
+            "kernel_path": self.kernel.describe(),
         })
     }
 

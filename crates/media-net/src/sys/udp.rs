@@ -66,6 +66,18 @@ fn set_option(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value
     check(result).map(|_| ())
 }
 
+/// IPv4's type of service, or IPv6's traffic class, of what a socket sends.
+pub(crate) fn traffic_class(socket: &UdpSocket, is_ipv6: bool) -> io::Result<u8> {
+    let (level, option) = match is_ipv6 {
+        false => (libc::IPPROTO_IP, libc::IP_TOS),
+        true => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    let (mut value, mut length): (libc::c_int, _) = (0, mem::size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: value and length live over the call and tell each other's size.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length) })?;
+    Ok(value as u8)
+}
+
 /// Takes back a `connect`: datagrams come from anybody again. The socket keeps its address, since its port was bound by number.
 pub(crate) fn disconnect(socket: &UdpSocket) -> io::Result<()> {
     // SAFETY: sockaddr is plain numbers, for which all zeroes is a value.
@@ -226,6 +238,22 @@ mod tests {
                 }
             }
             assert_eq!(seen, datagrams);
+        }
+    }
+
+    #[test]
+    fn the_traffic_class_is_what_was_set() {
+        for (host, level, option) in
+            [("127.0.0.1", libc::IPPROTO_IP, libc::IP_TOS), ("::1", libc::IPPROTO_IPV6, libc::IPV6_TCLASS)]
+        {
+            let (a, _) = pair(host);
+            assert_eq!(traffic_class(&a, host == "::1").unwrap(), 0);
+            let class: libc::c_int = 0xb8;
+            let length = mem::size_of_val(&class) as libc::socklen_t;
+            // SAFETY: the pointer and length are those of `class`, which lives over the call.
+            check(unsafe { libc::setsockopt(a.as_raw_fd(), level, option, (&raw const class).cast(), length) })
+                .unwrap();
+            assert_eq!(traffic_class(&a, host == "::1").unwrap(), 0xb8);
         }
     }
 

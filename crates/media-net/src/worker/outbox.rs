@@ -1,15 +1,18 @@
 //! What the registry wants done, done with sockets.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
-use media_core::{Event, Output, PairKey, Registry, NS_PER_S};
+use media_core::{Event, KernelLeg, KernelTally, Output, PairKey, Registry, NS_PER_S};
+use media_kernel::{Hop, KernelPath};
 
 use crate::ports::{ForkSockets, Sockets};
 use crate::sys::clock;
 use crate::sys::send::{can_cut, is_of_an_earlier_packet, send, Queue, Trouble};
-use crate::sys::udp::{disconnect, take_errors, want_errors};
+use crate::sys::udp::{disconnect, take_errors, traffic_class, want_errors};
 use crate::writer::Writer;
 
+use super::kernel::Kernel;
 use super::recordings::Recordings;
 
 /// ICMP errors of a shared port in a second, after which no more are listened to in that second: each makes a send stop
@@ -53,10 +56,12 @@ pub(super) struct Outbox {
     pub(super) unreachable: Vec<PairKey>,
     pub(super) events: Vec<Event>,
     pub(super) recordings: Recordings,
+    /// None: all goes through sockets.
+    kernel: Option<Kernel>,
 }
 
 impl Outbox {
-    pub(super) fn new(writer: Writer) -> Self {
+    pub(super) fn new(writer: Writer, kernel: Option<Arc<KernelPath>>) -> Self {
         Self {
             pairs: Vec::new(),
             shared: Vec::new(),
@@ -67,7 +72,13 @@ impl Outbox {
             unreachable: Vec::new(),
             events: Vec::new(),
             recordings: Recordings::new(writer),
+            kernel: kernel.map(Kernel::new),
         }
+    }
+
+    /// True if what the kernel was told of ways may hold no more.
+    pub(super) fn ways_have_changed(&mut self) -> bool {
+        self.kernel.as_mut().is_some_and(Kernel::has_changed)
     }
 
     pub(super) fn insert(&mut self, key: PairKey, sockets: ForkSockets) {
@@ -212,6 +223,9 @@ impl Output for Outbox {
 
     fn release_pair(&mut self, pair: PairKey) {
         self.flush_own();
+        if let Some(kernel) = &mut self.kernel {
+            kernel.leave(pair);
+        }
         if find(&self.pairs, pair).is_some() {
             self.pairs[pair.index()] = None;
         }
@@ -227,6 +241,30 @@ impl Output for Outbox {
 
     fn report(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> bool {
+        let Some(kernel) = &mut self.kernel else { return false };
+        // without the filter of a connected socket a stranger's packet could come in between
+        let Some((sockets, true)) = own(&self.pairs, pair) else { return false };
+        let Ok(at) = sockets.rtp.local_addr() else { return false };
+        let (pairs, shared) = (&self.pairs, &self.shared);
+        kernel.enter(pair, at, leg, begin, |pair, to| {
+            let rtp = match &find(pairs, pair)?.place {
+                Place::Own { sockets, .. } => &sockets.rtp,
+                Place::Shared(index) => &shared[*index].sockets.rtp,
+            };
+            let from = rtp.local_addr().ok()?;
+            Some(Hop { from, to, traffic_class: traffic_class(rtp, from.is_ipv6()).ok()? })
+        })
+    }
+
+    fn read_kernel(&mut self, pair: PairKey) -> Option<KernelTally> {
+        self.kernel.as_ref()?.read(pair)
+    }
+
+    fn leave_kernel(&mut self, pair: PairKey) -> Option<KernelTally> {
+        self.kernel.as_mut()?.leave(pair)
     }
 }
 
