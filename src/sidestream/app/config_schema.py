@@ -377,8 +377,8 @@ _SECTIONS = (
             Key(
                 "kernel_path",
                 Kind.CHOICE,
-                "let the kernel relay and fork steady calls by itself: `off`; `auto`, where the machine and the rights of "
-                "the process allow it; or `require` (docs/topics/kernel-path.md)",
+                "let the kernel relay and fork steady calls by itself: `off`; `auto`, where the machine and the rights "
+                "of the process allow it; or `require` (docs/topics/kernel-path.md)",
                 KernelPath.OFF.value,
                 choices=tuple(KernelPath),
             ),

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use crate::arena::Key;
-use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket};
+use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket, HEADER_LEN};
 
 use super::endpoint::Endpoint;
 use super::session::{Session, Sink};
@@ -329,12 +329,15 @@ fn add(session: &mut Session, key: Key, inside: &InKernel, tally: &KernelTally, 
     }
     let octets = tally.octets - before.octets;
     let Plan { leg, sink, forks } = &inside.plan;
+    let whole = octets + packets * HEADER_LEN as u64;
+    totals.octets += whole;
     if let Some(endpoint) = session.endpoints.get_mut(key) {
         endpoint.add_received(before, tally);
     }
     if let Some(sink) = sink.and_then(|sink| session.endpoints.get_mut(sink)) {
         sink.add_sent(packets, octets);
         totals.packets_relayed += packets;
+        totals.octets += whole;
     }
     for (index, fork) in forks.iter().enumerate() {
         let Some(fork) = session.forks.get_mut(*fork) else { continue };
@@ -342,6 +345,7 @@ fn add(session: &mut Session, key: Key, inside: &InKernel, tally: &KernelTally, 
         fork.add_sent((packets, octets), tally, leg.clock_rate);
         fork.count_send_errors(unsent);
         totals.packets_forked += packets - unsent.min(packets);
+        totals.octets += whole;
     }
 }
 
