@@ -9,6 +9,7 @@ from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, TELEPHONE_EVENT
 from sidestream.sdp.formats import Format as SdpFormat
 from sidestream.sdp.keying import Keying, answering_crypto, keying, new_cryptos
+from sidestream.sdp.layout import answering, following
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.offer import AudioLine, offer
@@ -50,6 +51,7 @@ class LegMedia:
         self._is_released = False
         self.session = session
         self.endpoint = endpoint
+        self._before: SessionDescription | None = None  # what the peer had of us before this negotiation
         self.ports: LocalPorts | None = None
         self.local: SessionDescription | None = None
         self.remote: SessionDescription | None = None
@@ -108,6 +110,10 @@ class LegMedia:
         media.ports = self.ports
         return media
 
+    def follow(self, former: "LegMedia") -> None:
+        """Go on in the dialog of `former`, whose peer has to be told of another endpoint."""
+        self._before, self._origin_id = former.local or former._before, former._origin_id
+
     async def open(self) -> LocalPorts:
         """Allocate the endpoint if it has none yet. Raises MediaEngineError."""
         if self._is_released:
@@ -144,7 +150,9 @@ class LegMedia:
         lines = usable_lines(other)
         if not lines:
             raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
-        index = lines[0]
+        # Each leg has streams of its own, such as the video that one phone offered and the other never heard of.
+        other = self._following(other) if answers is None else answering(other, answers)
+        index = usable_lines(other)[0]
         keys = self._offered_cryptos() if answers is None else self._answered_cryptos(answers, index)
         description = relayed(
             other,
@@ -188,7 +196,7 @@ class LegMedia:
         keys = self._offered_cryptos()
         protocol = SRTP_PROTOCOL if keys else RTP_PROTOCOL
         line = AudioLine(ports.rtp, formats, Direction.SENDRECV, protocol=protocol, cryptos=keys)
-        return self._sent(offer(ports.host, [line], self._origin(ports.host)))
+        return self._sent(self._following(offer(ports.host, [line], self._origin(ports.host))))
 
     async def apply(self, remote: SessionDescription) -> None:
         """Take the peer's half of an exchange into force; ours is `local`. Raises SdpError, MediaEngineError."""
@@ -267,8 +275,13 @@ class LegMedia:
         return tuple(f for f in formats if f.payload_type in ours)
 
     def _sent(self, description: SessionDescription) -> SessionDescription:
-        self.local = description.succeeding(self.local)
+        self.local = description.succeeding(self.local or self._before)
         return self.local
+
+    def _following(self, description: SessionDescription) -> SessionDescription:
+        """An offer in the order of what we sent before."""
+        before = self.local or self._before
+        return description if before is None else following(description, before)
 
     def _origin(self, host: str) -> Origin:
         return Origin("-", self._origin_id, 1, host)

@@ -207,6 +207,7 @@ class Transfer:
             raise TransferFailed(_NO_SUCH_CALL)
         leg = other.leg
         media = call.leg.media.successor(call.services.ids, leg.media.security)
+        media.follow(leg.media)  # RFC 3264 §8: for that party it is the same dialog
         try:
             answer = await leg.offer(await media.describe_offer(call.leg.media.agreed))
         except OfferRefused as refused:

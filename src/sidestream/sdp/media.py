@@ -17,6 +17,8 @@ RTP_PROTOCOL = "RTP/AVP"
 SRTP_PROTOCOL = "RTP/SAVP"
 # RFC 4568 §4: what `a=crypto` can key. RFC 5124: SAVPF adds early feedback, which nobody has to send.
 SECURE_PROTOCOLS = frozenset({SRTP_PROTOCOL, "RTP/SAVPF"})
+# RFC 4585 §4: AVPF adds early feedback, which nobody has to send either.
+PLAIN_PROTOCOLS = frozenset({RTP_PROTOCOL, "RTP/AVPF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class MediaDescription:
         """Whether this platform can carry it: audio by plain RTP, or by SRTP with keys that we can use; not refused."""
         if self.media != "audio" or self.is_refused:
             return False
-        return self.protocol == RTP_PROTOCOL or (self.is_secure and bool(self.cryptos))
+        return self.protocol in PLAIN_PROTOCOLS or (self.is_secure and bool(self.cryptos))
 
     @property
     def is_secure(self) -> bool:

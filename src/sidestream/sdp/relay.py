@@ -36,7 +36,11 @@ HOP_ATTRIBUTES = frozenset(
         "rtcp-fb",  # RFC 4585 §4.2: of the profiles with early feedback, which we do not offer
         "rtcp-mux",
         "rtcp-mux-only",
+        "rtcp-rsize",  # RFC 5506 §5: what our own RTCP is, nobody has asked
+        "rtcp-xr",  # RFC 3611 §5: reports that we do not make
         "setup",
+        "ssrc",  # RFC 5576: the numbers of the other leg's streams, which need not be ours
+        "ssrc-group",
         "tls-id",
     }
 )

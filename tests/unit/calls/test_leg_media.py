@@ -275,3 +275,69 @@ class TestSrtp:
         await media.apply(sdp(*self.SECURE))
         newcomer = media.successor(Ids(), media.security)
         assert first.key not in [crypto.key for crypto in self.cryptos(await newcomer.describe_offer())]
+
+
+def m_lines(description):
+    return [line.to_lines()[0].value.split()[:2] for line in description.media]
+
+
+VIDEO = ("m=video 4002 RTP/AVP 96", "a=rtpmap:96 VP8/90000")
+
+
+async def test_each_leg_keeps_its_own_order_of_streams(media, engine):
+    """RFC 3264 §8: who offered video first has its audio in the second slot for good, whatever the other leg has."""
+    theirs, others = sdp(*VIDEO, *PHONE), sdp("m=audio 6000 RTP/AVP 8")
+    answered = await media.describe_relayed(others, answers=theirs)
+    port = str(media.ports.rtp)
+    assert m_lines(answered) == [["video", "0"], ["audio", port]]
+    await media.apply(theirs)
+    assert engine.sessions["CA1"].endpoints["CA1"].remote == Address("192.0.2.1", 4000)
+    offered = await media.describe_relayed(others, answers=None)
+    assert m_lines(offered) == [["video", "0"], ["audio", port]]
+    assert m_lines(await media.describe_offer()) == [["video", "0"], ["audio", port]]
+
+
+async def test_the_other_leg_never_hears_of_that_video(media):
+    await media.describe_offer()
+    await media.apply(sdp("m=audio 4000 RTP/AVP 8"))
+    assert m_lines(await media.describe_relayed(sdp(*VIDEO, *PHONE), answers=None)) == [["audio", str(media.ports.rtp)]]
+
+
+async def test_in_one_dialog_another_endpoint_is_another_version(engine):
+    """RFC 3264 §8: an attended transfer moves a party to another endpoint, and its dialog stays."""
+    former = LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default")
+    first = await former.describe_answer(sdp(*VIDEO, *PHONE))
+    other = LegMedia(engine, Ids(), session="CA2", endpoint="CA2", interface="default")
+    await other.open()
+    media = other.successor(Ids())
+    media.follow(former)
+    offered = await media.describe_offer()
+    assert (offered.origin.session_id, offered.origin.version) == (first.origin.session_id, first.origin.version + 1)
+    assert m_lines(offered) == [["video", "0"], ["audio", str(other.ports.rtp)]]
+
+
+@pytest.mark.parametrize("held", ["a=sendonly", "a=inactive", "c=IN IP4 0.0.0.0", "c=IN IP6 ::"])
+async def test_every_hold_is_answered_and_silences_what_it_says(media, engine, held):
+    offered = sdp(*PHONE, held)
+    answered = await media.describe_answer(offered)
+    await media.apply(offered)
+    endpoint = engine.sessions["CA1"].endpoints["CA1"]
+    inactive = held == "a=inactive"
+    assert answered.direction(0) is (Direction.INACTIVE if inactive else Direction.RECVONLY)
+    assert (endpoint.send, endpoint.receive) == (False, not inactive)
+    resumed = sdp(*PHONE)
+    assert (await media.describe_answer(resumed)).direction(0) is Direction.SENDRECV
+    await media.apply(resumed)
+    assert (endpoint.send, endpoint.receive) == (True, True)
+
+
+async def test_feedback_profiles_are_answered_as_they_are(media):
+    answered = await media.describe_answer(sdp("m=audio 4000 RTP/AVPF 0"))
+    assert answered.media[0].protocol == "RTP/AVPF"
+
+
+async def test_rtcp_goes_where_the_peer_wants_it(media, engine):
+    offered = sdp(*PHONE, "a=rtcp:5005 IN IP4 192.0.2.9")
+    await media.describe_answer(offered)
+    await media.apply(offered)
+    assert engine.sessions["CA1"].endpoints["CA1"].remote_rtcp == Address("192.0.2.9", 5005)

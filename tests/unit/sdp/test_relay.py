@@ -142,3 +142,28 @@ def test_an_answer_of_the_other_kind_of_security_is_refused() -> None:
     for offered, cryptos in cases:
         (line,) = relayed(PLAIN, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered, cryptos=cryptos).media
         assert (line.port, line.protocol) == (0, offered.media[0].protocol)
+
+
+def test_unknown_attributes_and_packet_times_go_through() -> None:
+    kept = ["a=ptime:30", "a=maxptime:60", "a=X-pbx:keep", "a=silenceSupp:off - - - -", "b=TIAS:64000"]
+    made = relayed(parse("m=audio 4000 RTP/AVP 0", *kept), "198.51.100.1", {0: 6000}, ORIGIN)
+    assert rows(made)[-5:] == kept
+
+
+def test_a_bundle_is_taken_apart() -> None:
+    """RFC 9143 §7.3: without a group in the answer there is no bundle; a line that only exists in one has port 0."""
+    offered = parse(
+        "a=group:BUNDLE a v", "m=audio 4000 RTP/AVP 0", "a=mid:a", "m=video 0 RTP/AVP 96", "a=mid:v", "a=bundle-only"
+    )
+    text = relayed(offered, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered).to_bytes()
+    assert b"BUNDLE" not in text
+    assert b"mid" not in text
+    assert b"m=video 0 RTP/AVP 96\r\n" in text
+
+
+def test_early_feedback_is_accepted_in_its_profile_and_not_offered_on() -> None:
+    feedback = parse("c=IN IP4 192.0.2.6", "m=audio 4000 RTP/AVPF 0", "a=rtcp-fb:* nack")
+    (line,) = relayed(feedback, "198.51.100.1", {0: 6000}, ORIGIN).media
+    assert (line.protocol, line.attribute("rtcp-fb")) == ("RTP/AVP", None)
+    (line,) = relayed(PLAIN, "198.51.100.1", {0: 6000}, ORIGIN, offered=feedback).media
+    assert (line.protocol, line.port) == ("RTP/AVPF", 6000)
