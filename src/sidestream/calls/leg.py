@@ -415,3 +415,4 @@ class Leg:
     def _finish(self, event: Ended | Failed | Redirected) -> None:
         self._speak(event)
         self.phase = LegPhase.OVER
+        self._invitation = None  # it knows us, and circles are left to the garbage collector

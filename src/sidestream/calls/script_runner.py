@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sidestream.calls.bridge import LegPhase
+from sidestream.calls.call_part import CallPart
 from sidestream.calls.record import CallStatus
 from sidestream.calls.requests import Instructions
 from sidestream.sip.reasons import reason_phrase
@@ -18,11 +19,11 @@ _SERVER_ERROR = 500
 _NOT_FOR_THE_CALLER = frozenset({401, 405, 407, 413, 414, 415, 416, 420, 421, 423, 481, 482, 483, 494})
 
 
-class ScriptRunner:
+class ScriptRunner(CallPart):
     """Owner of the tasks that run a call's TwiML. A script that ends by itself ends the call."""
 
     def __init__(self, call: "Call") -> None:
-        self._call = call
+        super().__init__(call)
         self._tasks: set[asyncio.Task[None]] = set()  # the last one runs; the others are cancelled and cleaning up
 
     def start(self, instructions: Instructions) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
+from sidestream.calls.call_part import CallPart
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
 from sidestream.calls.refusal import Refusal
@@ -51,11 +52,11 @@ class _Stream:
     session: RecordingSession | None = None
 
 
-class Streams:
+class Streams(CallPart):
     """Starts and stops the call's Siprecs. Nothing here delays the call or ends it (RFC 6341 REQ-005)."""
 
     def __init__(self, call: "Call") -> None:
-        self._call = call
+        super().__init__(call)
         self._live: dict[str, _Stream] = {}
         self._sessions: dict[RecordingSession, asyncio.Task[None]] = {}  # also those that are stopping
         self._stopping: set[asyncio.Task[None]] = set()

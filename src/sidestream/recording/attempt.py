@@ -73,6 +73,10 @@ class Attempt:
             events.append(event)
         return events
 
+    def let_go(self) -> None:
+        """Nobody listens any more. Without it the listener, who holds this, would be left to the garbage collector."""
+        self._sink = _nobody
+
     def hang_up(self) -> None:
         """End the SIP session at once, whatever its state; for a task that must not wait any more."""
         if self._session is not None:
@@ -151,3 +155,7 @@ class Attempt:
         if isinstance(event, InviteAccepted):
             self.accepted_at = (self._clock.monotonic(), self._clock.wall())
         self._sink(self, event)
+
+
+def _nobody(_attempt: Attempt, _event: AgentEvent) -> None:
+    """Who hears what comes after the end."""

@@ -114,6 +114,9 @@ class RecordingSession:
             await self._forks.close()
         finally:
             self._done.set()
+            self._inputs.take_all()
+            if self._attempt is not None:
+                self._attempt.let_go()
 
     def update(self, call: RecordedCall) -> None:
         """The call has changed; the server gets the newest state as soon as it can take it."""
