@@ -11,7 +11,7 @@ done
 # a target is named so that build scripts go without the flags
 RUSTFLAGS=$flags cargo build -q --release --manifest-path crates/fuzz/Cargo.toml --target-dir target/fuzz-build --target "$host"
 mkdir -p target/fuzz
-for harness in rtp rtcp srtp session control wav; do
+for harness in ${FUZZ_ENGINE:-rtp rtcp srtp session control wav}; do
     mkdir -p "target/fuzz/corpus-$harness" # what is found on the way goes here, the first folder
     log=target/fuzz/$harness.log
     "target/fuzz-build/$host/release/$harness" -verbosity=0 -print_final_stats=1 "-artifact_prefix=target/fuzz/$harness-" \

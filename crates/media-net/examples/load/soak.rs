@@ -2,7 +2,7 @@
 //!
 //! Each call lasts from five to sixty seconds; another takes its place at once, on other ports. Its parties are late to
 //! notice the end and go on sending for a moment: what they send has to reach nobody. Packets name the call and the stream
-//! that they are of, so that any packet that reaches a call after its own is found.
+//! that they are of, so that any packet that comes to another is found.
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
@@ -22,6 +22,8 @@ const LASTS_S: (u64, u64) = (5, 55);
 const QUIET: Duration = Duration::from_millis(300);
 /// So long its parties go on sending to the ports that were its own; less than the engine lets ports rest.
 const DEAF: Duration = Duration::from_secs(2);
+/// Marks what they send, as the fifth octet of the payload.
+const STRAY: u8 = 1;
 /// How often what the engine holds is looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// Calls that are opened in one go at the beginning.
@@ -59,8 +61,8 @@ struct Soak {
     places: Vec<Place>,
     /// The places of the calls that go on.
     calls: HashMap<usize, usize>,
-    /// Ports of calls that are over, to which their parties still send.
-    deaf: VecDeque<(Instant, [SocketAddr; 2], usize)>,
+    /// Calls that are over, to the ports of which their parties still send.
+    deaf: VecDeque<Place>,
     next_call: usize,
     chance: u64,
     counts: Counts,
@@ -164,7 +166,7 @@ impl Soak {
             Phase::Talking if now < place.until => {
                 for side in 0..2 {
                     let sequence = place.sent[side] as u16;
-                    send(&self.sockets, 2 * place.call + side, place.streams[side].to, sequence);
+                    send(&self.sockets, 2 * place.call + side, place.streams[side].to, (sequence, 0));
                     place.sent[side] += 1;
                 }
                 self.counts.sent += 2;
@@ -176,13 +178,13 @@ impl Soak {
             Phase::Quiet if now >= place.until => self.replace(at, now)?,
             Phase::Quiet => {}
         }
-        while self.deaf.front().is_some_and(|(until, ..)| *until < now) {
-            self.deaf.pop_front();
+        while self.deaf.front().is_some_and(|over| over.until < now) {
+            self.counts.lost += self.deaf.pop_front().as_ref().map_or(0, lost);
         }
         // as often as they would have sent in the call
-        if let Some((_, ports, call)) = self.deaf.get(at) {
-            for (side, port) in ports.iter().enumerate() {
-                send(&self.sockets, 2 * call + side, *port, 60_000);
+        if let Some(over) = self.deaf.get(at) {
+            for (side, stream) in over.streams.iter().enumerate() {
+                send(&self.sockets, 2 * over.call + side, stream.to, (0, STRAY));
             }
             self.counts.stray += 2;
         }
@@ -191,16 +193,14 @@ impl Soak {
 
     /// Closes a place's call and opens the next.
     fn replace(&mut self, at: usize, now: Instant) -> Result<(), Box<dyn Error>> {
-        let place = &self.places[at];
-        let (call, ports) = (place.call, place.streams.map(|stream| stream.to));
-        self.counts.lost += lost(place);
+        let call = self.places[at].call;
         self.engine.close_some(call..call + 1)?;
-        self.deaf.push_back((now + DEAF, ports, call));
         self.calls.remove(&call);
         let streams = self.streams(1)?;
-        let call = self.next_call - 1;
-        self.places[at] = self.place(call, streams[0]);
-        self.calls.insert(call, at);
+        let next = self.place(self.next_call - 1, streams[0]);
+        self.calls.insert(next.call, at);
+        let over = std::mem::replace(&mut self.places[at], next);
+        self.deaf.push_back(Place { until: now + DEAF, ..over });
         Ok(())
     }
 
@@ -214,9 +214,20 @@ impl Soak {
                     if media_core::rtp::is_rtcp(&buffer[..length]) {
                         continue;
                     }
-                    let way = (source, socket_at);
-                    if note(&mut self.places, &self.calls, &buffer[..length], way, is_fork).is_none() {
+                    let noted = of(&buffer[..length]).and_then(|stream| {
+                        let call = stream / 2;
+                        // what was under way when a call ended may still come to its party
+                        let place = match self.calls.get(&call) {
+                            Some(at) => &mut self.places[*at],
+                            None => self.deaf.iter_mut().find(|over| over.call == call)?,
+                        };
+                        note(place, stream, (source, socket_at), is_fork)
+                    });
+                    if noted.is_none() {
                         self.counts.wrong += 1;
+                        let known =
+                            RtpPacket::parse(&buffer[..length]).map(|packet| (packet.ssrc(), packet.sequence()));
+                        eprintln!("wrong: from {source} to {socket_at}, fork {is_fork}: {length} octets, {known:?}");
                     }
                 }
             }
@@ -240,8 +251,8 @@ impl Soak {
         while Instant::now() < until {
             self.receive();
         }
+        self.counts.lost += self.deaf.iter().chain(&self.places).map(lost).sum::<u64>();
         for place in std::mem::take(&mut self.places) {
-            self.counts.lost += lost(&place);
             self.engine.close_some(place.call..place.call + 1)?;
         }
         Ok(())
@@ -253,7 +264,7 @@ fn lost(place: &Place) -> u64 {
     (0..2).map(|side| 2 * place.sent[side] - place.relayed[side] - place.forked[side]).sum()
 }
 
-fn send(sockets: &Sockets, stream: usize, to: SocketAddr, sequence: u16) {
+fn send(sockets: &Sockets, stream: usize, to: SocketAddr, (sequence, mark): (u16, u8)) {
     let mut packet = [stream as u8; HEADER_LEN + PAYLOAD];
     let timestamp = u32::from(sequence).wrapping_mul(PAYLOAD as u32);
     let header = RtpHeader { marker: false, payload_type: 0, sequence, timestamp, ssrc: stream as u32 + 1 };
@@ -261,30 +272,29 @@ fn send(sockets: &Sockets, stream: usize, to: SocketAddr, sequence: u16) {
         header.write(first);
     }
     packet[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&(stream as u32).to_be_bytes());
+    packet[HEADER_LEN + 4] = mark;
     // a full buffer is a loss, which shows
     let _ = sockets.parties[stream % SOCKETS].send_to(&packet, to);
 }
 
-/// Notes a packet with the call that it is of; None if it is not as it should be.
-fn note(
-    places: &mut [Place],
-    calls: &HashMap<usize, usize>,
-    bytes: &[u8],
-    way: (SocketAddr, usize),
-    is_fork: bool,
-) -> Option<()> {
+/// Which stream a packet is of; None if it is of none, or one that was sent when its call was over.
+fn of(bytes: &[u8]) -> Option<usize> {
     let payload = RtpPacket::parse(bytes).ok()?.payload();
-    let (head, body) = payload.split_at_checked(4).filter(|_| payload.len() == PAYLOAD)?;
-    let stream = u32::from_be_bytes(head.try_into().ok()?) as usize;
-    let (call, side) = (stream / 2, stream % 2);
-    // only calls that go on are to be heard of
-    let place = &mut places[*calls.get(&call)?];
+    let ([a, b, c, d, mark], body) = payload.split_first_chunk::<5>()?;
+    let stream = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+    let is_whole = payload.len() == PAYLOAD && body.iter().all(|octet| *octet == stream as u8);
+    (is_whole && *mark != STRAY).then_some(stream)
+}
+
+/// Notes a packet with the call that it is of; None if it came by another way than it should.
+fn note(place: &mut Place, stream: usize, way: (SocketAddr, usize), is_fork: bool) -> Option<()> {
+    let side = stream % 2;
     let found = &place.streams[side];
     let expected = match is_fork {
         true => (found.forked_from?, stream % SOCKETS),
         false => (found.relayed_from, found.other % SOCKETS),
     };
-    if way != expected || body.iter().any(|octet| *octet != stream as u8) {
+    if way != expected {
         return None;
     }
     *(if is_fork { &mut place.forked[side] } else { &mut place.relayed[side] }) += 1;
