@@ -65,7 +65,7 @@ class EndpointStatistics:
     octets_sent: int
     lost: int  # RFC 3550 §6.4.1 cumulative loss of what was received
     jitter_ms: float
-    strays: int  # packets from an unexpected source, dropped
+    strays: int  # packets from an unexpected source, or far more than speech makes, dropped
     unauthenticated: int = 0  # SRTP and SRTCP that the key does not fit, dropped
     replayed: int = 0  # SRTP and SRTCP that came twice or far too late, dropped
     unprotected: int = 0  # packets not sent because they could not be protected

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
 from typing import NamedTuple
 
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 
 HOLD_ADDRESSES = frozenset({"0.0.0.0", "::"})  # RFC 3264 §8.4: the older way to say "send me nothing"
+BROADCAST = IPv4Address("255.255.255.255")
 
 DIRECTION_NAMES = frozenset(direction.value for direction in Direction)
 
@@ -73,6 +75,15 @@ class Connection:
     @property
     def is_hold(self) -> bool:
         return self.address in HOLD_ADDRESSES
+
+
+def names_group(address: str) -> bool:
+    """Whether an address is one of multicast or broadcast: no audio goes to a whole network."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False  # a host name; what it stands for is looked at where it is looked up
+    return found.is_multicast or found == BROADCAST
 
 
 def address_type(address: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sidestream.sdp.error import SdpError
-from sidestream.sdp.lines import HOLD_ADDRESSES
+from sidestream.sdp.lines import HOLD_ADDRESSES, names_group
 from sidestream.sdp.media import HIGHEST_PORT
 from sidestream.sdp.session import SessionDescription
 
@@ -22,7 +22,7 @@ def remote_address(description: SessionDescription, index: int) -> RemoteAddress
     """Where m-line `index` wants its media; None when it wants none there (port 0, or hold by address).
 
     A direction without `receives` also asks for silence, but RTCP still flows then, so the address is given.
-    Raises SdpError when no `c=` line covers the m-line.
+    Raises SdpError when no `c=` line covers the m-line, or the one that does names a group.
     """
     media = description.media[index]
     if media.is_refused:
@@ -33,11 +33,13 @@ def remote_address(description: SessionDescription, index: int) -> RemoteAddress
         raise SdpError(f"no c= line covers m-line {index + 1}", status=488)
     if connection.is_hold:
         return None
+    if names_group(connection.address):
+        raise SdpError(f"m-line {index + 1} wants media at {connection.address}, which is no host", status=488)
     rtcp_host, rtcp_port = connection.address, min(media.port + 1, HIGHEST_PORT)
     # RFC 3605 §2.1: a=rtcp:53020, or with an address of its own: a=rtcp:53020 IN IP4 126.16.64.4
     stated = (media.attribute("rtcp") or "").split()
     if stated and stated[0].isascii() and stated[0].isdigit() and 0 < int(stated[0][:6]) <= HIGHEST_PORT:
         rtcp_port = int(stated[0][:6])
-        if len(stated) == 4 and stated[3] not in HOLD_ADDRESSES:
+        if len(stated) == 4 and stated[3] not in HOLD_ADDRESSES and not names_group(stated[3]):
             rtcp_host = stated[3]
     return RemoteAddress(connection.address, media.port, rtcp_host, rtcp_port)

@@ -16,6 +16,8 @@ def parse(*rows: str) -> SessionDescription:
         ("53020", ("192.0.2.1", 53020)),
         ("53020 IN IP4 192.0.2.9", ("192.0.2.9", 53020)),
         ("53020 IN IP4 0.0.0.0", ("192.0.2.1", 53020)),
+        ("53020 IN IP4 224.0.0.1", ("192.0.2.1", 53020)),
+        ("53020 IN IP4 rtcp.example.com", ("rtcp.example.com", 53020)),
         ("0", ("192.0.2.1", 4001)),
         ("99999", ("192.0.2.1", 4001)),
         ("1234567890", ("192.0.2.1", 4001)),
@@ -43,4 +45,11 @@ def test_a_refused_line_and_a_hold_address_want_no_media() -> None:
 def test_a_line_without_connection_is_an_error() -> None:
     with pytest.raises(SdpError, match="no c= line covers m-line 1") as caught:
         remote_address(parse("m=audio 4000 RTP/AVP 0"), 0)
+    assert caught.value.status == 488
+
+
+@pytest.mark.parametrize("address", ["IP4 224.2.1.1/127", "IP4 255.255.255.255", "IP6 ff02::1"])
+def test_nobody_has_media_sent_to_a_group(address: str) -> None:
+    with pytest.raises(SdpError, match="which is no host") as caught:
+        remote_address(parse(f"c=IN {address}", "m=audio 4000 RTP/AVP 0"), 0)
     assert caught.value.status == 488

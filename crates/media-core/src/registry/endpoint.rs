@@ -22,6 +22,12 @@ use super::{EndpointSettings, Numbers, Output, PairKey};
 /// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
 const SETTLED_PACKETS: u32 = 50;
+/// RTP packets that an endpoint takes from its source between two visits of its session, which are a quarter of a second
+/// apart: ten times what any codec sends (2.5 ms a packet, RFC 7587 §4.2). More is a loop or a flood, and of no use to
+/// anybody; relaying it would be at the cost of other calls.
+const MAX_PACKETS: u16 = 1000;
+/// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
+const MAX_REPORTS: u16 = 50;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
@@ -117,6 +123,14 @@ pub(super) struct Endpoint {
     clock_rate: u32,
     ssrc_changed_ns: Option<u64>,
     counts: EndpointStatistics,
+    taken: Taken,
+}
+
+/// What was taken since the last visit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    packets: u16,
+    reports: u16,
 }
 
 impl Endpoint {
@@ -155,6 +169,7 @@ impl Endpoint {
             clock_rate: RATE,
             ssrc_changed_ns: None,
             counts: EndpointStatistics::default(),
+            taken: Taken::default(),
         }
     }
 
@@ -184,6 +199,8 @@ impl Endpoint {
             Latch::Taken(taken) => taken == source,
             Latch::Open => true,
         };
+        // nobody can be answered at port 0, whoever latches on to it
+        let known = known && source.port() != 0;
         if !known {
             self.counts.strays += 1;
             self.steady = 0;
@@ -212,6 +229,27 @@ impl Endpoint {
             }
         }
         Admission::Heard
+    }
+
+    /// True if one more packet of the source is taken; one too many is counted as if it came from elsewhere.
+    pub(super) fn takes_packet(&mut self) -> bool {
+        let takes = self.taken.packets < MAX_PACKETS;
+        self.taken.packets += u16::from(takes);
+        self.counts.strays += u64::from(!takes);
+        takes
+    }
+
+    /// The same of RTCP.
+    pub(super) fn takes_report(&mut self) -> bool {
+        let takes = self.taken.reports < MAX_REPORTS;
+        self.taken.reports += u16::from(takes);
+        self.counts.strays += u64::from(!takes);
+        takes
+    }
+
+    /// The session is visited.
+    pub(super) fn renew(&mut self) {
+        self.taken = Taken::default();
     }
 
     /// True once when the source has been the same for long enough for the kernel to filter by it.

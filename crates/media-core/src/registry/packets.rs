@@ -73,6 +73,9 @@ impl Registry {
             }
         }
         self.totals.octets += bytes.len() as u64;
+        if !endpoint.takes_packet() {
+            return;
+        }
         let (clock_rate, event_rate) = endpoint.meaning(&packet);
         let timing = event_rate.is_none().then_some(clock_rate);
         if let Some(old) = endpoint.count_received(&packet, timing, arrival) {
@@ -278,7 +281,7 @@ fn seal_rtp<'a>(endpoint: &mut Endpoint, packet: &'a [u8], room: &'a mut [u8]) -
 /// RTCP of one party goes to the other, and to the SRS from a fork that is a translator.
 fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
     let Some(endpoint) = session.endpoints.get_mut(key) else { return };
-    if !endpoint.knows(source) {
+    if !endpoint.knows(source) || !endpoint.takes_report() {
         return;
     }
     let opened = endpoint.security.as_mut().map(|security| security.open_rtcp(bytes)).transpose();

@@ -149,6 +149,7 @@ fn tell_unreachable(session: &mut Session, addresses: &[Unreachable], now: Insta
 /// Looks after silence, ended keys and reports of one session.
 fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Output) {
     for endpoint in session.endpoints.values_mut() {
+        endpoint.renew();
         let silent_ns = now.mono_ns.saturating_sub(endpoint.heard_ns);
         let listening = endpoint.configured && endpoint.settings.receive;
         if listening && !endpoint.silence_reported && silent_ns >= silence_ns {

@@ -34,10 +34,11 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// An address literal and a port.
+/// An address literal and a port, of one who can be sent to.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Address {
+    #[serde(deserialize_with = "unicast")]
     host: IpAddr,
     port: std::num::NonZeroU16,
 }
@@ -46,6 +47,16 @@ impl From<Address> for SocketAddr {
     fn from(address: Address) -> Self {
         Self::new(address.host, address.port.get())
     }
+}
+
+/// The address of one host: whoever writes a description must not have the engine call upon a whole network.
+fn unicast<'de, D: Deserializer<'de>>(from: D) -> Result<IpAddr, D::Error> {
+    let host = IpAddr::deserialize(from)?;
+    let is_broadcast = matches!(host.to_canonical(), IpAddr::V4(host) if host.is_broadcast());
+    if is_broadcast || host.to_canonical().is_multicast() || host.to_canonical().is_unspecified() {
+        return Err(D::Error::custom("host is the address of one host"));
+    }
+    Ok(host)
 }
 
 #[derive(Debug, Deserialize)]

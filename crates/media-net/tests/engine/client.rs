@@ -183,6 +183,11 @@ impl Party {
         Self { rtp, rtcp, to: self.to }
     }
 
+    /// The port that it sends to.
+    pub fn port(&self) -> u16 {
+        self.to.0.port()
+    }
+
     pub fn send(&self, packet: &[u8]) {
         self.rtp.send_to(packet, self.to.0).unwrap();
     }

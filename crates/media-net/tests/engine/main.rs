@@ -2,6 +2,7 @@
 
 mod client;
 mod forks;
+mod garbage;
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
