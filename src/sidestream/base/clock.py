@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_NAIVE_LENGTH = len("2025-01-09T12:34:56.123456")
 RFC2822_FORMAT = "%a, %d %b %Y %H:%M:%S +0000"
 
 
@@ -31,7 +32,9 @@ class SystemClock:
 
 def iso_micros(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`: 2025-01-09T12:34:56.123456Z (RFC 7865 §6.9)."""
-    return moment.astimezone(UTC).isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat("T", "microseconds")[:_NAIVE_LENGTH] + "Z"
 
 
 def iso_seconds(moment: datetime) -> str:

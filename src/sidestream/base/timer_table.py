@@ -4,13 +4,16 @@ import heapq
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+SLACK = 64  # entries that are not worth a sweep
+
 K = TypeVar("K", bound=Hashable)
 
 
 class TimerTable(Generic[K]):
     """Deadlines by key, in monotonic seconds. Setting a key again moves its deadline.
 
-    Stopped and moved deadlines stay in the heap until they surface, so every operation is O(log n) amortised.
+    Stopped and moved deadlines stay in the heap until they surface or outnumber the others, so every operation is
+    O(log n) amortised.
     """
 
     def __init__(self) -> None:
@@ -23,6 +26,8 @@ class TimerTable(Generic[K]):
         self._deadline[key] = deadline
         self._count += 1
         heapq.heappush(self._heap, (deadline, self._count, key))
+        if len(self._heap) > 2 * len(self._deadline) + SLACK:
+            self._sweep()
 
     def stop(self, key: K) -> None:
         """Disarm `key`; no harm if it is not armed."""
@@ -35,6 +40,12 @@ class TimerTable(Generic[K]):
 
     def is_armed(self, key: K) -> bool:
         return key in self._deadline
+
+    def _sweep(self) -> None:
+        """Drop what was stopped or moved: most timers are, within moments, but surface only after half a minute."""
+        live = self._deadline
+        self._heap = [entry for entry in self._heap if live.get(entry[2]) == entry[0]]
+        heapq.heapify(self._heap)
 
     def next(self) -> float | None:
         """The earliest deadline, or None when nothing is armed."""

@@ -349,6 +349,8 @@ class Call:
             self._report_defect(error)
 
     async def _stop_streams(self) -> None:
+        if self.streams.is_idle:
+            return
         try:
             async with asyncio.timeout(STREAMS_STOP_S):
                 await self.streams.stop_all()

@@ -192,6 +192,11 @@ class Streams(CallPart):
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to stop, nor anything that is stopping."""
+        return not (self._live or self._sessions)
+
     async def stop_all(self) -> None:
         """The call is over: end every recording session and wait until all are, also those stopped before."""
         for sid in list(self._live):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from sidestream.sdp.error import SdpError
 
 HOLD_ADDRESSES = frozenset({"0.0.0.0", "::"})  # RFC 3264 §8.4: the older way to say "send me nothing"
 BROADCAST = IPv4Address("255.255.255.255")
+
+REMEMBERED_CONNECTIONS = 256  # values of c= lines
+REMEMBERED_LENGTH = 80  # characters of one; addresses are shorter
 
 DIRECTION_NAMES = frozenset(direction.value for direction in Direction)
 
@@ -64,10 +68,10 @@ class Connection:
 
     @classmethod
     def parse(cls, value: str, line: int = 0) -> "Connection":
-        fields = value.split()
-        if len(fields) != 3 or fields[0].upper() != "IN":
+        connection = _connection(value) if len(value) <= REMEMBERED_LENGTH else _connection.__wrapped__(value)
+        if connection is None:
             raise SdpError(f"malformed c= line {value[:80]!r}", line=line)
-        return cls(fields[2].partition("/")[0])
+        return connection
 
     def __str__(self) -> str:
         return f"IN {address_type(self.address)} {self.address}"
@@ -75,6 +79,13 @@ class Connection:
     @property
     def is_hold(self) -> bool:
         return self.address in HOLD_ADDRESSES
+
+
+# Each call asks a dozen times, and calls come from few hosts.
+@lru_cache(REMEMBERED_CONNECTIONS)
+def _connection(value: str) -> Connection | None:
+    fields = value.split()
+    return Connection(fields[2].partition("/")[0]) if len(fields) == 3 and fields[0].upper() == "IN" else None
 
 
 def names_group(address: str) -> bool:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream.base.timer_table import TimerTable
+from sidestream.base.timer_table import SLACK, TimerTable
 
 
 def drain(table, now):
@@ -74,3 +74,14 @@ def test_several_are_stopped_at_once_whether_they_are_armed_or_not():
         table.set(key, deadline)
     table.stop_all(["a", "b", "z"])
     assert (table.next(), len(table)) == (3.0, 1)
+
+
+def test_what_was_stopped_is_swept_away_and_what_is_armed_stays():
+    table = TimerTable()
+    table.set("kept", 50.0)
+    for number in range(10 * SLACK):
+        table.set(number, 100.0 + number)
+        table.stop(number)
+        table.set("moved", 200.0 + number)
+    assert len(table._heap) <= 2 * len(table) + SLACK
+    assert (table.pop_due(1000.0), table.pop_due(1000.0), table.next()) == ("kept", "moved", None)

@@ -55,8 +55,8 @@ class Composer:
         target: Uri,
         routes: Sequence[NameAddr],
         *,
-        from_: NameAddr,
-        to: NameAddr,
+        from_: NameAddr | str,
+        to: NameAddr | str,
         call_id: str,
         seq: int,
         contact: str | None = None,
@@ -102,12 +102,13 @@ class Composer:
     ) -> Request:
         """A request inside a dialog (RFC 3261 §12.2.1.1)."""
         target, routes = dialog.addressing()
+        from_, to = dialog.from_and_to()
         return self.request(
             method,
             target,
             routes,
-            from_=dialog.local,
-            to=dialog.remote,
+            from_=from_,
+            to=to,
             call_id=dialog.call_id,
             seq=seq,
             contact=contact,
@@ -193,7 +194,7 @@ def via_of(listener: ListenerAddress, branch: str) -> str:
     """
     before = ";rport" if listener.transport is Transport.UDP else ""
     after = ";alias" if listener.transport is Transport.TLS else ""  # RFC 5923 §5
-    sent_by = f"SIP/2.0/{listener.transport.value} {_host(listener)}:{listener.port}"
+    sent_by = f"SIP/2.0/{listener.transport} {_host(listener)}:{listener.port}"
     return f"{sent_by}{before};branch={branch}{after}"
 
 
@@ -203,7 +204,7 @@ def contact_value(listener: ListenerAddress, user: str | None, params: Params, *
     sips = secure and listener.transport is Transport.TLS
     port = "" if listener.port == (DEFAULT_TLS_PORT if sips else DEFAULT_PORT) else f":{listener.port}"
     plain = sips or listener.transport is Transport.UDP
-    named = "" if plain else f";transport={listener.transport.value.lower()}"
+    named = "" if plain else f";transport={listener.transport.lower()}"
     at = "" if user is None else f"{user}@"
     return f"<{'sips' if sips else 'sip'}:{at}{_host(listener)}{port}{named}>{format_params(params)}"
 

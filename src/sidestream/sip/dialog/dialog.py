@@ -1,6 +1,6 @@
 """A dialog as seen by one of its two parties (RFC 3261 §12)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
@@ -26,11 +26,18 @@ class Dialog:
     remote_target: Uri
     route_set: tuple[NameAddr, ...]
     confirmed: bool
+    _written: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def id(self) -> DialogId:
         """Call-ID, local tag, remote tag."""
         return (self.call_id, self.local.tag or "", self.remote.tag or "")
+
+    def from_and_to(self) -> tuple[str, str]:
+        """The values of From and To in a request of ours; they stay the same as long as the dialog lasts."""
+        if self._written is None:
+            self._written = (str(self.local), str(self.remote))
+        return self._written
 
     def next_seq(self) -> int:
         """Number the next request of ours."""
