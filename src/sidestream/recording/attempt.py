@@ -11,6 +11,7 @@ from sidestream.recording.forks import ForkSet
 from sidestream.sip.agent.agent import Agent
 from sidestream.sip.agent.errors import UnknownRequest, WrongState
 from sidestream.sip.agent.events import AgentEvent, InviteAccepted
+from sidestream.sip.agent.image import SessionImage
 from sidestream.siprec import failure
 from sidestream.siprec.failure import SrsFailure
 from sidestream.siprec.src.actions import (
@@ -25,6 +26,7 @@ from sidestream.siprec.src.actions import (
     SendReinvite,
     SrcEvent,
 )
+from sidestream.siprec.src.image import SrcImage
 from sidestream.siprec.src.session import SrcSession
 from sidestream.wire.driver import SipDriver
 
@@ -76,6 +78,22 @@ class Attempt:
     def let_go(self) -> None:
         """Nobody listens any more. Without it the listener, who holds this, would be left to the garbage collector."""
         self._sink = _nobody
+
+    def image(self) -> tuple[SessionImage, SrcImage] | None:
+        """Both halves of the session as `restore` takes them; None while anything is under way in it."""
+        src = self.src.image()
+        if src is None or self._session is None:
+            return None
+        with self._driver.turn() as (agent, _):
+            session = agent.image(self._session)
+        return None if session is None else (session, src)
+
+    def restore(self, session: SessionImage, src: SrcImage) -> None:
+        """Go on with a session of before a restart. Raises LocalError, MessageError, SdpError."""
+        self.src.restore(src)
+        with self._driver.turn() as (agent, now):
+            self._session = agent.restore(session, now)
+            self._driver.attach(self._session, self._receive)
 
     def hang_up(self) -> None:
         """End the SIP session at once, whatever its state; for a task that must not wait any more."""

@@ -68,6 +68,11 @@ class ForkSet:
             offered.append(OfferedFork(label, self._ids.uuid_base64(), ports.rtp, self._formats))
         self.offered = tuple(offered)
 
+    def restore(self, host: str, offered: tuple[OfferedFork, ...]) -> None:
+        """Instead of `open`: the engine has these already, from before a restart."""
+        self.host, self.offered = host, offered
+        self._open = [fork.label for fork in offered]
+
     async def configure(self, action: ConfigureFork) -> None:
         remote = action.remote
         await self._engine.configure_fork(
@@ -95,6 +100,11 @@ class ForkSet:
     def is_mine(self, fork: str) -> bool:
         """Whether a fork of the engine's events is one of these."""
         return fork in (self._name(label) for label in self._labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are open, as the engine calls them."""
+        return tuple(self._name(label) for label in self._open)
 
     def _name(self, label: str) -> str:
         return f"{self._sid}/{label}"

@@ -1,6 +1,5 @@
 """What recording asks of a store. `storage` implements it; `app` hands it in."""
 
-from datetime import datetime
 from typing import Protocol
 
 from sidestream.recording.siprec import Siprec, SiprecEvent
@@ -23,8 +22,8 @@ class SiprecStore(Protocol):
         """Newest first."""
         ...
 
-    async def stop_unfinished(self, at: datetime) -> int:
-        """Mark every Siprec in progress as stopped at `at` by `error`; for a start after a crash. Returns how many."""
+    async def unfinished(self) -> list[Siprec]:
+        """Every Siprec in progress, oldest first; for a start after a crash."""
         ...
 
     async def flush(self) -> None: ...

@@ -17,6 +17,7 @@ from sidestream.recording.attempt import Attempt
 from sidestream.recording.call import RecordedCall
 from sidestream.recording.forks import ForkSet
 from sidestream.recording.headers import invite_headers
+from sidestream.recording.image import RecordingImage
 from sidestream.recording.ports import RecordingObserver
 from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus
 from sidestream.sip.agent.events import AgentEvent
@@ -30,6 +31,7 @@ from sidestream.siprec.src.session import SrcSession, SrcSettings, State
 from sidestream.wire.driver import SipDriver
 
 CLIENT_USER = "SRC"  # user part of our address toward recording servers
+CALL_ID_DIGITS = 32  # RFC 3261 §8.1.1.4: cryptographically random, so that no two sessions share one
 CALL_ENDED = "call-ended"  # the `by` of a stop that comes from the end of the call
 BY_SERVER = "srs"
 BY_ERROR = "error"
@@ -63,8 +65,8 @@ _Input = _Heard | _Changed | _Stop | ForkStarted | EngineLost
 class RecordingSession:
     """One Siprec of one call, from its creation to its end; what comes of it is written into `siprec`.
 
-    Do next after making one: run `run` as a task; hand it each change of the call (`update`) and the media engine's
-    events of the call (`receive_media`); end it with `stop`.
+    Do next after making one: `restore` it if it goes on after a restart; run `run` as a task; hand it each change of
+    the call (`update`) and the media engine's events of the call (`receive_media`); end it with `stop`.
     """
 
     def __init__(
@@ -118,6 +120,33 @@ class RecordingSession:
             if self._attempt is not None:
                 self._attempt.let_go()
 
+    def image(self) -> RecordingImage | None:
+        """The recording as `restore` takes it; None while it does not run, or while anything is under way in it."""
+        attempt = self._attempt
+        if attempt is None or self._stop_by is not None or self._is_concluded or self._inputs.has_items:
+            return None
+        halves = attempt.image()
+        if halves is None:
+            return None
+        return RecordingImage(self.siprec.sid, attempt.target.text, attempt.call_id, self._forks.host, *halves)
+
+    def restore(self, image: RecordingImage) -> None:
+        """Go on with a recording of before a restart, whose forks the engine still has; `run` it next, then `update`.
+
+        Raises LocalError, MessageError, SdpError.
+        """
+        targets = self._connector.targets
+        target = next((one for one in targets if one.text == image.target), targets[0])
+        self._forks.restore(image.host, image.src.forks)
+        attempt = self._make_attempt(target, image.call_id)
+        attempt.restore(image.session, image.src)
+        self._attempt = attempt
+
+    @property
+    def forks(self) -> tuple[str, ...]:
+        """Its open forks, as the engine calls them."""
+        return self._forks.names
+
     def update(self, call: RecordedCall) -> None:
         """The call has changed; the server gets the newest state as soon as it can take it."""
         self._call = call
@@ -141,6 +170,8 @@ class RecordingSession:
     # The servers, one after the other
 
     async def _record(self) -> Failed | Stopped:
+        if self._attempt is not None:
+            return await self._converse(self._attempt)
         try:
             await self._forks.open()
         except MediaEngineError as error:
@@ -154,7 +185,6 @@ class RecordingSession:
                 outcome = Failed(SrsFailure(failure.SECURE_MEDIA_REQUIRED, why))
                 self._log_failure(target, outcome)
                 continue
-            # A fail-over attempt is a new INVITE: new Call-ID, full offer, full snapshot.
             outcome = await self._try(target)
             if isinstance(outcome, Stopped) or self.siprec.accepted_at is not None or self._is_engine_lost:
                 break
@@ -167,17 +197,21 @@ class RecordingSession:
         return self._call.is_secure and not target.secure and not allowed
 
     async def _try(self, target: SrsTarget) -> Failed | Stopped:
-        attempt = self._attempt = self._make_attempt(target)
+        # A fail-over attempt is a new INVITE: new Call-ID, full offer, full snapshot.
+        attempt = self._attempt = self._make_attempt(target, self._ids.hex(CALL_ID_DIGITS))
         log.info("> INVITE", call=self._call.call_sid, siprec=self.siprec.sid, target=target.text)
         attempt.src.start(self._call.snapshot(), self._forks.offered, self._clock.wall(), self._clock.monotonic())
-        while True:
-            outcome = self._report(attempt, await attempt.drain())
-            if outcome is not None:
-                break
-            await self._next_input(attempt)
+        outcome = await self._converse(attempt)
         if isinstance(outcome, Stopped) and self.siprec.accepted_at is None:
             await self._cancelled(attempt)
         return outcome
+
+    async def _converse(self, attempt: Attempt) -> Failed | Stopped:
+        while True:
+            outcome = self._report(attempt, await attempt.drain())
+            if outcome is not None:
+                return outcome
+            await self._next_input(attempt)
 
     async def _next_input(self, attempt: Attempt) -> None:
         """Give the machine one input, or the time."""
@@ -218,7 +252,7 @@ class RecordingSession:
         except TimeoutError:
             log.info("= CANCEL unanswered", call=self._call.call_sid, siprec=self.siprec.sid)
 
-    def _make_attempt(self, target: SrsTarget) -> Attempt:
+    def _make_attempt(self, target: SrsTarget, call_id: str) -> Attempt:
         options, parameters = self._connector.options, self.siprec.parameters
         headers = invite_headers(self._connector, parameters)
         for code, message in headers.warnings:
@@ -237,7 +271,7 @@ class RecordingSession:
         return Attempt(
             target,
             SrcSession(settings, self._ids),
-            call_id=self._ids.hex(32),
+            call_id=call_id,
             driver=self._driver,
             forks=self._forks,
             clock=self._clock,

@@ -19,8 +19,10 @@ from sidestream.recording.session import RecordingSession
 from sidestream.recording.siprec import Siprec, SiprecEvent, Track
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import AgentEvent, EndCause, InviteAccepted, SessionEnded
+from sidestream.sip.agent.image import SessionImage
 from sidestream.sip.headers import Headers
 from sidestream.sip.message import Response
+from sidestream.sip.transport import Transport
 from sidestream.testing.fake_engine import FakeEngine
 from sidestream.testing.virtual_clock import VirtualClock
 
@@ -36,13 +38,38 @@ def accepted(session: str, sdp: str = SDP) -> InviteAccepted:
     return InviteAccepted(session, Response(200, "OK", headers, sdp.encode()))
 
 
+IMAGE = SessionImage(
+    listener="udp",
+    transport=Transport.UDP,
+    contact_user="SRC",
+    contact_params=(("+sip.src", None),),
+    owns_call_id=True,
+    secure=False,
+    call_id="c1",
+    local="<sip:SRC@192.0.2.20>;tag=ours",
+    remote="<sip:srs@192.0.2.50>;tag=theirs",
+    local_seq=1,
+    remote_seq=None,
+    remote_target="sip:srs@192.0.2.50",
+    route_set=(),
+    peer_allows=(),
+    sent_sdp=b"",
+    heard_sdp=b"",
+    least_interval=0,
+)
+
+
 class FakeAgent:
-    """Remembers what it is told as (command, arguments). `refused` commands raise WrongState."""
+    """Remembers what it is told as (command, arguments). `refused` commands raise WrongState.
+
+    `is_quiet`: its sessions have an image.
+    """
 
     def __init__(self) -> None:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.refused: set[str] = set()
         self.is_free = True
+        self.is_quiet = True
         self.sessions = 0
 
     def invite(self, **arguments: Any) -> str:
@@ -52,6 +79,14 @@ class FakeAgent:
 
     def may_reinvite(self, session: str) -> bool:
         return self.is_free
+
+    def image(self, session: str) -> SessionImage | None:
+        return IMAGE if self.is_quiet else None
+
+    def restore(self, image: SessionImage, now: float) -> str:
+        assert image == IMAGE
+        self.sessions += 1
+        return f"s{self.sessions}"
 
     def __getattr__(self, command: str) -> Callable[..., None]:
         def told(target: str, *values: Any, **arguments: Any) -> None:
@@ -151,7 +186,11 @@ class Scene:
             media_session="CA1",
             endpoint="a",
         )
-        self.session = RecordingSession(
+        self.session = self.make_session()
+        self.task: asyncio.Task[None] | None = None
+
+    def make_session(self) -> RecordingSession:
+        return RecordingSession(
             self.siprec,
             self.connector,
             self.call,
@@ -161,7 +200,6 @@ class Scene:
             ids=Ids(random.Random(1)),
             observer=self.observer,
         )
-        self.task: asyncio.Task[None] | None = None
 
     async def open_media(self) -> None:
         await self.engine.open_session("CA1")
@@ -175,6 +213,18 @@ class Scene:
 
     async def accept(self, sdp: str = SDP) -> None:
         self.driver.say(accepted(f"s{self.agent.sessions}", sdp))
+        await settle()
+
+    async def restart(self) -> None:
+        """What a restart does: the engine's forks and the server's session stand, all of ours is made anew."""
+        image = self.session.image()
+        assert image is not None
+        assert self.task is not None
+        self.driver.sinks.clear()
+        self.driver.agent = self.agent = FakeAgent()
+        self.session = self.make_session()
+        self.session.restore(image)
+        self.task = asyncio.create_task(self.session.run())
         await settle()
 
     async def say(self, event: AgentEvent) -> None:
