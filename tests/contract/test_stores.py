@@ -195,15 +195,31 @@ class TestCalls:
         stores.calls.add_event(CallEvent(sid("CA", 9), at(0), "of another call", {}))
         assert await stores.calls.events(CALL) == events
 
-    async def test_unfinished_calls_are_ended(self, stores: Stores) -> None:
+    async def test_unfinished_calls_are_found(self, stores: Stores) -> None:
         for number, status in enumerate(CallStatus):
-            stores.calls.save(a_call(number, status=status))
-        assert await stores.calls.end_unfinished(at(99)) == 3
-        assert await stores.calls.end_unfinished(at(100)) == 0
-        found = await stores.calls.find(ACCOUNT, CallFilter(), offset=0, limit=50)
-        assert all(call.status.is_final for call in found)
-        ended = {call.sid for call in found if call.end_time == at(99) and call.date_updated == at(99)}
-        assert ended == {sid("CA", n) for n, s in enumerate(CallStatus) if not s.is_final}
+            stores.calls.save(a_call(number, status=status, account_sid=(ACCOUNT, STRANGER)[number % 2]))
+        found = await stores.calls.unfinished()
+        assert [call.sid for call in found] == [sid("CA", n) for n, s in enumerate(CallStatus) if not s.is_final]
+        found[0].status = CallStatus.FAILED  # a copy
+        assert len(await stores.calls.unfinished()) == len(found)
+
+
+class TestImages:
+    async def test_they_are_kept_until_they_are_removed(self, stores: Stores) -> None:
+        octets = bytes(range(256))
+        assert await stores.images.all() == {}
+        stores.images.save(sid("CA", 1), b"old")
+        stores.images.save(sid("CA", 1), octets)
+        stores.images.save(sid("CA", 2), b"")
+        assert await stores.images.all() == {sid("CA", 1): octets, sid("CA", 2): b""}
+        stores.images.remove(sid("CA", 1))
+        stores.images.remove(sid("CA", 3))
+        assert await stores.images.all() == {sid("CA", 2): b""}
+
+    async def test_one_that_is_saved_and_removed_at_once_is_gone(self, stores: Stores) -> None:
+        stores.images.save(sid("CA", 1), b"short")
+        stores.images.remove(sid("CA", 1))
+        assert await stores.images.all() == {}
 
 
 class TestSiprecs:
@@ -266,15 +282,11 @@ class TestSiprecs:
         pages = [await stores.siprecs.find(ACCOUNT, CALL, offset=offset, limit=2) for offset in (0, 2, 4)]
         assert [[s.sid for s in page] for page in pages] == [[sid("SR", 2), sid("SR", 1)], [sid("SR", 0)], []]
 
-    async def test_unfinished_siprecs_are_stopped(self, stores: Stores) -> None:
+    async def test_unfinished_siprecs_are_found(self, stores: Stores) -> None:
+        stores.siprecs.save(a_siprec(4, account_sid=STRANGER))
         stores.siprecs.save(a_siprec(1))
-        stopped = a_siprec(2, status=SiprecStatus.STOPPED, stopped_by="rest", stopped_at=at(3))
-        stores.siprecs.save(stopped)
-        assert await stores.siprecs.stop_unfinished(at(9)) == 1
-        assert await stores.siprecs.fetch(ACCOUNT, CALL, sid("SR", 1)) == a_siprec(
-            1, status=SiprecStatus.STOPPED, stopped_by="error", stopped_at=at(9), date_updated=at(9)
-        )
-        assert await stores.siprecs.fetch(ACCOUNT, CALL, sid("SR", 2)) == stopped
+        stores.siprecs.save(a_siprec(2, status=SiprecStatus.STOPPED, stopped_by="rest", stopped_at=at(3)))
+        assert await stores.siprecs.unfinished() == [a_siprec(1), a_siprec(4, account_sid=STRANGER)]
         await stores.siprecs.flush()
 
 

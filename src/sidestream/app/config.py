@@ -17,6 +17,7 @@ from sidestream.app.config_values import (
     ListenerConfig,
     LogConfig,
     MediaConfig,
+    RestartConfig,
     SrsConfig,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "ListenerConfig",
     "LogConfig",
     "MediaConfig",
+    "RestartConfig",
     "SrsConfig",
     "bundled_connector",
     "load",

@@ -23,6 +23,7 @@ from sidestream.app.config_values import (
     Limits,
     LogConfig,
     MediaConfig,
+    RestartConfig,
     SrsConfig,
 )
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
@@ -50,6 +51,7 @@ _CONNECTOR_KEYS = {
 def build_config(tables: Tables, problems: Problems) -> Config:
     """The configuration; worthless if problems were found."""
     top, media, http, srs, log, limits = (tables[name][0] for name in ("", "media", "http", "srs", "log", "limits"))
+    restart = tables["restart"][0]
     data_dir = top.file("data_dir") or Path()
     accounts = _accounts(tables["accounts"], problems)
     sids = tuple(account.sid for account in accounts)
@@ -73,6 +75,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         tls=build_tls(tables["tls"][0], listeners, problems),
         dns=build_dns(tables["dns"][0], problems),
         media=_media(media, tables["media.interfaces"], problems),
+        restart=RestartConfig(restart.word("calls") == "adopt", restart.number("grace")),
         http=HttpConfig(http.word("host"), http.integer("port"), _base_url(http)),
         srs=srs_config,
         storage_url=_storage_url(tables["storage"][0], data_dir, problems),

@@ -413,6 +413,27 @@ _SECTIONS = (
         ),
     ),
     Section(
+        "restart",
+        "What becomes of live calls when the control process ends without warning and is started again.",
+        (
+            Key(
+                "calls",
+                Kind.CHOICE,
+                "`adopt`: those that the media engine still has go on; `end`: all are ended in order",
+                "adopt",
+                choices=("adopt", "end"),
+            ),
+            Key(
+                "grace",
+                Kind.NUMBER,
+                "seconds for which the engine keeps calls, and itself alive, while no control process is there",
+                30.0,
+                low=1,
+                high=86400,
+            ),
+        ),
+    ),
+    Section(
         "media.interfaces",
         "Addresses for media; the first is used. Without any: 127.0.0.1.",
         (

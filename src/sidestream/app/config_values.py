@@ -58,6 +58,14 @@ class MediaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartConfig:
+    """After an end without warning. `grace`: seconds for which the engine waits for the next control process."""
+
+    adopts: bool = True
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class HttpConfig:
     """REST API and console. `public_url` is what absolute URLs in answers begin with, without a slash at the end."""
 
@@ -109,6 +117,7 @@ class Config:
     tls: TlsSettings = field(default_factory=TlsSettings)
     dns: DnsSettings = field(default_factory=DnsSettings)
     media: MediaConfig = field(default_factory=MediaConfig)
+    restart: RestartConfig = field(default_factory=RestartConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     srs: SrsConfig = field(default_factory=SrsConfig)
     storage_url: str = "sqlite:///sidestream-data/sidestream.db"

@@ -13,8 +13,10 @@ from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
 from sidestream.base.logs import get_logger
 from sidestream.base.metrics import Metrics
+from sidestream.calls.adoption import Adoption
 from sidestream.calls.audio import AudioLibrary
 from sidestream.calls.front import CallFront
+from sidestream.calls.imaging import Imaging
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.script import run_script
 from sidestream.calls.services import CallSettings, Services
@@ -72,6 +74,7 @@ class Platform:
         self.ids = ids or Ids()
         self.metrics = Metrics()
         self.made_account: Account | None = None
+        self._is_up = False
         self._stack = AsyncExitStack()
         self.services: Services
         self.front: CallFront
@@ -84,6 +87,7 @@ class Platform:
         """Bind, connect and recover. Raises OSError, EngineStartError, StorageError; then nothing is left running."""
         try:
             await self._start()
+            self._is_up = True
         except BaseException:
             await self._stack.aclose()
             raise
@@ -101,9 +105,6 @@ class Platform:
         config = self.config = await self._with_account(config)
         self.accounts = AccountBook(config.accounts, config.numbers)
         self.engine = await self._start_engine(config, data_dir)
-        await self._recover()
-        srs_server = await self._start_srs(config, data_dir)
-
         debugger = Debugger(self.stores.alerts, self.ids, self.clock)
         http_client = HttpClient(clock=self.clock, metrics=self.metrics)
         self._stack.push_async_callback(http_client.close)
@@ -141,6 +142,7 @@ class Platform:
             outbox=outbox,
             live=LiveCalls(self.metrics),
             calls=self.stores.calls,
+            imaging=Imaging(self.stores.images),
             siprecs=self.stores.siprecs,
             audio=library,
             speech=Speech(library, data_dir / "speech"),
@@ -165,8 +167,16 @@ class Platform:
         outbox.start()
         self._stack.push_async_callback(outbox.close)
         driver.default_sink = _Switch(registrations, self.front)
+        adoption = Adoption(
+            self.services, self.stores.images, adopts=config.restart.adopts, owns_engine=not config.media.external
+        )
+        await adoption.prepare()
+        # After `prepare`, which closes the sessions that a bundled server of before has left in the engine.
+        srs_server = await self._start_srs(config, data_dir)
         await driver.start()
         self._stack.push_async_callback(driver.close)
+        adoption.carry_out()
+        await adoption.clear()
         routes = create_http_app(
             self.services,
             self.front,
@@ -225,17 +235,22 @@ class Platform:
                     max_mbit_s=media.max_mbit,
                     dscp=media.dscp,
                     kernel_path=media.kernel_path,
+                    orphan_grace_s=config.restart.grace_s,
                     exit_when_orphaned=True,
                 ),
                 directory=directory if fits else None,
             )
             await supervisor.start()
-            self._stack.push_async_callback(supervisor.stop)
+            self._stack.push_async_callback(self._end_engine, supervisor)
             address = supervisor.socket
         engine = EngineClient(address)
         await engine.connect()
         self._stack.push_async_callback(engine.close)
         return engine
+
+    async def _end_engine(self, supervisor: EngineSupervisor) -> None:
+        """A start that fails must not take the calls of the process before with it: the next one may succeed."""
+        await (supervisor.stop() if self._is_up else supervisor.leave())
 
     async def _start_srs(self, config: Config, data_dir: Path) -> SrsServer | None:
         if not config.srs.enabled:
@@ -248,16 +263,6 @@ class Platform:
         await server.start()
         self._stack.push_async_callback(server.close)
         return server
-
-    async def _recover(self) -> None:
-        """Write down the end of what a crash left unfinished; live calls cannot be taken up again yet."""
-        for session in await self.engine.list_sessions():
-            await self.engine.close_session(session)
-        now = self.clock.wall()
-        calls = await self.stores.calls.end_unfinished(now)
-        siprecs = await self.stores.siprecs.stop_unfinished(now)
-        if calls or siprecs:
-            log.warning("! the last run did not end in order", calls=calls, siprecs=siprecs)
 
     def _addresses(self, driver: SipDriver, http: HttpServer, srs: SrsServer | None) -> Addresses:
         base = self.config.http.public_url or f"http://{self.config.http.host}:{http.port}"

@@ -9,6 +9,7 @@ from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Referred, Ringing, Updated
+from sidestream.calls.image import CallImage
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.pairing import Pairing
@@ -37,6 +38,7 @@ _SERVER_ERROR = 500
 _UNAVAILABLE = 503
 _DECLINED = 603
 _DEFECT = 20500  # of the catalogue: a mistake in the platform
+LOST = 20501  # of the catalogue: a restart that the call did not survive
 
 _STATUS_OF_FAILURE = {
     486: CallStatus.BUSY,
@@ -84,8 +86,9 @@ class Call:
         self.dial_outcome: DialOutcome | None = None  # of the last Dial
         self._answer_limit: asyncio.TimerHandle | None = None
         self._talk_limit: asyncio.TimerHandle | None = None
-        self._talk_limit_s: float | None = None
+        self.talk_limit_s: float | None = None
         self._final_status: CallStatus | None = None
+        self._is_lost = False
 
     # --- life
 
@@ -124,6 +127,25 @@ class Call:
         self.abort_transfer()
         self.leg.hang_up(reason or self.farewell)
 
+    def restore(self, image: CallImage) -> None:
+        """Be where the process before was when it took `image`; do next: let it `run`. Its leg is restored already."""
+        recorded = image.recorded
+        self.recorded = RecordedSession(recorded.session_id, recorded.started_at, recorded.group_id, recorded.joined_at)
+        self.accepts_refer = image.accepts_refer
+        self.sip_parameters = image.sip_parameters
+        self.farewell = image.farewell
+        self.answered.set()
+        self.agreed.set()
+        self.limit_time(talk_s=image.talk_limit_s)
+
+    def lose(self, reason: str) -> None:
+        """End a restored call that cannot go on; its record says that it failed."""
+        self._is_lost = True
+        self.services.debugger.report(
+            LOST, account_sid=self.account.sid, call_sid=self.record.sid, text=f"The call did not go on: {reason}"
+        )
+        self.hang_up(CallStatus.FAILED)
+
     def give_up(self, status: CallStatus) -> None:
         """End the call because the platform cannot go on with it; a caller that waits may try elsewhere."""
         self.refuse(_UNAVAILABLE, "Service Unavailable", status)
@@ -147,7 +169,8 @@ class Call:
             self._answer_limit = loop.call_later(answer_s, self._not_answered)
         if talk_s is None:
             return
-        self._talk_limit_s = talk_s
+        self.talk_limit_s = talk_s
+        self.changed()
         if self.record.start_time is not None:
             talked_s = (self.services.clock.wall() - self.record.start_time).total_seconds()
             _cancel(self._talk_limit)
@@ -187,6 +210,11 @@ class Call:
         if self.leg.media.is_agreed:
             self.agreed.set()
         self.streams.media_changed()
+        self.changed()
+
+    def changed(self) -> None:
+        """What a restart goes back to is another now."""
+        self.services.imaging.changed(self)
 
     def take_media_event(self, event: MediaEvent) -> None:
         """The sink of the engine session that this call owns; the call it dialled lives there too."""
@@ -310,7 +338,8 @@ class Call:
             self.note("call.answered")
             self.answered.set()
             self.callbacks.answered(self.record)
-            self.limit_time(talk_s=self._talk_limit_s)
+            self.limit_time(talk_s=self.talk_limit_s)
+            self.changed()
 
     def _save(self, status: CallStatus, at: datetime | None = None) -> None:
         self.record.status = status
@@ -340,6 +369,7 @@ class Call:
             self._report_defect(error)
         finally:
             self.over.set()
+            self.services.imaging.forget(self.record.sid)
 
     async def _try(self, step: Awaitable[None]) -> None:
         """One step of the end; what it raises must not keep the others from being taken."""
@@ -390,6 +420,8 @@ class Call:
         return self.leg.media.session == self.record.sid
 
     def _ended_as(self, event: LegEvent) -> CallStatus:
+        if self._is_lost:
+            return CallStatus.FAILED
         if self.answered.is_set():
             return CallStatus.COMPLETED
         if self._final_status is not None:

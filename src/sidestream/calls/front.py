@@ -231,6 +231,7 @@ class CallFront:
         if form.status_callback is not None:
             call.callbacks.url = form.status_callback
             call.callbacks.method = form.status_callback_method or "POST"
+            call.changed()
         if form.time_limit is not None:
             call.limit_time(talk_s=form.time_limit)
         if form.status is not None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sidestream.base.logs import get_logger
+from sidestream.calls.image import Heading, ScriptImage, SourceImage
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
@@ -13,7 +15,7 @@ from sidestream.debugger.alert import Level
 from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.error import SdpError
 from sidestream.sip.reasons import reason_phrase
-from sidestream.twiml.document import Document, Hangup, Problem
+from sidestream.twiml.document import Dial, Document, Hangup, Problem, Verb
 from sidestream.twiml.parser import parse_twiml
 from sidestream.webhooks.client import CallCookies
 from sidestream.webhooks.parameters import Parameters, fallback_parameters, voice_parameters
@@ -50,11 +52,21 @@ Outcome = GoTo | HangUp | None  # None: go on with the next verb
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the current document came from. `url` None: it was given inline."""
+    """Where the current document came from, and how it came. `url` None: it was given inline."""
 
     url: str | None
     method: str
     document: Document
+    body: bytes = b""
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Where instructions go on after a restart. `dialled`: the call that a running Dial has connected."""
+
+    image: ScriptImage
+    dialled: "Call | None"
 
 
 # One runner a verb: it does the verb and says what comes next. Each takes its own verb's type: Any in a mapping.
@@ -69,12 +81,22 @@ class Interpreter:
         self._runners = runners
         self._cookies = CallCookies()
         self.source: Source | None = None
+        self.dialled: Call | None = None  # whom the running Dial has connected
+        self.elapsed_s = 0.0  # of a verb that goes on after a restart: how long it had run
+        self._instructions: Instructions | None = None
+        self._index = 0
+        self._began_at: datetime | None = None  # the verb of that index
+        self._heading: GoTo | None = None
         self._instant_documents = 0
 
-    async def run(self, instructions: Instructions) -> None:
+    async def run(self, instructions: Instructions, resumption: Resumption | None = None) -> None:
         """Returns when there is nothing more to do; the caller then ends the call. Never raises for bad TwiML."""
+        self._instructions = instructions
         try:
-            usable = await self._load_first(instructions)
+            if resumption is None:
+                usable = await self._load_first(instructions)
+            else:
+                usable = await self._take_up(instructions, resumption)
             while usable:
                 outcome = await self._run_document()
                 if not isinstance(outcome, GoTo):
@@ -92,6 +114,49 @@ class Interpreter:
                 text=f"The call has no usable media: {error}",
             )
             self._refuse(NOT_ACCEPTABLE if isinstance(error, SdpError) else _UNAVAILABLE)
+
+    def image(self) -> ScriptImage | None:
+        """Where the instructions are; None in the midst of dialling, which cannot be taken up."""
+        if self._instructions is None:
+            return None
+        source, heading = self.source, self._heading
+        if source is None:
+            return ScriptImage(self._instructions, cookies=self._cookies.image())
+        verbs = source.document.verbs
+        is_dialling = heading is None and self._index < len(verbs) and isinstance(verbs[self._index], Dial)
+        if is_dialling and (self.dialled is None or self.dialled.over.is_set()):
+            return None
+        return ScriptImage(
+            self._instructions,
+            SourceImage(source.url, source.method, source.body, source.content_type),
+            self._index,
+            self._began_at,
+            Heading(heading.url, heading.method, heading.parameters) if heading is not None else None,
+            self.dialled.record.sid if self.dialled is not None else None,
+            self._cookies.image(),
+        )
+
+    def connected(self, dialled: "Call | None") -> None:
+        """The running Dial has connected this call, or has come to its end."""
+        self.dialled = dialled
+        self.call.changed()
+
+    async def _take_up(self, instructions: Instructions, resumption: Resumption) -> bool:
+        """Be where the image was taken; False if the document cannot be run."""
+        image = resumption.image
+        self._cookies = CallCookies(image.cookies)
+        if image.source is None:
+            return await self._load_first(instructions)
+        kept = image.source
+        document, _ = parse_twiml(kept.body, kept.content_type)
+        self.source = Source(kept.url, kept.method, document or Document(), kept.body, kept.content_type)
+        if image.heading is not None:
+            heading = GoTo(image.heading.url, image.heading.method, image.heading.parameters)
+            return await self._follow(heading, instructions)
+        self._index, self._began_at, self.dialled = image.index, image.began_at, resumption.dialled
+        if image.began_at is not None:
+            self.elapsed_s = max(0.0, (self.call.services.clock.wall() - image.began_at).total_seconds())
+        return document is not None
 
     def _refuse(self, status: int) -> None:
         self.call.refuse(status, reason_phrase(status), CallStatus.FAILED)
@@ -126,17 +191,33 @@ class Interpreter:
 
     async def _run_document(self) -> Outcome:
         assert self.source is not None  # _load came first
-        for verb in self.source.document.verbs:
-            name = type(verb).__name__.lower()
-            self.call.note(f"twiml.{name}")
-            if not isinstance(verb, Hangup):
-                self.call.farewell = None  # what ends the call now is no longer the dialled leg's end
+        verbs = self.source.document.verbs
+        while self._index < len(verbs):
+            verb = verbs[self._index]
+            if self._began_at is None:
+                self._begin(verb)
             outcome: Outcome = await self._runners[type(verb)](verb, self)
+            self._began_at, self.elapsed_s = None, 0.0
             if outcome is not None:
                 return outcome
+            self._index += 1
         return None
 
+    def _begin(self, verb: Verb) -> None:
+        self._began_at = self.call.services.clock.wall()
+        self.call.note(f"twiml.{type(verb).__name__.lower()}")
+        if not isinstance(verb, Hangup):
+            self.call.farewell = None  # what ends the call now is no longer the dialled leg's end
+        self.call.changed()
+
     async def _follow(self, goto: GoTo, instructions: Instructions) -> bool:
+        self._heading = goto
+        try:
+            return await self._go(goto, instructions)
+        finally:
+            self._heading, self._index, self._began_at = None, 0, None
+
+    async def _go(self, goto: GoTo, instructions: Instructions) -> bool:
         self._instant_documents += 1
         if self._instant_documents > DOCUMENT_LIMIT:
             self.report(11215, f"{DOCUMENT_LIMIT} documents in a row without a verb that takes time")
@@ -152,8 +233,9 @@ class Interpreter:
             if instructions.twiml is not None:
                 self.report(32019, "Both Url and Twiml are set; Url is used")
             return await self._fetch(instructions.url, instructions.method, None, instructions)
-        document, problems = parse_twiml((instructions.twiml or "").encode())
-        return self._take(Source(None, "POST", document or Document()), problems, usable=document is not None)
+        body = (instructions.twiml or "").encode()
+        document, problems = parse_twiml(body)
+        return self._take(Source(None, "POST", document or Document(), body), problems, usable=document is not None)
 
     async def _fetch(self, url: str, method: str, parameters: Parameters | None, instructions: Instructions) -> bool:
         fallback = (instructions.fallback_url, instructions.fallback_method) if instructions.fallback_url else None
@@ -171,7 +253,7 @@ class Interpreter:
             return False
         content_type = fetched.media_type + (f"; charset={fetched.charset}" if fetched.charset else "")
         document, problems = parse_twiml(fetched.body, content_type or None, url=fetched.url)
-        source = Source(fetched.url, method, document or Document())
+        source = Source(fetched.url, method, document or Document(), fetched.body, content_type or None)
         if self._take(source, problems, usable=document is not None):
             return True
         if fallback is None or outcome.failures:

@@ -20,6 +20,7 @@ from sidestream.calls.events import (
     Trying,
     Updated,
 )
+from sidestream.calls.image import LegImage
 from sidestream.calls.invitation import Invitation
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
 from sidestream.calls.negotiation import Negotiation, OfferRefused
@@ -79,6 +80,7 @@ class Leg:
         self.media = media
         self.phase = LegPhase.CALLING
         self.invite_request: Request | None = None
+        self._max_forwards: int | None = None  # of that request, when it was heard before a restart
         self.remote_offer: SessionDescription | None = None  # of an incoming INVITE; None if it made none
         self.events: Inbox[LegEvent] = Inbox()
 
@@ -151,6 +153,30 @@ class Leg:
     def _begin(self, session: str) -> None:
         self._session = session
         self._driver.attach(session, self.take)
+
+    # --- a restart
+
+    def image(self) -> LegImage | None:
+        """The leg as `restore` takes it; None unless it is established and nothing is under way in it."""
+        media = self.media.image()
+        if self.phase is not LegPhase.ESTABLISHED or self._session is None or self._awaits_answer or media is None:
+            return None
+        with self._driver.turn() as (agent, _):
+            session = agent.image(self._session)
+        return None if session is None else LegImage(session, media, self.max_forwards)
+
+    def restore(self, image: LegImage) -> None:
+        """Go on with the leg of a process before. Raises LocalError, MessageError, SdpError."""
+        self.media.restore(image.media)
+        self._max_forwards = image.max_forwards
+        with self._driver.turn() as (agent, now):
+            self._begin(agent.restore(image.session, now))
+        self.phase = LegPhase.ESTABLISHED
+
+    @property
+    def max_forwards(self) -> int | None:
+        """What the peer's INVITE left of it."""
+        return self.invite_request.max_forwards if self.invite_request is not None else self._max_forwards
 
     # --- an established session
 

@@ -1,6 +1,9 @@
 """One leg's audio: what was offered and answered, and the engine's endpoint that carries it."""
 
+from dataclasses import dataclass
+
 from sidestream.base.ids import Ids
+from sidestream.calls.image import MediaImage
 from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine, MediaEngineError, SrtpKey
 from sidestream.sdp.answer import answer, usable_lines
 from sidestream.sdp.crypto import Crypto, MasterKey
@@ -22,6 +25,17 @@ NOT_ACCEPTABLE = 488  # RFC 3261 §21.4.26: the description cannot be carried
 OWN_FORMATS = (PCMU, PCMA, EVENTS)  # what we can play and say, in order of preference
 
 _ORIGIN_ID_DIGITS = 9  # RFC 8866 §5.2: a number; nine digits are unique enough for a host and fit 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What two descriptions agree on. `remote_sends`, `remote_receives`: the direction as the peer has it."""
+
+    address: RemoteAddress | None
+    keying: Keying | None
+    formats: tuple[Format, ...]
+    remote_sends: bool
+    remote_receives: bool
 
 
 class LegMedia:
@@ -200,6 +214,52 @@ class LegMedia:
 
     async def apply(self, remote: SessionDescription) -> None:
         """Take the peer's half of an exchange into force; ours is `local`. Raises SdpError, MediaEngineError."""
+        terms = self._terms(remote)
+        address, keys = terms.address, terms.keying
+        await self._engine.configure_endpoint(
+            self.session,
+            self.endpoint,
+            remote=None if address is None else Address(address.host, address.rtp_port),
+            remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
+            formats=terms.formats,
+            send=terms.remote_receives,
+            receive=terms.remote_sends,
+            send_key=None if keys is None else _to_engine(keys.send),
+            receive_key=None if keys is None else _to_engine(keys.receive),
+        )
+        self._agree(remote, terms)
+
+    def image(self) -> MediaImage | None:
+        """The negotiation as `restore` takes it; None before offer and answer have met."""
+        if self.ports is None or self.local is None or self.remote is None or not self.is_agreed:
+            return None
+        return MediaImage(
+            self.session,
+            self.endpoint,
+            self._interface,
+            self._origin_id,
+            self._security,
+            self.ports,
+            self.local.to_bytes(),
+            self.remote.to_bytes(),
+            self._address,
+        )
+
+    def restore(self, image: MediaImage) -> None:
+        """Go on with what the engine has from before a restart. Raises SdpError."""
+        self._origin_id, self._address = image.origin_id, image.address
+        self.ports = image.ports
+        self.local = SessionDescription.parse(image.local)
+        remote = SessionDescription.parse(image.remote)
+        self._agree(remote, self._terms(remote))
+
+    def _agree(self, remote: SessionDescription, terms: _Terms) -> None:
+        self.remote, self.formats = remote, terms.formats
+        self._keying, self._address = terms.keying, terms.address or self._address
+        self.remote_sends, self.remote_receives = terms.remote_sends, terms.remote_receives
+
+    def _terms(self, remote: SessionDescription) -> _Terms:
+        """What `local` and the peer's description agree on. Raises SdpError."""
         lines = usable_lines(remote)
         if not lines:
             raise SdpError("the peer accepted no audio line", status=NOT_ACCEPTABLE)
@@ -212,21 +272,7 @@ class LegMedia:
         )
         local = self.local.direction(index) if self.local is not None else Direction.SENDRECV
         remote_sends = direction.sends and local.receives
-        remote_receives = direction.receives and local.sends
-        await self._engine.configure_endpoint(
-            self.session,
-            self.endpoint,
-            remote=None if address is None else Address(address.host, address.rtp_port),
-            remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
-            formats=formats,
-            send=remote_receives,
-            receive=remote_sends,
-            send_key=None if agreed is None else _to_engine(agreed.send),
-            receive_key=None if agreed is None else _to_engine(agreed.receive),
-        )
-        self.remote, self.formats = remote, formats
-        self._keying, self._address = agreed, address or self._address
-        self.remote_sends, self.remote_receives = remote_sends, remote_receives
+        return _Terms(address, agreed, formats, remote_sends, direction.receives and local.sends)
 
     def _offered_cryptos(self) -> tuple[Crypto, ...]:
         """The keys of an offer of ours; () for plain RTP."""

@@ -126,9 +126,9 @@ async def _offer(media: LegMedia, parent: Call | None) -> SessionDescription:
 
 def _max_forwards(parent: Call | None) -> int:
     # RFC 3261 §16.6 step 3 is for proxies; a B2BUA that starts again at 70 would let calls circle for ever.
-    invite = parent.leg.invite_request if parent is not None else None
-    if invite is None or invite.max_forwards is None:
+    left = parent.leg.max_forwards if parent is not None else None
+    if left is None:
         return MAX_FORWARDS
-    if invite.max_forwards <= 1:
+    if left <= 1:
         raise Refusal(400, 32011, "The call has passed through too many servers (Max-Forwards)")
-    return invite.max_forwards - 1
+    return left - 1

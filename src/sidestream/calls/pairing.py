@@ -55,6 +55,12 @@ class Pairing:
         self._is_parted = False
         self.audible = Flag()
 
+    def restore(self) -> None:
+        """The two hear each other from before a restart."""
+        self._first.pairing = self._second.pairing = self
+        self._first.partner, self._second.partner = self._second, self._first
+        self.audible.set()
+
     async def pass_on(self, source: "Call", event: LegEvent) -> None:
         """Do for the other call what `event` of `source` asks for. Trouble ends the source's leg, nothing is raised."""
         other = self._second if source is self._first else self._first

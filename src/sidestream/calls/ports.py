@@ -47,8 +47,25 @@ class CallStore(Protocol):
         """The timeline, oldest first."""
         ...
 
-    async def end_unfinished(self, at: datetime) -> int:
-        """Mark every call that is not final as failed, ended at `at`; for a start after a crash. Returns how many."""
+    async def unfinished(self) -> list[CallRecord]:
+        """Every call that is not final, oldest first; for a start after a crash."""
         ...
 
     async def flush(self) -> None: ...
+
+
+class ImageStore(Protocol):
+    """Images of live calls (`calls.image`), as octets. `save` and `remove` queue and return.
+
+    An image may hold passwords and keys, so a store seals it.
+    """
+
+    def save(self, call_sid: str, image: bytes) -> None:
+        """Insert or replace."""
+        ...
+
+    def remove(self, call_sid: str) -> None: ...
+
+    async def all(self) -> dict[str, bytes]:
+        """By call SID. One that cannot be unsealed any more is left out."""
+        ...

@@ -2,6 +2,7 @@
 
 from sidestream.base.clock import Clock
 from sidestream.base.ids import Ids
+from sidestream.calls.image import ProgressImage
 from sidestream.calls.record import CallRecord
 from sidestream.webhooks.outbox import Outbox
 from sidestream.webhooks.parameters import CallParameters, call_progress_parameters
@@ -35,14 +36,19 @@ class Progress:
         url: str | None = None,
         method: str = "POST",
         events: tuple[str, ...] = ("completed",),
+        sequence: int = 0,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._ids = ids
         self._events = frozenset(events)
-        self._sequence = 0
+        self._sequence = sequence
         self.url = url
         self.method = method
+
+    def image(self) -> ProgressImage:
+        """What another one is made of that goes on with these callbacks."""
+        return ProgressImage(self.url, self.method, tuple(sorted(self._events)), self._sequence)
 
     def initiated(self, record: CallRecord) -> None:
         self._send("initiated", record, status="initiated")

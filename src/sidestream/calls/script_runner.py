@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call_part import CallPart
+from sidestream.calls.image import ScriptImage
 from sidestream.calls.record import CallStatus
 from sidestream.calls.requests import Instructions
 from sidestream.sip.reasons import reason_phrase
 
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
+    from sidestream.calls.interpreter import Interpreter, Resumption
 
 _TEMPORARILY_UNAVAILABLE = 480
 _REQUEST_TERMINATED = 487  # our own CANCEL: nobody answered in time
@@ -25,13 +27,26 @@ class ScriptRunner(CallPart):
     def __init__(self, call: "Call") -> None:
         super().__init__(call)
         self._tasks: set[asyncio.Task[None]] = set()  # the last one runs; the others are cancelled and cleaning up
+        self._waiting: Instructions | None = None  # those that run next, while the ones before clean up
+        self.interpreter: Interpreter | None = None  # of those that run
 
-    def start(self, instructions: Instructions) -> None:
+    @property
+    def is_running(self) -> bool:
+        return bool(self._tasks)
+
+    def image(self) -> ScriptImage | None:
+        """Where the instructions are; None without any, and where they cannot be taken up."""
+        if self._waiting is not None:
+            return ScriptImage(self._waiting)
+        return self.interpreter.image() if self.interpreter is not None and self._tasks else None
+
+    def start(self, instructions: Instructions, resumption: "Resumption | None" = None) -> None:
         """Run these instructions, in place of those that run now. On a call that is over nothing happens."""
         if self._call.leg.phase is LegPhase.OVER:
             return
         previous = self._cancel()
-        task = asyncio.create_task(self._run(instructions, previous))
+        self._waiting = instructions
+        task = asyncio.create_task(self._run(instructions, resumption, previous))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -48,11 +63,14 @@ class ScriptRunner(CallPart):
                 task.cancel()
         return frozenset(self._tasks)
 
-    async def _run(self, instructions: Instructions, previous: frozenset[asyncio.Task[None]]) -> None:
+    async def _run(
+        self, instructions: Instructions, resumption: "Resumption | None", previous: frozenset[asyncio.Task[None]]
+    ) -> None:
         if previous:
             await asyncio.wait(previous)
+        self._waiting = None
         try:
-            await self._call.services.script(self._call, instructions)
+            await self._call.services.script(self._call, instructions, resumption)
             self._ended()
         except Exception as error:
             # The driver's catch-all: whatever is wrong with one verb ends this call, cleanly, and no other.

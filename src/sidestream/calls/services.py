@@ -9,6 +9,7 @@ from sidestream.base.clock import Clock
 from sidestream.base.ids import Ids
 from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
+from sidestream.calls.imaging import Imaging
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.ports import CallStore
 from sidestream.calls.requests import Instructions
@@ -26,6 +27,7 @@ from sidestream.wire.driver import SipDriver
 
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
+    from sidestream.calls.interpreter import Resumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ class Services:
     outbox: Outbox
     live: LiveCalls
     calls: CallStore
+    imaging: Imaging
     siprecs: SiprecStore
     audio: AudioLibrary
     speech: Speech
-    script: Callable[["Call", Instructions], Awaitable[None]]  # runs instructions on a call: `calls.script`
+    # runs instructions on a call, maybe from where a restart broke into them: `calls.script`
+    script: Callable[["Call", Instructions, "Resumption | None"], Awaitable[None]]
     settings: CallSettings
     users: SipUsers = field(default_factory=no_users)

@@ -9,14 +9,17 @@ from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call_part import CallPart
 from sidestream.calls.progress import call_parameters
-from sidestream.calls.record import CallStatus
+from sidestream.calls.record import CallRecord, CallStatus
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.requests import StartSiprec
-from sidestream.connectors.connector import Connector
+from sidestream.calls.services import Services
+from sidestream.connectors.connector import Connector, make_connector
 from sidestream.media.engine import MediaEvent
 from sidestream.recording.call import RecordedCall, RecordedParty
-from sidestream.recording.session import RecordingSession
+from sidestream.recording.image import RecordingImage
+from sidestream.recording.session import BY_ERROR, RecordingSession
 from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus, Track
+from sidestream.siprec.failure import BROKEN
 from sidestream.webhooks.overrides import parse as parse_overrides
 from sidestream.webhooks.parameters import siprec_parameters
 from sidestream.webhooks.ports import Callback
@@ -50,6 +53,7 @@ class _Stream:
     siprec: Siprec
     connector: Connector
     session: RecordingSession | None = None
+    image: RecordingImage | None = None  # the last that could be taken
 
 
 class Streams(CallPart):
@@ -123,8 +127,12 @@ class Streams(CallPart):
         """Begin the recording session. siprec.md B25: with the first answered description, so nothing is lost."""
         if not self._call.leg.media.is_agreed:
             return
+        stream.session = self._session_of(stream)
+        self._run(stream.session)
+
+    def _session_of(self, stream: _Stream) -> RecordingSession:
         services = self._call.services
-        stream.session = RecordingSession(
+        return RecordingSession(
             stream.siprec,
             stream.connector,
             self._recorded_call(),
@@ -134,7 +142,8 @@ class Streams(CallPart):
             ids=services.ids,
             observer=self,
         )
-        session = stream.session
+
+    def _run(self, session: RecordingSession) -> None:
         task = asyncio.create_task(session.run())
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._sessions.pop(session))
@@ -163,6 +172,43 @@ class Streams(CallPart):
             outbound_sending=outbound_sending and media.remote_receives,
             is_secure=media.is_secure,
         )
+
+    # --- a restart
+
+    def images(self) -> tuple[RecordingImage, ...]:
+        """What `restore` takes, of each Siprec that is being recorded."""
+        for stream in self._live.values():
+            if stream.session is not None:
+                stream.image = stream.session.image() or stream.image
+        return tuple(stream.image for stream in self._live.values() if stream.image is not None)
+
+    def restore(self, siprec: Siprec, image: RecordingImage | None) -> None:
+        """Go on with a Siprec of the process before; without an image begin anew.
+
+        Raises LocalError, MessageError, SdpError if its session cannot be taken up.
+        """
+        services = self._call.services
+        connector = services.connectors.find(siprec.account_sid, siprec.connector_name)
+        if connector is None:
+            # It was taken out of the configuration; what it has begun goes on.
+            servers = (image.target,) if image is not None else ()
+            connector = make_connector(siprec.connector_name, siprec.account_sid, servers)
+        stream = _Stream(siprec, connector, image=image)
+        if image is not None:
+            session = self._session_of(stream)
+            session.restore(image)
+            stream.session = session
+        self._live[siprec.sid] = stream
+        services.metrics.siprecs_live.inc()
+        if stream.session is None:
+            self._run_if_ready(stream)
+        else:
+            self._run(stream.session)
+
+    @property
+    def forks(self) -> frozenset[str]:
+        """The engine's forks that belong to Siprecs which go on."""
+        return frozenset(fork for session in self._sessions for fork in session.forks)
 
     # --- stop
 
@@ -236,11 +282,15 @@ class Streams(CallPart):
                 services.metrics.siprecs_live.dec()
                 services.metrics.siprecs_total.labels(event.value).inc()
         services.siprecs.save(siprec)
+        call.changed()
 
     def _callback(self, siprec: Siprec, event: SiprecEvent) -> None:
-        if siprec.status_callback is None:
-            return
-        services = self._call.services
+        call_back(self._call.services, self._call.record, siprec, event)
+
+
+def call_back(services: Services, record: CallRecord, siprec: Siprec, event: SiprecEvent) -> None:
+    """Tell the application of the Siprec's event, if it wants to know; `siprec` has the next number then."""
+    if siprec.status_callback is not None:
         at = services.clock.wall()
         is_error = event is SiprecEvent.ERROR
         services.outbox.enqueue(
@@ -255,7 +305,7 @@ class Streams(CallPart):
                 url=siprec.status_callback,
                 method=siprec.status_callback_method,
                 parameters=siprec_parameters(
-                    call_parameters(self._call.record),
+                    call_parameters(record),
                     siprec_sid=siprec.sid,
                     name=siprec.name,
                     event=event.value,
@@ -268,6 +318,25 @@ class Streams(CallPart):
             )
         )
         siprec.sequence += 1
+
+
+def lose_siprec(services: Services, record: CallRecord, siprec: Siprec) -> None:
+    """A Siprec that did not survive a restart: it has failed, and its application hears of it."""
+    siprec.status, siprec.stopped_by = SiprecStatus.STOPPED, BY_ERROR
+    siprec.stopped_at = siprec.date_updated = services.clock.wall()
+    siprec.error_code, siprec.error_message = BROKEN, "The platform was restarted and could not go on with it"
+    log.warning("! recording lost", call=record.sid, siprec=siprec.sid)
+    services.debugger.report(
+        BROKEN,
+        account_sid=siprec.account_sid,
+        resource_sid=siprec.sid,
+        call_sid=siprec.call_sid,
+        text=siprec.error_message,
+        details={"connector": siprec.connector_name, "srs": siprec.srs_uri or ""},
+    )
+    call_back(services, record, siprec, SiprecEvent.ERROR)
+    services.metrics.siprecs_total.labels(SiprecEvent.ERROR.value).inc()
+    services.siprecs.save(siprec)
 
 
 def _recorded_party(call: "Call") -> RecordedParty:

@@ -109,6 +109,18 @@ class EngineSupervisor:
         await self._end_process()
         self._remove_directory()
 
+    async def leave(self) -> None:
+        """Stop watching an engine that was taken over; it lives on for whoever comes next. One of ours is ended."""
+        if self._process is not None:
+            await self.stop()
+            return
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+        self.pid = self._directory = None
+
     async def _spawn(self) -> Hello:
         arguments = self._options.arguments(self.socket)
         self._lines.clear()

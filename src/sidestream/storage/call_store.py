@@ -1,9 +1,7 @@
 """Calls and their timelines in SQL."""
 
-from datetime import datetime
-
 import msgspec
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidestream.calls.ports import CallFilter
@@ -83,13 +81,9 @@ class SqlCallStore:
             for row in await self._database.all(query)
         ]
 
-    async def end_unfinished(self, at: datetime) -> int:
-        moment = to_micros(at)
-        return await self._database.change(
-            update(calls)
-            .where(calls.c.status.in_(UNFINISHED))
-            .values(status=CallStatus.FAILED.value, end_time_us=moment, date_updated_us=moment)
-        )
+    async def unfinished(self) -> list[CallRecord]:
+        query = select(calls).where(calls.c.status.in_(UNFINISHED)).order_by(calls.c.date_created_us, calls.c.sid)
+        return [_record(row) for row in await self._database.all(query)]
 
     async def flush(self) -> None:
         await self._database.flush()

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy.dialects.postgresql
 import sqlalchemy.dialects.sqlite
-from sqlalchemy import Executable, Result, RowMapping, Select, Table, bindparam, insert, update
+from sqlalchemy import Executable, Result, RowMapping, Select, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -16,6 +16,7 @@ from sidestream.storage.writer import Row, Stream, Writer
 
 TIMELINE_BACKLOG = 100_000  # rows; a timeline or an alert is worth less than the memory of the process
 SETTLED_ID = "settled_id"
+REMOVED_CALL = "removed_call"
 
 T = TypeVar("T")
 
@@ -27,6 +28,10 @@ class Database:
         self._engine = engine
         dialect = engine.dialect.name
         self.calls = Stream("calls", upsert(dialect, tables.calls, "sid"))
+        self.images = Stream("call_images", upsert(dialect, tables.call_images, "call_sid"))
+        self.removed_images = Stream(
+            "removed_images", delete(tables.call_images).where(tables.call_images.c.call_sid == bindparam(REMOVED_CALL))
+        )
         self.siprecs = Stream("siprecs", upsert(dialect, tables.siprecs, "sid"))
         self.callbacks = Stream("callbacks", insert_new(dialect, tables.callbacks, "id"))
         self.settlements = Stream(
@@ -35,11 +40,13 @@ class Database:
         self.call_events = Stream("call_events", insert(tables.call_events), TIMELINE_BACKLOG)
         self.alerts = Stream("alerts", insert_new(dialect, tables.alerts, "sid"), TIMELINE_BACKLOG)
         self.bindings = Stream("bindings", upsert(dialect, tables.bindings, "aor"))
-        # Settlements after callbacks: one batch may hold both of one callback.
+        # Settlements after callbacks, removals after images: one batch may hold both of one callback or call.
         self.writer = Writer(
             engine,
             (
                 self.calls,
+                self.images,
+                self.removed_images,
                 self.siprecs,
                 self.callbacks,
                 self.settlements,

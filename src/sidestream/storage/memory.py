@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sidestream.accounts.account import Account
 from sidestream.calls.ports import CallFilter
-from sidestream.calls.record import CallEvent, CallRecord, CallStatus
+from sidestream.calls.record import CallEvent, CallRecord
 from sidestream.debugger.alert import Alert, Level
 from sidestream.recording.siprec import Siprec, SiprecStatus
 from sidestream.registrar.ports import StoredBinding
@@ -16,13 +16,14 @@ from sidestream.webhooks.ports import Callback, Delivery
 
 
 def open_memory() -> Stores:
-    """Six empty stores. Nothing is ever dropped, so memory grows with use."""
+    """Seven empty stores. Nothing is ever dropped, so memory grows with use."""
 
     async def close() -> None:
         """Nothing to let go of."""
 
     return Stores(
         calls=MemoryCallStore(),
+        images=MemoryImageStore(),
         siprecs=MemorySiprecStore(),
         outbox=MemoryOutboxStore(),
         accounts=MemoryAccountStore(),
@@ -64,15 +65,28 @@ class MemoryCallStore:
     async def events(self, call_sid: str) -> list[CallEvent]:
         return deepcopy(self._events.get(call_sid, []))
 
-    async def end_unfinished(self, at: datetime) -> int:
-        unfinished = [call for call in self._calls.values() if not call.status.is_final]
-        for call in unfinished:
-            call.status = CallStatus.FAILED
-            call.end_time = call.date_updated = at
-        return len(unfinished)
+    async def unfinished(self) -> list[CallRecord]:
+        found = [replace(call) for call in self._calls.values() if not call.status.is_final]
+        return sorted(found, key=lambda call: (call.date_created, call.sid))
 
     async def flush(self) -> None:
         """Memory is as durable as it gets."""
+
+
+class MemoryImageStore:
+    """Implements calls.ports.ImageStore."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, bytes] = {}
+
+    def save(self, call_sid: str, image: bytes) -> None:
+        self._images[call_sid] = image
+
+    def remove(self, call_sid: str) -> None:
+        self._images.pop(call_sid, None)
+
+    async def all(self) -> dict[str, bytes]:
+        return dict(self._images)
 
 
 class MemorySiprecStore:
@@ -95,13 +109,9 @@ class MemorySiprecStore:
     async def find(self, account_sid: str, call_sid: str, *, offset: int, limit: int) -> list[Siprec]:
         return deepcopy(self._of_call(account_sid, call_sid)[offset : offset + limit])
 
-    async def stop_unfinished(self, at: datetime) -> int:
-        running = [siprec for siprec in self._siprecs.values() if siprec.status is SiprecStatus.IN_PROGRESS]
-        for siprec in running:
-            siprec.status = SiprecStatus.STOPPED
-            siprec.stopped_by = "error"
-            siprec.stopped_at = siprec.date_updated = at
-        return len(running)
+    async def unfinished(self) -> list[Siprec]:
+        found = [deepcopy(s) for s in self._siprecs.values() if s.status is SiprecStatus.IN_PROGRESS]
+        return sorted(found, key=lambda siprec: (siprec.date_created, siprec.sid))
 
     async def flush(self) -> None:
         """Memory is as durable as it gets."""

@@ -21,12 +21,19 @@ class Sealer:
         self._fernet = Fernet(key)
 
     def seal(self, secret: str) -> str:
-        return self._fernet.encrypt(secret.encode()).decode("ascii")
+        return self.seal_octets(secret.encode())
 
     def open(self, sealed: str) -> str:
         """Raises SealBroken."""
+        return self.open_octets(sealed).decode()
+
+    def seal_octets(self, secret: bytes) -> str:
+        return self._fernet.encrypt(secret).decode("ascii")
+
+    def open_octets(self, sealed: str) -> bytes:
+        """Raises SealBroken."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._fernet.decrypt(sealed.encode())
         except InvalidToken as error:
             raise SealBroken("A stored secret was sealed with another key; is the key file the right one?") from error
 

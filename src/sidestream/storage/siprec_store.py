@@ -1,18 +1,15 @@
 """Siprecs in SQL."""
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Select, case, select, update
+from sqlalchemy import RowMapping, Select, case, select
 
 from sidestream.recording.siprec import Siprec, SiprecStatus, Track
 from sidestream.storage.database import Database
 from sidestream.storage.tables import siprecs
 from sidestream.storage.times import from_micros, to_micros
 from sidestream.storage.writer import Row
-
-STOPPED_BY_ERROR = "error"
 
 
 class SqlSiprecStore:
@@ -36,18 +33,10 @@ class SqlSiprecStore:
         query = _newest_first(_of_call(account_sid, call_sid)).offset(offset).limit(limit)
         return [_record(row) for row in await self._database.all(query)]
 
-    async def stop_unfinished(self, at: datetime) -> int:
-        moment = to_micros(at)
-        return await self._database.change(
-            update(siprecs)
-            .where(siprecs.c.status == SiprecStatus.IN_PROGRESS.value)
-            .values(
-                status=SiprecStatus.STOPPED.value,
-                stopped_by=STOPPED_BY_ERROR,
-                stopped_at_us=moment,
-                date_updated_us=moment,
-            )
-        )
+    async def unfinished(self) -> list[Siprec]:
+        query = select(siprecs).where(siprecs.c.status == SiprecStatus.IN_PROGRESS.value)
+        oldest_first = query.order_by(siprecs.c.date_created_us, siprecs.c.sid)
+        return [_record(row) for row in await self._database.all(oldest_first)]
 
     async def flush(self) -> None:
         await self._database.flush()

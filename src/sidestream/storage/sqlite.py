@@ -15,6 +15,7 @@ from sidestream.storage.binding_store import SqlBindingStore
 from sidestream.storage.call_store import SqlCallStore
 from sidestream.storage.database import Database
 from sidestream.storage.errors import StorageError
+from sidestream.storage.image_store import SqlImageStore
 from sidestream.storage.migrate import migrate
 from sidestream.storage.outbox_store import SqlOutboxStore
 from sidestream.storage.sealing import open_sealer
@@ -52,6 +53,7 @@ async def open_database(url: str) -> Stores:
     database.writer.start()
     return Stores(
         calls=SqlCallStore(database),
+        images=SqlImageStore(database, sealer),
         siprecs=SqlSiprecStore(database),
         outbox=SqlOutboxStore(database),
         accounts=SqlAccountStore(database, sealer),

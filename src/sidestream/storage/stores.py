@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sidestream.accounts.ports import AccountStore
-from sidestream.calls.ports import CallStore
+from sidestream.calls.ports import CallStore, ImageStore
 from sidestream.debugger.alert import AlertStore
 from sidestream.recording.ports import SiprecStore
 from sidestream.registrar.ports import BindingStore
@@ -13,9 +13,10 @@ from sidestream.webhooks.ports import OutboxStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The six stores of one backend. `close` makes all that was queued durable and lets go of the backend."""
+    """The seven stores of one backend. `close` makes all that was queued durable and lets go of the backend."""
 
     calls: CallStore
+    images: ImageStore
     siprecs: SiprecStore
     outbox: OutboxStore
     accounts: AccountStore

@@ -45,6 +45,13 @@ call_events = Table(
     Index("call_events_by_call", "call_sid", "position"),
 )
 
+call_images = Table(
+    "call_images",
+    metadata,
+    Column("call_sid", String(34), primary_key=True),
+    Column("sealed_image", Text, nullable=False),
+)
+
 siprecs = Table(
     "siprecs",
     metadata,

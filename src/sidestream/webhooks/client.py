@@ -4,11 +4,13 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import aiohttp
 from multidict import CIMultiDict
+from yarl import URL
 
 from sidestream import __version__
 from sidestream.base.clock import Clock
@@ -37,10 +39,18 @@ log = get_logger("webhooks")
 class CallCookies:
     """The cookies that the application of one call has set. Make one a call, hand it to every request of the call."""
 
-    __slots__ = ("_jar",)
+    __slots__ = ("_jar", "_kept")
 
-    def __init__(self) -> None:
+    def __init__(self, kept: tuple[tuple[str, str], ...] = ()) -> None:
+        """`kept`: what `image` of another one returned."""
         self._jar: aiohttp.CookieJar | None = None
+        self._kept: dict[tuple[str, str], str] = {}
+        for url, text in kept:
+            self._keep(URL(url), SimpleCookie(text))
+
+    def image(self) -> tuple[tuple[str, str], ...]:
+        """What they were made of: the URL that set each, and the text of its Set-Cookie field."""
+        return tuple((url, text) for (url, _), text in self._kept.items())
 
     def header_for(self, target: TargetUrl) -> str | None:
         """The value of the Cookie header for `target`, None without one."""
@@ -51,12 +61,16 @@ class CallCookies:
 
     def keep(self, target: TargetUrl, response: aiohttp.ClientResponse) -> None:
         """Take over what the application set."""
-        if not response.cookies:
-            return
+        if response.cookies:
+            self._keep(target.request, response.cookies)
+
+    def _keep(self, url: URL, cookies: SimpleCookie) -> None:
+        for name, morsel in cookies.items():
+            self._kept[str(url.with_query(None)), name] = morsel.OutputString()
         if self._jar is None:
             # `unsafe` lets hosts without a name set cookies too, as an application on a private address does.
             self._jar = aiohttp.CookieJar(unsafe=True)
-        self._jar.update_cookies(response.cookies, target.request)
+        self._jar.update_cookies(cookies, url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
 from sidestream.calls.call import Call
 from sidestream.calls.front import CallFront
+from sidestream.calls.imaging import Imaging
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.ports import CallFilter
 from sidestream.calls.record import CallRecord
@@ -150,6 +151,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         outbox=Outbox(stores.outbox, http, accounts, clock, debugger),
         live=LiveCalls(metrics),
         calls=stores.calls,
+        imaging=Imaging(stores.images),
         siprecs=stores.siprecs,
         audio=library,
         speech=Speech(library, tmp_path / "speech"),
@@ -160,13 +162,14 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     services.driver.default_sink = front.take_sip_event
     services.outbox.start()
     await services.driver.start()
-    yield Office(account, services, front, stores, engine, app, srs, alice, bob, carol, tmp_path / "recordings")
-    await front.drain()
+    office = Office(account, services, front, stores, engine, app, srs, alice, bob, carol, tmp_path / "recordings")
+    yield office
+    await office.front.drain()  # a scenario may have put another platform in the place of this one
     for phone in phones:
         await phone.close()
     await srs.close()
-    await services.driver.close()
-    await services.outbox.close()
+    await office.services.driver.close()
+    await office.services.outbox.close()
     await http.close()
     await app.close()
     await stores.close()

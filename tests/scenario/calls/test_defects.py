@@ -68,7 +68,7 @@ async def test_a_verb_that_fails_ends_the_answered_call_and_no_other(office):
     alice, bob = await connect(office)
     unharmed = office.live()
 
-    async def script(call, instructions):
+    async def script(call, instructions, _resumption):
         await call.ensure_answered()
         await broken_coroutine()
 

@@ -22,7 +22,7 @@ class StubCall:
         self.notes = []
         self.gates = {}
 
-    async def script(self, _call, instructions):
+    async def script(self, _call, instructions, _resumption):
         name = instructions.twiml
         self.notes.append(f"{name} begins")
         try:

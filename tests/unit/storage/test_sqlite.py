@@ -93,6 +93,7 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
     stores = await open_database(url)
     stores.calls.save(a_call(1))
     stores.calls.add_event(CallEvent(a_call(1).sid, MOMENT, "leg.answered", {"code": 200}))
+    stores.images.save(a_call(1).sid, b"image")
     stores.outbox.append(a_callback(0))
     stores.outbox.append(a_callback(1))
     stores.outbox.settle("token0", Delivery(DeliveryState.DELIVERED, MOMENT, 1, 200))
@@ -104,7 +105,8 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
     assert [event.kind for event in await stores.calls.events(a_call(1).sid)] == ["leg.answered"]
     assert await stores.outbox.pending(limit=9) == [a_callback(1)]
     assert await stores.accounts.all() == [account]
-    assert await stores.calls.end_unfinished(MOMENT) == 1
+    assert await stores.calls.unfinished() == [a_call(1)]
+    assert await stores.images.all() == {a_call(1).sid: b"image"}
     await stores.close()
 
 
@@ -192,3 +194,18 @@ async def test_a_killed_process_loses_nothing_that_was_flushed(tmp_path: Path) -
     await stores.close()
     assert {call.sid for call in calls} >= {a_call(number).sid for number in range(flushed)}
     assert [callback.sequence for callback in callbacks][:flushed] == list(range(flushed))
+
+
+async def test_images_are_sealed_and_one_of_another_key_is_left_out(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/data.db"
+    stores = await open_database(url)
+    stores.images.save("CA1", b"password")
+    stores.images.save("CA2", b"key")
+    await stores.close()
+    files = [(tmp_path / name).read_bytes() for name in os.listdir(tmp_path)]
+    assert not any(b"password" in content for content in files)
+    (tmp_path / "data.key").unlink()
+    stores = await open_database(url)
+    stores.images.save("CA2", b"newer")
+    assert await stores.images.all() == {"CA2": b"newer"}
+    await stores.close()

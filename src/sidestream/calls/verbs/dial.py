@@ -34,16 +34,22 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     call.star_pressed.clear()
     if not verb.answer_on_bridge:
         await call.ensure_answered()
-    children: list[Call] = []
-    winner: Call | None = None
+    # One that was connected before a restart is not dialled again.
+    winner: Call | None = interpreter.dialled
+    children: list[Call] = [winner] if winner is not None else []
     absent: int | None = None
     try:
-        absent = await _place_all(verb, interpreter, children)
-        if children:
+        if winner is not None:
             interpreter.took_time()
-            winner = await _connect(verb, call, children)
+            await _talk(verb, interpreter, winner)
+        else:
+            absent = await _place_all(verb, interpreter, children)
+        if children and winner is None:
+            interpreter.took_time()
+            winner = await _connect(verb, interpreter, children)
     finally:
         await _clear_away(children, call)
+        interpreter.connected(None)
     call.dial_outcome = outcome = _outcome(winner, children, absent)
     # RFC 3326: why one side ended the call is for the other to know, if that ends the call.
     chosen = winner or (children[-1] if children else None)
@@ -110,8 +116,9 @@ def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
             return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers, secure=secure)
 
 
-async def _connect(verb: Dial, call: Call, children: list[Call]) -> Call | None:
+async def _connect(verb: Dial, interpreter: Interpreter, children: list[Call]) -> Call | None:
     """Wait for an answer, then for the end; returns who answered. The caller clears away, also when cancelled."""
+    call = interpreter.call
     ringing: asyncio.Task[None] | None = None
     try:
         if call.leg.phase is LegPhase.ESTABLISHED:
@@ -121,7 +128,7 @@ async def _connect(verb: Dial, call: Call, children: list[Call]) -> Call | None:
             _release(children, call, CallStatus.NO_ANSWER)
         else:
             _release([child for child in children if child is not winner], call, CallStatus.CANCELED)
-            await _until_over(verb, call, winner)
+            await _talk(verb, interpreter, winner)
         return winner
     finally:
         _release(children, call, CallStatus.CANCELED)
@@ -155,11 +162,15 @@ async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
     return None
 
 
-async def _until_over(verb: Dial, call: Call, winner: Call) -> None:
+async def _talk(verb: Dial, interpreter: Interpreter, winner: Call) -> None:
     """Until the dialled call ends, its time is up, or the caller presses `*`."""
+    call, talked_s = interpreter.call, 0.0
+    interpreter.connected(winner)
+    if winner.record.start_time is not None:
+        talked_s = (call.services.clock.wall() - winner.record.start_time).total_seconds()
     ends = [winner.over, call.star_pressed] if verb.hangup_on_star else [winner.over]
     with suppress(TimeoutError):
-        async with asyncio.timeout(verb.time_limit):
+        async with asyncio.timeout(max(0.0, verb.time_limit - talked_s)):
             await any_of(ends)
 
 

@@ -83,6 +83,12 @@ ENTRIES = (
         "Look for the request's time in the platform's log and report what stands there.",
     ),
     error(
+        20501,
+        "Call lost in a restart",
+        "The control process ended without warning while the call lived, and its successor could not go on with it.",
+        "See the alert's text; a call goes on if it was established and the media engine still has it.",
+    ),
+    error(
         20503,
         "Not available",
         "The platform is starting, draining or without its media engine, and takes no new work.",

@@ -1,0 +1,78 @@
+"""Keeps images of the live calls up to date, a while after each change and in small portions."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sidestream.base.logs import get_logger
+from sidestream.calls.bridge import LegPhase
+from sidestream.calls.image import encode, image_of
+from sidestream.calls.ports import ImageStore
+
+if TYPE_CHECKING:
+    from sidestream.calls.call import Call
+
+DELAY_S = 1.0  # from a change to its image: what changes a moment later is in the same one, and what is over has none
+PORTION = 20  # images made in one go, a few milliseconds of the event loop
+PAUSE_S = 0.02  # between two portions
+
+log = get_logger("calls")
+
+
+class Imaging:
+    """Calls say `changed` whenever something that their image tells is another, and `forget` at their end."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+        self._changed: dict[str, Call] = {}
+        self._due: list[Call] = []
+        self._kept: set[str] = set()  # whose image is in the store
+        self._timer: asyncio.TimerHandle | None = None
+
+    def changed(self, call: "Call") -> None:
+        """Write the call's image anew, soon. Of a call that is not established yet there is none."""
+        if call.leg.phase is LegPhase.ESTABLISHED:
+            self._changed[call.record.sid] = call
+            self._arm(DELAY_S)
+
+    def forget(self, sid: str) -> None:
+        """The call is over."""
+        self._changed.pop(sid, None)
+        if sid in self._kept:
+            self._kept.remove(sid)
+            self._store.remove(sid)
+
+    def adopted(self, sid: str) -> None:
+        """The store has an image of this call, from the process before."""
+        self._kept.add(sid)
+
+    def _arm(self, wait_s: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._write)
+
+    def _write(self) -> None:
+        self._timer = None
+        if not self._due:
+            self._due, self._changed = list(self._changed.values()), {}
+        portion, self._due = self._due[:PORTION], self._due[PORTION:]
+        for call in portion:
+            self._write_one(call)
+        if self._due:
+            self._arm(PAUSE_S)
+        elif self._changed:
+            self._arm(DELAY_S)
+
+    def _write_one(self, call: "Call") -> None:
+        sid = call.record.sid
+        if call.over.is_set() or call.leg.phase is not LegPhase.ESTABLISHED:
+            return
+        try:
+            image = image_of(call)
+        except Exception as error:
+            # The driver's catch-all: a call without an image is lost in a restart, but it lives on until then.
+            log.error("! no image", call=sid, exc_info=error)
+            return
+        if image is None:
+            self._changed.setdefault(sid, call)  # something is under way: the one of before holds until it is over
+            return
+        self._store.save(sid, encode(image))
+        self._kept.add(sid)
