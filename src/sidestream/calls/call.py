@@ -131,7 +131,6 @@ class Call:
         """Be where the process before was when it took `image`; do next: let it `run`. Its leg is restored already."""
         recorded = image.recorded
         self.recorded = RecordedSession(recorded.session_id, recorded.started_at, recorded.group_id, recorded.joined_at)
-        self.accepts_refer = image.accepts_refer
         self.sip_parameters = image.sip_parameters
         self.farewell = image.farewell
         self.answered.set()

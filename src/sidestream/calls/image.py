@@ -122,7 +122,6 @@ class CallImage:
     party: Party
     recorded: SessionMark
     callbacks: ProgressImage
-    accepts_refer: bool
     is_resumable: bool
     sip_parameters: SipParameters | None = None
     talk_limit_s: float | None = None
@@ -147,7 +146,6 @@ def image_of(call: "Call") -> CallImage | None:
         party=call.party,
         recorded=SessionMark(recorded.session_id, recorded.started_at, recorded.group_id, recorded.joined_at),
         callbacks=call.callbacks.image(),
-        accepts_refer=call.accepts_refer,
         is_resumable=script is not None or not call.script.is_running,
         sip_parameters=call.sip_parameters,
         talk_limit_s=call.talk_limit_s,

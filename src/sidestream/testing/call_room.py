@@ -12,12 +12,14 @@ from sidestream.base.ids import Ids
 from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
 from sidestream.calls.call import Call
+from sidestream.calls.imaging import Imaging
+from sidestream.calls.interpreter import Resumption
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.pairing import Pairing
 from sidestream.calls.party import Party
-from sidestream.calls.ports import CallStore
+from sidestream.calls.ports import CallStore, ImageStore
 from sidestream.calls.progress import Progress
 from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.calls.requests import Instructions
@@ -116,6 +118,7 @@ class Stores(Protocol):
     """What calls keep things in; `storage.memory.open_memory` makes some."""
 
     calls: CallStore
+    images: ImageStore
     siprecs: SiprecStore
     alerts: AlertStore
     bindings: BindingStore
@@ -157,6 +160,7 @@ class CallRoom:
             outbox=self.outbox,
             live=LiveCalls(self.metrics),
             calls=self.stores.calls,
+            imaging=Imaging(self.stores.images),
             siprecs=self.stores.siprecs,
             audio=library,
             speech=Speech(library, directory / "speech"),
@@ -170,7 +174,7 @@ class CallRoom:
         for call in self.services.live:
             call.services = self.services
 
-    async def _run_script(self, call: Call, instructions: Instructions) -> None:
+    async def _run_script(self, call: Call, instructions: Instructions, _resumption: Resumption | None = None) -> None:
         self.scripts.append((call, instructions))
         await asyncio.Event().wait()  # until the call is over
 

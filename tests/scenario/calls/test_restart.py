@@ -92,12 +92,15 @@ async def test_the_called_ends_it_and_the_instructions_go_on(office):
 async def test_hold_and_resume_are_passed_on_and_told_to_the_recording_server(office):
     alice, bob, parent, child = await recorded(office)
     await restart(office)
-    for change in (alice.hold, alice.resume, bob.hold):
-        known = len(metadata(office)[1])
+    endpoints = office.engine.sessions[parent].endpoints
+    for change, heard, senders in (
+        (alice.hold, {parent}, 1),
+        (alice.resume, {parent, child}, 2),
+        (bob.hold, {child}, 1),
+    ):
         await change()
-        await until(lambda known=known: len(metadata(office)[1]) > known, "new metadata")
-        if change == alice.hold:
-            assert not office.engine.sessions[parent].endpoints[child].receive
+        await until(lambda n=senders: metadata(office)[1][-1].read_text().count("<send>") == n, "new metadata")
+        assert {name for name, endpoint in endpoints.items() if endpoint.receive} == heard
     bob.bye()
     await alice.ended()
     await office.quiet()
