@@ -7,7 +7,7 @@ from pathlib import Path
 from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook, make_account
 from sidestream.accounts.domain import DomainBook
-from sidestream.app.config import Config, ListenerConfig
+from sidestream.app.config import Config, ListenerConfig, bundled_connector
 from sidestream.app.http import HttpServer, create_http_app
 from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
@@ -168,7 +168,11 @@ class Platform:
         self._stack.push_async_callback(outbox.close)
         driver.default_sink = _Switch(registrations, self.front)
         adoption = Adoption(
-            self.services, self.stores.images, adopts=config.restart.adopts, owns_engine=not config.media.external
+            self.services,
+            self.stores.images,
+            adopts=config.restart.adopts,
+            owns_engine=not config.media.external,
+            dead_servers=[target.text for target in bundled_connector(config.srs.host, config.srs.port).targets],
         )
         await adoption.prepare()
         # After `prepare`, which closes the sessions that a bundled server of before has left in the engine.

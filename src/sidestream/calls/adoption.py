@@ -1,6 +1,6 @@
 """After a restart: the calls of the process before go on, and what cannot go on is ended in order."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sidestream.base.logs import get_logger
@@ -36,16 +36,24 @@ class Adoption:
     `clear` whenever there is time.
 
     `adopts` False: no call goes on, all are ended in order. `owns_engine` False: other processes may have sessions in
-    the engine, so those that we know nothing of are left alone.
+    the engine, so those that we know nothing of are left alone. `dead_servers`: recording servers, as connectors name
+    them, that have died with the process before; what they recorded is begun anew.
     """
 
     def __init__(
-        self, services: Services, images: ImageStore, *, adopts: bool = True, owns_engine: bool = True
+        self,
+        services: Services,
+        images: ImageStore,
+        *,
+        adopts: bool = True,
+        owns_engine: bool = True,
+        dead_servers: Collection[str] = (),
     ) -> None:
         self._services = services
         self._store = images
         self._adopts = adopts
         self._owns_engine = owns_engine
+        self._dead_servers = frozenset(dead_servers)
         self._images: dict[str, CallImage] = {}
         self._records: dict[str, CallRecord] = {}
         self._siprecs: dict[str, list[Siprec]] = {}
@@ -172,7 +180,8 @@ class Adoption:
 
     def _restore_siprec(self, call: Call, siprec: Siprec, image: CallImage, *, goes_on: bool) -> None:
         recording = next((one for one in image.recordings if one.siprec_sid == siprec.sid), None)
-        if recording is None and siprec.accepted_at is None and goes_on:
+        is_dead = recording is not None and recording.target in self._dead_servers
+        if goes_on and (is_dead or (recording is None and siprec.accepted_at is None)):
             self._anew.append((call, siprec))
             return
         try:

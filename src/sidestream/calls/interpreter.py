@@ -265,6 +265,7 @@ class Interpreter:
 
     def _take(self, source: Source, problems: tuple[Problem, ...], *, usable: bool) -> bool:
         self.source = source
+        self._index, self._began_at = 0, None
         for problem in problems:
             line = f" (line {problem.line})" if problem.line is not None else ""
             self.report(problem.code, problem.message + line)

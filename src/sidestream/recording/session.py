@@ -95,6 +95,7 @@ class RecordingSession:
         self._stop_by: str | None = None
         self._is_engine_lost = False
         self._is_concluded = False
+        self._is_started = False
         self._done = Flag()
 
     async def run(self) -> None:
@@ -186,7 +187,7 @@ class RecordingSession:
                 self._log_failure(target, outcome)
                 continue
             outcome = await self._try(target)
-            if isinstance(outcome, Stopped) or self.siprec.accepted_at is not None or self._is_engine_lost:
+            if isinstance(outcome, Stopped) or self._is_started or self._is_engine_lost:
                 break
             self._log_failure(target, outcome)
         return outcome
@@ -202,7 +203,7 @@ class RecordingSession:
         log.info("> INVITE", call=self._call.call_sid, siprec=self.siprec.sid, target=target.text)
         attempt.src.start(self._call.snapshot(), self._forks.offered, self._clock.wall(), self._clock.monotonic())
         outcome = await self._converse(attempt)
-        if isinstance(outcome, Stopped) and self.siprec.accepted_at is None:
+        if isinstance(outcome, Stopped) and not self._is_started:
             await self._cancelled(attempt)
         return outcome
 
@@ -298,13 +299,14 @@ class RecordingSession:
     def _started(self, attempt: Attempt, event: Started) -> None:
         assert attempt.accepted_at is not None  # a 2xx is what started it
         answered, wall = attempt.accepted_at
-        siprec = self.siprec
+        siprec, self._is_started = self.siprec, True
+        is_first = siprec.accepted_at is None  # else it was recorded before a restart that its server did not survive
         siprec.srs_uri = attempt.target.text
         siprec.sip_call_id = attempt.call_id
         siprec.accepted_at = wall
         siprec.invite_ms = (answered - attempt.invited_at) * 1000
         log.info("= recording", call=siprec.call_sid, siprec=siprec.sid, refused=",".join(event.refused) or "none")
-        self._changed(SiprecEvent.STARTED)
+        self._changed(SiprecEvent.STARTED if is_first else None)
 
     def _first_packet(self, at: datetime) -> None:
         siprec = self.siprec

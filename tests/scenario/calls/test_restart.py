@@ -231,6 +231,18 @@ async def test_a_siprec_that_waited_for_its_server_begins_anew(office):
     assert [event for _, event, _ in siprec_events(office)] == ["siprec-started", "siprec-stopped"]
 
 
+async def test_what_a_server_that_died_too_has_recorded_is_begun_anew(office):
+    alice, bob, parent, _ = await recorded(office)
+    (target,) = office.services.connectors.find(office.account.sid, None).targets
+    await restart(office, dead_servers=[target.text])
+    await until(lambda: len(list(office.recordings.glob("*"))) == 2, "another recording")
+    forks = office.engine.sessions[parent].forks
+    await until(lambda: len(forks) == 2 and all(fork.active for fork in forks.values()), "forks")
+    alice.bye()
+    await office.quiet()
+    assert [event for _, event, _ in siprec_events(office)] == ["siprec-started", "siprec-stopped"]
+
+
 async def test_what_nobody_knows_is_closed_in_the_engine(office):
     alice, bob, parent, child = await recorded(office)
     await office.engine.open_endpoint(parent, "stranger")

@@ -8,7 +8,7 @@ from sidestream.sip.agent.events import EndCause, ReinviteAccepted, SessionEnded
 from sidestream.sip.headers import Headers
 from sidestream.sip.message import Response
 
-from .conftest import SDP, Scene, settle
+from .conftest import SDP, STARTED, Scene, settle
 
 
 def answer() -> Response:
@@ -82,3 +82,13 @@ async def test_a_connector_that_changed_meanwhile(scene: Scene) -> None:
     assert image is not None
     scene.session.restore(replace(image, target="sip:gone@192.0.2.9"))
     assert scene.session.image() is not None
+
+
+async def test_one_that_begins_anew_after_a_restart_is_not_started_again(scene: Scene) -> None:
+    """Its server died with the process, such as the bundled one."""
+    scene.siprec.accepted_at = STARTED
+    await scene.start()
+    await scene.accept()
+    assert scene.siprec.accepted_at == scene.clock.wall()
+    await scene.stop("rest")
+    assert scene.observer.events == [SiprecEvent.STOPPED]
