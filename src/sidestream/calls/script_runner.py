@@ -75,6 +75,8 @@ class ScriptRunner(CallPart):
         except Exception as error:
             # The driver's catch-all: whatever is wrong with one verb ends this call, cleanly, and no other.
             self._call.break_off(error)
+        finally:
+            self.interpreter = None
 
     def _ended(self) -> None:
         """There is nothing more to do. A caller whose Dial reached nobody hears why: busy stays busy."""
