@@ -35,6 +35,7 @@ START_LIMIT_S = 5.0
 P99_LIMIT_US = 1000.0  # what the relay may add at 200 calls
 FIRST_FORK_LIMIT_MS = 100.0
 BATCH_MS = 80
+FLOOD_PER_S = 100_000  # garbage on fifty other ports
 LOST_LIMIT = 0.1  # per cent: more is not borne
 P50_LIMIT_US = 20_000.0  # nor is this: a full buffer shows as delay before it shows as loss
 SEARCHED = (200, 2400)  # calls between which the highest number is looked for
@@ -53,6 +54,7 @@ class Measured:
     resident_mb: float | None
     first_fork_ms: float | None
     setup_per_s: float  # calls set up in a second
+    garbage_per_s: float | None = None  # packets thrown at other ports meanwhile
 
     @property
     def is_borne(self) -> bool:
@@ -73,17 +75,21 @@ class Measured:
             resident_mb=None if resident is None else resident / 1e6,
             first_fork_ms=found.get("first_fork_ms"),
             setup_per_s=1000 * found["calls"] / max(found["setup_ms"], 0.001),
+            garbage_per_s=found.get("garbage_per_s"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A relay that runs: what the generator calls it, its process, and how much audio of a fork leaves at once."""
+    """A relay that runs: what the generator calls it, and its process.
+
+    `number`: milliseconds of a fork's audio that leave at once; of a flood, packets a second.
+    """
 
     name: str
     address: str
     pid: int
-    batch_ms: int = 0
+    number: int = 0
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -97,6 +103,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         help="run relays and generator before all other processes (chrt), for numbers from a machine that is shared",
     )
     parser.add_argument("--search", action="store_true", help="look for the highest number of calls instead")
+    parser.add_argument("--flood", action="store_true", help=f"also beside {FLOOD_PER_S} packets of garbage a second")
     options = parser.parse_args(arguments)
     raise_descriptor_limit()
     cores = sorted(os.sched_getaffinity(0))
@@ -110,8 +117,10 @@ def main(arguments: Sequence[str] = ()) -> None:
         engine(Path(folder), [*before, *pinned(cores[0])]) as ours,
         _rtpengine(Path(folder), [*before, *pinned(cores[0])]) as peer,
     ):
-        batched = replace(ours, name=f"{ours.name}, {BATCH_MS} ms", batch_ms=BATCH_MS)
-        relays = [ours, batched, *([peer] if peer else [])]
+        batched = replace(ours, name=f"{ours.name}, {BATCH_MS} ms", number=BATCH_MS)
+        path = ours.address.partition(":")[2]
+        flooded = Target(f"{ours.name}, flooded", f"flood:{path}", ours.pid, FLOOD_PER_S)
+        relays = [ours, batched, *([flooded] if options.flood else []), *([peer] if peer else [])]
         generate = Generator(generator, options.seconds, [*before, *pinned(cores[1])])
         if options.search:
             _print_highest(_search(generate, relays, options.rounds))
@@ -139,7 +148,7 @@ class Generator:
 
     def run(self, target: Target, calls: int) -> Measured:
         command = [*self.prefix, str(self.program), target.address, str(calls), str(self.seconds), str(target.pid)]
-        command.append(str(target.batch_ms))
+        command.append(str(target.number))
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=self.seconds + 120, check=True)
         return Measured.read(done.stdout.decode())
 
@@ -231,6 +240,10 @@ def _print(results: dict[int, dict[str, list[Measured]]]) -> None:
             )
             ratio = theirs / max(ours, 0.1)
             print(f"{calls} calls: rtpengine takes {ratio:.2f} times the engine's CPU")
+    if garbage := [
+        run.garbage_per_s for runs in results.values() for one in runs.values() for run in one if run.garbage_per_s
+    ]:
+        print(f"the flood was of {statistics.median(garbage):.0f} packets a second")
     firsts = [run.first_fork_ms for runs in results.values() for run in runs["sidestream"] if run.first_fork_ms]
     if firsts:
         print(

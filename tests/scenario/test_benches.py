@@ -1,10 +1,12 @@
-"""The bench of the control side runs, whatever it measures."""
+"""Benches run, whatever they measure."""
 
 import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 # One mode of three: each is a process of its own that has everything to import.
@@ -35,3 +37,17 @@ async def test_a_bench_that_does_not_exist_is_refused() -> None:
     _, errors = await process.communicate()
     assert process.returncode == 2
     assert b"call_setup" in errors
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)  # the generator may have to be built
+async def test_calls_that_come_and_go_leave_nothing_behind() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches", "soak", "--calls", "20", "--seconds", "25"),
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert b"after" in output
