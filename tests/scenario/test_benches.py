@@ -11,9 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # One mode of three: each is a process of its own that has everything to import.
 OPTIONS = (
-    *("--modes", "recorded", "--calls", "5", "--rounds", "1", "--warm-up", "2", "--live", "5"),
+    *("--modes", "recorded", "--calls", "20", "--rounds", "1", "--warm-up", "2", "--live", "5"),
     *("--own-peers", "--rooms", "--json"),
 )
+
+CALL_ROOMS = {"sip", "sdp", "siprec", "wire", "calls", "recording"}
 
 
 async def test_call_set_up_is_measured() -> None:
@@ -26,7 +28,8 @@ async def test_call_set_up_is_measured() -> None:
     result = json.loads(output)
     (used,) = result["used"]["recorded"]
     assert used["user_s"] + used["system_s"] > 0
-    assert any(place.startswith("sip/") for place in result["rooms"]["recorded"])
+    # A few samples of some milliseconds of work: in which of these rooms they fall is chance.
+    assert any(place.partition("/")[0] in CALL_ROOMS for place in result["rooms"]["recorded"])
     assert result["live_kb"] is not None
 
 
