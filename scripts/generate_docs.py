@@ -33,6 +33,13 @@ written with commas. This is the way to keep tokens and passwords out of the fil
 An address that asks for TLS (`transport=tls`, `sips:`) needs a listener with `transport = "tls"`. One that asks for
 SRTP as well (`secure=true`) is never served in the clear instead: see [srtp.md](srtp.md). More on TLS, DNS, IPv6 and
 NAT in [sip-transports.md](sip-transports.md).
+
+## Changes while it runs
+
+Certificates are looked at by themselves. `kill -HUP` makes the server read the file and the environment again:
+accounts, numbers, domains and users, trunks and connectors are taken for calls from then on, and those that live go on
+as they are. Everything else waits for a restart, also a trunk that registers and the first domain; the log says what
+has changed and waits. A file with a problem changes nothing.
 """
 
 TWIML_INTRO = """\

@@ -23,6 +23,7 @@ _ANSWER_SECONDS = 5.0
         "caller_requires_the_unknown",
         "caller_is_out_of_hops",
         "caller_speaks_another_language",
+        "caller_accepts_no_description",
         "caller_has_no_common_medium",
         "caller_dials_another_scheme",
         "caller_wants_too_short_a_session",

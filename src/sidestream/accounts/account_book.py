@@ -13,11 +13,15 @@ _SEPARATORS = str.maketrans("", "", "-.() ")  # RFC 3966 §5.1.1 visual separato
 
 
 class AccountBook:
-    """Accounts by SID and numbers by address. Never changes: another configuration is another book."""
+    """Accounts by SID and numbers by address. It changes only as a whole, by `become`."""
 
     def __init__(self, accounts: Iterable[Account], numbers: Iterable[Number] = ()) -> None:
         self._accounts = {account.sid: account for account in accounts}
         self._numbers = tuple(numbers)
+
+    def become(self, other: "AccountBook") -> None:
+        """Be that book from now on, for whoever holds this one."""
+        self._accounts, self._numbers = other._accounts, other._numbers
 
     @property
     def accounts(self) -> tuple[Account, ...]:

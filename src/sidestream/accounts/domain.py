@@ -71,6 +71,10 @@ class DomainBook:
         self._domains = tuple(domains)
         self._by_host = {_folded(host): domain for domain in self._domains for host in (domain.name, *domain.aliases)}
 
+    def become(self, other: "DomainBook") -> None:
+        """Be that book from now on, for whoever holds this one."""
+        self._domains, self._by_host = other._domains, other._by_host
+
     @property
     def domains(self) -> tuple[Domain, ...]:
         return self._domains

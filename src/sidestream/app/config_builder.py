@@ -10,6 +10,8 @@ from sidestream.app.config_domains import build_domains, build_limits
 from sidestream.app.config_network import (
     build_dns,
     build_listeners,
+    build_session_timer,
+    build_srs,
     build_tls,
     check_tls_targets,
     check_wildcard,
@@ -24,7 +26,6 @@ from sidestream.app.config_values import (
     LogConfig,
     MediaConfig,
     RestartConfig,
-    SrsConfig,
 )
 from sidestream.connectors.connector import DEFAULT_CONNECTOR, Connector, ConnectorOptions, make_connector
 from sidestream.connectors.srs_uri import ConnectorError
@@ -55,7 +56,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
     data_dir = top.file("data_dir") or Path()
     accounts = _accounts(tables["accounts"], problems)
     sids = tuple(account.sid for account in accounts)
-    srs_config = SrsConfig(srs.flag("enabled"), srs.word("host"), srs.integer("port"), srs.file("directory"))
+    srs_config = build_srs(srs, tables["tls"][0], problems)
     connectors = _connectors(tables["connectors"], sids, problems)
     named_default = any(c.unique_name == DEFAULT_CONNECTOR and c.account_sid is None for c in connectors)
     if srs_config.enabled and srs_config.port and not named_default:
@@ -74,6 +75,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         listeners=listeners,
         tls=build_tls(tables["tls"][0], listeners, problems),
         dns=build_dns(tables["dns"][0], problems),
+        session_timer=build_session_timer(tables["session_timer"][0], problems),
         media=_media(media, tables["media.interfaces"], problems),
         restart=RestartConfig(restart.word("calls") == "adopt", restart.number("grace")),
         http=HttpConfig(http.word("host"), http.integer("port"), _base_url(http)),
@@ -189,6 +191,7 @@ def _media(table: Table, interfaces: list[Table], problems: Problems) -> MediaCo
         max_sessions=table.integer("max_sessions"),
         max_mbit=table.number("max_mbit"),
         dscp=table.integer("dscp"),
+        pacing=table.flag("pacing"),
     )
 
 

@@ -3,8 +3,9 @@
 from ipaddress import ip_address
 
 from sidestream.app.config_reader import Problems, Table
-from sidestream.app.config_values import ListenerConfig
+from sidestream.app.config_values import ListenerConfig, SrsConfig
 from sidestream.connectors.connector import Connector
+from sidestream.sip.session_timer import Refresher, SessionTimerPolicy
 from sidestream.sip.transport import Transport
 from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Trunk
@@ -51,6 +52,39 @@ def build_tls(table: Table, listeners: tuple[ListenerConfig, ...], problems: Pro
         except TlsError as error:
             problems.add((*table.path, error.part), str(error))
     return settings
+
+
+def build_srs(table: Table, tls: Table, problems: Problems) -> SrsConfig:
+    """The bundled recording server; the files of its TLS have been tried."""
+    files = TlsSettings(table.file("certificate"), table.file("key"))
+    own = files.certificate is not None
+    if files.key is not None and not own:
+        problems.add((*table.path, "key"), "belongs to a certificate")
+    port = table.integer("tls_port") if "tls_port" in table.given else None
+    if port is None and own:
+        problems.add((*table.path, "tls_port"), "is missing: the certificate is for nothing")
+    if port is not None and not own:
+        files = TlsSettings(tls.file("certificate"), tls.file("key"))
+        if files.certificate is None:
+            problems.add((*table.path, "certificate"), "is needed for tls_port, here or in [tls]")
+    if port and port == table.integer("port"):
+        problems.add((*table.path, "tls_port"), "must not be the port for TCP")
+    if own:
+        try:
+            make_contexts(files)
+        except TlsError as error:
+            problems.add((*table.path, error.part), str(error))
+    return SrsConfig(
+        table.flag("enabled"), table.word("host"), table.integer("port"), table.file("directory"), port, files
+    )
+
+
+def build_session_timer(table: Table, problems: Problems) -> SessionTimerPolicy | None:
+    interval, least = table.integer("interval"), table.integer("min_interval")
+    if interval < least:
+        problems.add((*table.path, "min_interval"), "must not be above interval")
+    policy = SessionTimerPolicy(interval, least, Refresher(table.word("refresher")))
+    return policy if table.flag("enabled") else None
 
 
 def build_dns(table: Table, problems: Problems) -> DnsSettings:

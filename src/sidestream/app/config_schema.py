@@ -12,6 +12,7 @@ from sidestream.registrar.limits import Limits as RegistrarLimits
 from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.digest import ALGORITHMS as KNOWN_ALGORITHMS
+from sidestream.sip.session_timer import LEAST_INTERVAL, Refresher, SessionTimerPolicy
 
 ENVIRONMENT_PREFIX = "SIDESTREAM_"
 
@@ -97,6 +98,7 @@ _VOICE = (
     ),
 )
 _LIMITS = RegistrarLimits()
+_TIMER = SessionTimerPolicy()
 _ACCOUNT = Key("account", Kind.TEXT, "SID of the account it belongs to; without it every account can use it")
 _OPTIONS = ConnectorOptions()
 
@@ -356,6 +358,36 @@ _SECTIONS = (
         ),
     ),
     Section(
+        "session_timer",
+        "Session timers (RFC 4028) of calls and recording sessions: whoever is refreshed in vain has gone.",
+        (
+            Key("enabled", Kind.BOOLEAN, "ask for them, and agree to them", True),
+            Key(
+                "interval",
+                Kind.INTEGER,
+                "seconds within which a session has to be refreshed",
+                _TIMER.interval,
+                low=LEAST_INTERVAL,
+                high=86400,
+            ),
+            Key(
+                "min_interval",
+                Kind.INTEGER,
+                "fewest seconds that a peer may ask for (Min-SE); less is answered 422",
+                _TIMER.least,
+                low=LEAST_INTERVAL,
+                high=86400,
+            ),
+            Key(
+                "refresher",
+                Kind.CHOICE,
+                "who refreshes, where the choice is ours",
+                _TIMER.refresher.value,
+                choices=tuple(Refresher),
+            ),
+        ),
+    ),
+    Section(
         "dns",
         "How host names of SIP servers are looked up.",
         (
@@ -410,6 +442,13 @@ _SECTIONS = (
                 low=0,
                 high=63,
             ),
+            Key(
+                "pacing",
+                Kind.BOOLEAN,
+                "handle packets of up to half a millisecond together while the load is low: less work, and that much "
+                "time more on the way at most",
+                True,
+            ),
         ),
     ),
     Section(
@@ -461,6 +500,15 @@ _SECTIONS = (
             Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
             _port(5070),
             Key("directory", Kind.PATH, "where recordings are kept; without it recordings in `data_dir`"),
+            Key(
+                "tls_port",
+                Kind.INTEGER,
+                "port for TLS, beside the other; without it there is no TLS",
+                low=0,
+                high=65535,
+            ),
+            Key("certificate", Kind.PATH, "PEM file of its certificate and chain; without it those of `[tls]`"),
+            Key("key", Kind.PATH, "PEM file of the key of that certificate"),
         ),
     ),
     Section(

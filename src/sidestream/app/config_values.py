@@ -10,6 +10,7 @@ from sidestream.media.address import TlsAddress
 from sidestream.media.options import KernelPath
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
+from sidestream.sip.session_timer import SessionTimerPolicy
 from sidestream.trunks.trunk_book import Trunk
 from sidestream.wire.resolver import DnsSettings
 from sidestream.wire.tls import TlsSettings
@@ -52,6 +53,7 @@ class MediaConfig:
     socket: Path | None = None
     address: TlsAddress | None = None
     external: bool = False
+    pacing: bool = True
     max_sessions: int = 10_000
     max_mbit: float = 0.0
     dscp: int = 46
@@ -76,12 +78,17 @@ class HttpConfig:
 
 @dataclass(frozen=True, slots=True)
 class SrsConfig:
-    """The bundled recording server, UDP and TCP; `directory` None: `recordings` under the data directory."""
+    """The bundled recording server, UDP and TCP; `directory` None: `recordings` under the data directory.
+
+    `tls_port` None: no TLS.
+    """
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = 5070
     directory: Path | None = None
+    tls_port: int | None = None
+    tls: TlsSettings = field(default_factory=TlsSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,7 @@ class Config:
     listeners: tuple[ListenerConfig, ...] = ()
     tls: TlsSettings = field(default_factory=TlsSettings)
     dns: DnsSettings = field(default_factory=DnsSettings)
+    session_timer: SessionTimerPolicy | None = field(default_factory=SessionTimerPolicy)
     media: MediaConfig = field(default_factory=MediaConfig)
     restart: RestartConfig = field(default_factory=RestartConfig)
     http: HttpConfig = field(default_factory=HttpConfig)

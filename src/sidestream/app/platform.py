@@ -1,7 +1,7 @@
 """The composition root: builds every room from a Config, starts them in order and stops them in reverse."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sidestream.accounts.account import Account
@@ -9,6 +9,7 @@ from sidestream.accounts.account_book import AccountBook, make_account
 from sidestream.accounts.domain import DomainBook
 from sidestream.app.config import Config, ListenerConfig, bundled_connector
 from sidestream.app.http import HttpServer, create_http_app
+from sidestream.app.reload import TAKEN, left_for_restart
 from sidestream.base.clock import Clock, SystemClock
 from sidestream.base.ids import Ids
 from sidestream.base.logs import get_logger
@@ -31,10 +32,9 @@ from sidestream.media.supervisor import EngineSupervisor
 from sidestream.registrar.registrar import Registrar
 from sidestream.sip.agent.config import DEFAULT_ALLOW, AgentConfig
 from sidestream.sip.agent.events import AgentEvent, RequestAnswered
-from sidestream.sip.session_timer import SessionTimerPolicy
 from sidestream.sip.transport import Transport
 from sidestream.siprec.body import ACCEPTED_TYPES
-from sidestream.srs.config import SrsConfig
+from sidestream.srs.config import SrsConfig, default_listeners
 from sidestream.srs.server import SrsServer
 from sidestream.storage.sqlite import open_database
 from sidestream.storage.stores import Stores
@@ -96,6 +96,24 @@ class Platform:
         """End live calls, send what can be sent, close everything. Idempotent."""
         await self._stack.aclose()
 
+    async def reload(self, config: Config) -> tuple[str, ...]:
+        """Take accounts, numbers, domains, trunks and connectors from `config`, for calls from now on.
+
+        Returns the other sections that have changed: they wait for a restart.
+        """
+        config = await self._with_account(config)
+        left = left_for_restart(self.config, config)
+        services = self.services
+        services.accounts.become(AccountBook(config.accounts, config.numbers))
+        services.trunks.become(TrunkBook(config.trunks))
+        services.connectors.become(ConnectorBook(config.connectors))
+        services.users.domains.become(DomainBook(config.domains))
+        services.driver.limit_rate(_rate(config))
+        taken = {name: getattr(config, name) for name in TAKEN}
+        self.config = replace(self.config, **taken)
+        log.info("= configuration reloaded", left_for_restart=", ".join(left) or None)
+        return left
+
     async def _start(self) -> None:
         config = self.config
         data_dir = config.data_dir.absolute()
@@ -117,7 +135,7 @@ class Platform:
                 allow=(*DEFAULT_ALLOW, "REFER", *(("REGISTER",) if config.domains else ())),
                 supported=("siprec", "replaces"),
                 accept=(*ACCEPTED_TYPES, "multipart/mixed"),
-                session_timer=SessionTimerPolicy(),
+                session_timer=config.session_timer,
                 session_limit=config.limits.sip_sessions,
             ),
             ids=self.ids,
@@ -240,6 +258,7 @@ class Platform:
                     dscp=media.dscp,
                     kernel_path=media.kernel_path,
                     orphan_grace_s=config.restart.grace_s,
+                    pacing=media.pacing,
                     exit_when_orphaned=True,
                 ),
                 directory=directory if fits else None,
@@ -260,10 +279,10 @@ class Platform:
         if not config.srs.enabled:
             return None
         host, port = config.srs.host, config.srs.port
-        listeners = (Listener("srs-udp", Transport.UDP, host, port), Listener("srs-tcp", Transport.TCP, host, port))
-        server = SrsServer(
-            SrsConfig(config.srs.directory or data_dir / "recordings", listeners), self.engine, self.clock, self.ids
-        )
+        listeners = default_listeners(host, port, config.srs.tls_port)
+        directory = config.srs.directory or data_dir / "recordings"
+        tls = config.srs.tls if config.srs.tls_port is not None else None
+        server = SrsServer(SrsConfig(directory, listeners, tls=tls), self.engine, self.clock, self.ids)
         await server.start()
         self._stack.push_async_callback(server.close)
         return server

@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import uvloop
 
 from sidestream.app.collector import settle_collector
 from sidestream.app.config import Config
+from sidestream.app.config_problem import ConfigError
 from sidestream.app.platform import Platform
 from sidestream.base.logs import get_logger
 from sidestream.media.supervisor import EngineStartError
@@ -29,12 +31,13 @@ class StartFailed(Exception):
         return str(self.cause)
 
 
-def run_platform(config: Config, *, announce: "Announce") -> None:
+def run_platform(config: Config, *, announce: "Announce", reread: Callable[[], Config]) -> None:
     """Run until SIGINT or SIGTERM; a second one ends the process at once. `announce` is told when all is up.
 
-    Raises StartFailed.
+    SIGHUP takes what can be taken of the configuration that `reread` gives; it may raise ConfigError, and then nothing
+    changes. Raises StartFailed.
     """
-    uvloop.run(_run(config, announce))
+    uvloop.run(_run(config, announce, reread))
 
 
 class Announce:
@@ -57,7 +60,7 @@ class Announce:
         print("\n".join([*lines, "", "Point a phone or trunk at the SIP address; Ctrl-C ends the server."]), flush=True)
 
 
-async def _run(config: Config, announce: Announce) -> None:
+async def _run(config: Config, announce: Announce, reread: Callable[[], Config]) -> None:
     platform = Platform(config)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -68,12 +71,29 @@ async def _run(config: Config, announce: Announce) -> None:
     except (OSError, EngineStartError, StorageError) as error:
         raise StartFailed(error) from error
     settle_collector()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(_reload(platform, reread))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     try:
         announce(platform)
         await stopping.wait()
         log.info("= stopping")
     finally:
         await platform.stop()
+
+
+async def _reload(platform: Platform, reread: Callable[[], Config]) -> None:
+    try:
+        await platform.reload(await asyncio.to_thread(reread))
+    except ConfigError as error:
+        log.error("! configuration not reloaded, the old one stays", problems=str(error))
+    except StorageError as error:
+        log.error("! configuration not reloaded, the store failed", problem=str(error))
 
 
 def _stop(stopping: asyncio.Event, number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ def run_serve(
     settings = load_or_exit(config)
     configure_logs(settings.log.level, json=settings.log.json)
     try:
-        run_platform(settings, announce=Announce())
+        run_platform(settings, announce=Announce(), reread=lambda: load(config, os.environ))
     except StartFailed as error:
         typer.echo(f"sidestream: cannot start: {error}", err=True)
         raise typer.Exit(1) from error

@@ -17,6 +17,10 @@ class ConnectorBook:
                 raise ConnectorError(31942, f"Two connectors have the name {connector.unique_name!r}", "name")
             self._connectors[key] = connector
 
+    def become(self, other: "ConnectorBook") -> None:
+        """Be that book from now on, for whoever holds this one."""
+        self._connectors = other._connectors
+
     def find(self, account_sid: str, name: str | None) -> Connector | None:
         """The account's connector of that name; a missing name means `Default`. None: the caller answers 31940."""
         wanted = name or DEFAULT_CONNECTOR

@@ -1,6 +1,7 @@
 """The rules of the session timer (RFC 4028): who refreshes a session, how often, and when it counts as dead."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request, Response
@@ -12,12 +13,21 @@ LONGEST_MARGIN = 32.0  # seconds before the end of an interval; RFC 4028 §10
 Fields = tuple[tuple[str, str], ...]
 
 
+class Refresher(StrEnum):
+    """Who we ask to refresh, where the choice is ours (RFC 4028 §7.1, §9 table 2)."""
+
+    EITHER = "either"  # as the peer wishes; whoever made the request, if it wishes nothing
+    US = "us"
+    PEER = "peer"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionTimerPolicy:
     """What we ask for. `interval`: seconds between refreshes at most. `least`: a shorter one is answered 422."""
 
     interval: int = 1800
     least: int = LEAST_INTERVAL
+    refresher: Refresher = Refresher.EITHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,10 @@ def request_fields(policy: SessionTimerPolicy, current: SessionInterval | None, 
     """The fields of an INVITE or UPDATE of ours. `least`: the largest Min-SE that was heard in the session, or 0."""
     least = max(least, policy.least)
     interval = max(least, policy.interval if current is None else current.seconds)
-    # RFC 4028 §7.4: the refresher named, so that the roles stay. §7.1: in the first INVITE it is left open.
-    refresher = "" if current is None else f";refresher={'uac' if current.we_refresh else 'uas'}"
+    # RFC 4028 §7.4: the refresher named, so that the roles stay. §7.1: in the first INVITE it may be left open.
+    we_refresh = current.we_refresh if current is not None else policy.refresher is Refresher.US
+    is_open = current is None and policy.refresher is Refresher.EITHER
+    refresher = "" if is_open else f";refresher={'uac' if we_refresh else 'uas'}"
     return ("Session-Expires", f"{interval}{refresher}"), ("Min-SE", str(least))
 
 
@@ -62,8 +74,9 @@ def answer(request: Request, policy: SessionTimerPolicy) -> tuple[SessionInterva
     if asked is None:
         if not peer_knows:
             return None, ()
-        # RFC 4028 §9: the peer knows timers but wants none; we do, so we refresh.
-        seconds, refresher = max(policy.interval, request.min_se or 0, policy.least), "uas"
+        # RFC 4028 §9: the peer knows timers but wants none; we do, so we refresh, unless we rather would not.
+        seconds = max(policy.interval, request.min_se or 0, policy.least)
+        refresher = "uac" if policy.refresher is Refresher.PEER else "uas"
     else:
         seconds, wanted = asked
         if seconds < LEAST_INTERVAL:
@@ -71,7 +84,8 @@ def answer(request: Request, policy: SessionTimerPolicy) -> tuple[SessionInterva
         # RFC 4028 §9: it may be lowered, but not below the Min-SE of the request.
         seconds = min(seconds, max(policy.interval, request.min_se or 0, policy.least))
         # RFC 4028 §9, table 2
-        refresher = "uas" if not peer_knows else wanted if wanted in ("uac", "uas") else "uac"
+        ours = "uas" if policy.refresher is Refresher.US else "uac"
+        refresher = "uas" if not peer_knows else wanted if wanted in ("uac", "uas") else ours
     fields: Fields = (("Session-Expires", f"{seconds};refresher={refresher}"),)
     if peer_knows:
         fields = (*fields, ("Require", OPTION_TAG))

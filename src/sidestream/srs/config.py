@@ -15,12 +15,12 @@ LIVE_LIMIT = 500  # recording sessions at one time
 RETRY_HEADERS = (("Retry-After", "60"),)
 
 
-def default_listeners(host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> tuple[Listener, ...]:
-    """UDP and TCP on one port: metadata does not fit a datagram (siprec I18)."""
-    return (
-        Listener("srs-udp", Transport.UDP, host, port),
-        Listener("srs-tcp", Transport.TCP, host, port),
-    )
+def default_listeners(
+    host: str = "127.0.0.1", port: int = DEFAULT_PORT, tls_port: int | None = None
+) -> tuple[Listener, ...]:
+    """UDP and TCP on one port: metadata does not fit a datagram (siprec I18). And TLS on another, if it is given."""
+    listeners = (Listener("srs-udp", Transport.UDP, host, port), Listener("srs-tcp", Transport.TCP, host, port))
+    return listeners if tls_port is None else (*listeners, Listener("srs-tls", Transport.TLS, host, tls_port))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ class TrunkBook:
         self._anywhere = tuple(trunk for trunk in self._trunks if trunk.inbound is not None and not trunk.sources)
         self._is_open = not any(trunk.sources or trunk.inbound for trunk in self._trunks)
 
+    def become(self, other: "TrunkBook") -> None:
+        """Be that book from now on, for whoever holds this one."""
+        self._trunks, self._anywhere, self._is_open = other._trunks, other._anywhere, other._is_open
+
     @property
     def trunks(self) -> tuple[Trunk, ...]:
         return self._trunks

@@ -163,6 +163,10 @@ class SipDriver:
         with _Turn(self, self._agent, now):
             self._agent.receive(data, peer, now)
 
+    def limit_rate(self, rate: RateSettings) -> None:
+        """Another limit on requests from now on."""
+        self._rate = RateLimit(rate)
+
     def pause_after(self, peer: Peer) -> float:
         """Seconds for which a stream is not to be read, for its source has sent too much; called by the streams."""
         return self._rate.charge(peer.host, self._clock.monotonic())

@@ -20,7 +20,7 @@ from sidestream.sip.agent.events import (
 from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
-from .office_tools import AUDIO, HOST, SDP_TYPE, RawCall, change, platform_uri, until
+from .office_tools import AUDIO, HOST, SDP_TYPE, RawCall, change, codes, platform_uri, until
 
 BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
 REASON = 'Q.850;cause=16;text="Terminated"'
@@ -247,3 +247,16 @@ async def test_hops_are_counted_across_the_bridge(office):
     assert bob.request.max_forwards == 4
     alice.command("cancel")
     await bob.ended()
+
+
+@pytest.mark.parametrize("hops", [3, 6])
+async def test_a_call_that_comes_back_to_us_again_and_again_ends_with_its_hops(office, hops):
+    """RFC 3261 §16.3 has branches to know a loop by; behind a B2BUA nothing of a call is the same but its hops."""
+    uri = platform_uri(office)
+    office.twiml(f'<Dial answerOnBridge="true"><Sip>{uri}</Sip></Dial>')
+    call = RawCall(office.alice, uri, max_forwards=hops)
+    assert await call.ended() == 500
+    await office.quiet()
+    assert len(await office.records()) == 2 * hops - 1
+    assert await codes(office) == [32011]
+    assert office.engine.sessions == {}

@@ -104,3 +104,10 @@ def test_a_new_account_has_the_form_that_clients_expect() -> None:
     assert account.auth_token.isalnum()
     assert len(account.auth_token) == 32
     assert account.auth_token not in repr(account)
+
+
+def test_a_book_can_become_another_one() -> None:
+    book = AccountBook([])
+    book.become(AccountBook([Account("AC1", "t")], [Number("1", "AC1", VoiceSettings(twiml="x"))]))
+    assert book.get("AC1") is not None
+    assert book.number_for("1") is not None

@@ -45,3 +45,10 @@ def test_the_address_of_record_is_the_same_for_every_alias() -> None:
 
 def test_a_password_is_not_in_the_text_of_its_user() -> None:
     assert "other" not in repr(OFFICE)
+
+
+def test_a_book_can_become_another_one() -> None:
+    book = DomainBook([Domain("a.test", "AC1")])
+    book.become(DomainBook([Domain("b.test", "AC1")]))
+    assert (book.at("a.test"), book.at("b.test")) == (None, Domain("b.test", "AC1"))
+    assert len(book.domains) == 1

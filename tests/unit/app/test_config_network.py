@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from sidestream.app.config import Config, ConfigError, ListenerConfig, load
+from sidestream.sip.session_timer import Refresher, SessionTimerPolicy
 from sidestream.testing.certificates import Authority
-from sidestream.wire.tls import ClientAuth
+from sidestream.wire.tls import ClientAuth, TlsSettings
 
 TLS_LISTENER = '[[listeners]]\ntransport = "tls"\n'
 
@@ -125,3 +126,52 @@ def test_the_files_are_tried(loaded: Loader, tmp_path: Path) -> None:
     assert loaded.problems(tls(certificate=certificate, key=key, client_auth="optional")) == [
         "1 tls.ca: is needed to judge the certificates of clients"
     ]
+
+
+class TestSessionTimer:
+    def test_what_is_said_is_asked_for(self, loaded: Loader) -> None:
+        text = '[session_timer]\ninterval = 600\nmin_interval = 120\nrefresher = "peer"\n'
+        assert loaded.config(text).session_timer == SessionTimerPolicy(600, 120, Refresher.PEER)
+
+    def test_it_can_be_left_out(self, loaded: Loader) -> None:
+        assert loaded.config("[session_timer]\nenabled = false\n").session_timer is None
+        assert loaded.config("").session_timer == SessionTimerPolicy()
+
+    def test_no_peer_can_be_asked_for_what_we_refuse(self, loaded: Loader) -> None:
+        assert loaded.problems("[session_timer]\ninterval = 100\nmin_interval = 120\n") == [
+            "3 session_timer.min_interval: must not be above interval"
+        ]
+
+
+class TestSrs:
+    def test_it_takes_tls_with_its_own_certificate_or_the_one_of_sip(self, loaded: Loader, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        mine, theirs = authority.issue("srs"), authority.issue("sip")
+        own = f'[srs]\ntls_port = 5071\ncertificate = "{mine[0]}"\nkey = "{mine[1]}"\n'
+        config = loaded.config(own)
+        assert (config.srs.tls_port, config.srs.tls) == (5071, TlsSettings(*mine))
+        config = loaded.config("[srs]\ntls_port = 5071\n" + tls(certificate=theirs[0], key=theirs[1]))
+        assert config.srs.tls == TlsSettings(*theirs)
+        assert loaded.config("").srs.tls_port is None
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("tls_port = 5071", "1 srs.certificate: is needed for tls_port, here or in [tls]"),
+            ('key = "x"', "2 srs.key: belongs to a certificate"),
+        ],
+    )
+    def test_what_is_missing_is_said(self, loaded: Loader, text: str, problem: str) -> None:
+        assert problem in loaded.problems(f"[srs]\n{text}\n")
+
+    def test_a_certificate_is_for_a_port_of_its_own_and_can_be_read(self, loaded: Loader, tmp_path: Path) -> None:
+        certificate, key = Authority(tmp_path).issue("srs")
+        files = f'certificate = "{certificate}"\nkey = "{key}"\n'
+        assert "tls_port: is missing" in loaded.problems(f"[srs]\n{files}")[0]
+        assert "tls_port: must not be" in loaded.problems(f"[srs]\ntls_port = 5070\n{files}")[0]
+        assert "certificate" in loaded.problems('[srs]\ntls_port = 5071\ncertificate = "nowhere.pem"\n')[0]
+
+
+def test_the_engine_can_be_told_not_to_wait(loaded: Loader) -> None:
+    assert loaded.config("").media.pacing is True
+    assert loaded.config("[media]\npacing = false\n").media.pacing is False

@@ -1,10 +1,13 @@
 import base64
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sidestream.cli import srs
 from sidestream.cli.main import app
+from sidestream.testing.certificates import Authority
+from sidestream.wire.tls import ClientAuth, TlsSettings
 
 
 def header(user: str, password: str) -> str:
@@ -51,3 +54,29 @@ def test_pages_for_others_need_a_password() -> None:
     result = CliRunner().invoke(app, ["srs", "--http-host", "0.0.0.0"])
     assert result.exit_code == 2
     assert "--password" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--tls-port", "0"), "--certificate"),
+        (("--certificate", "x"), "--tls-port"),
+        (("--key", "x"), "--certificate"),
+        (("--ca", "x"), "--certificate"),
+        (("--tls-port", "0", "--certificate", "nowhere.pem"), "--certificate"),
+    ],
+)
+def test_tls_needs_its_files(options: tuple[str, ...], problem: str) -> None:
+    result = CliRunner().invoke(app, ["srs", *options])
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+def test_an_authority_means_that_clients_have_to_show_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("srs")
+    assert srs._tls(None, None, None, None) is None
+    assert srs._tls(0, certificate, key, None) == TlsSettings(certificate, key)
+    assert srs._tls(0, certificate, key, authority.path) == TlsSettings(
+        certificate, key, authority.path, ClientAuth.REQUIRED
+    )

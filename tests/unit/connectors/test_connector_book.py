@@ -35,3 +35,9 @@ def test_a_name_is_given_once() -> None:
     with pytest.raises(ConnectorError) as caught:
         ConnectorBook((SHARED, connector("Default", user="x")))
     assert (caught.value.code, caught.value.part) == (31942, "name")
+
+
+def test_a_book_can_become_another_one() -> None:
+    book = ConnectorBook()
+    book.become(ConnectorBook([make_connector("a", None, ("sip:a",))]))
+    assert book.find("AC1", "a") is not None

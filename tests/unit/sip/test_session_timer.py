@@ -4,6 +4,7 @@ import pytest
 
 from sidestream.sip.message import Request, Response, parse_message
 from sidestream.sip.session_timer import (
+    Refresher,
     SessionInterval,
     SessionTimerPolicy,
     agreed,
@@ -104,3 +105,31 @@ def test_what_our_2xx_says(fields: str, said: str | None) -> None:
 )
 def test_what_the_2xx_of_the_peer_means(asked: str, granted: str, interval: SessionInterval | None) -> None:
     assert agreed(request(asked), response(granted)) == interval
+
+
+@pytest.mark.parametrize(
+    ("refresher", "said"),
+    [(Refresher.EITHER, "1800"), (Refresher.US, "1800;refresher=uac"), (Refresher.PEER, "1800;refresher=uas")],
+)
+def test_the_first_request_names_whom_we_want_to_refresh(refresher: Refresher, said: str) -> None:
+    assert dict(request_fields(SessionTimerPolicy(refresher=refresher), None, 0))["Session-Expires"] == said
+
+
+@pytest.mark.parametrize(
+    ("fields", "refresher", "we_refresh"),
+    [
+        ("Supported: timer\r\nSession-Expires: 600\r\n", Refresher.EITHER, False),
+        ("Supported: timer\r\nSession-Expires: 600\r\n", Refresher.US, True),
+        ("Supported: timer\r\nSession-Expires: 600\r\n", Refresher.PEER, False),
+        ("Supported: timer\r\nSession-Expires: 600;refresher=uac\r\n", Refresher.US, False),
+        ("Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n", Refresher.PEER, True),
+        ("Session-Expires: 600\r\n", Refresher.PEER, True),
+        ("Supported: timer\r\n", Refresher.EITHER, True),
+        ("Supported: timer\r\n", Refresher.PEER, False),
+    ],
+)
+def test_the_peers_wish_goes_before_ours(fields: str, refresher: Refresher, we_refresh: bool) -> None:
+    interval, said = answer(request(fields), SessionTimerPolicy(refresher=refresher))
+    assert interval is not None
+    assert interval.we_refresh is we_refresh
+    assert dict(said)["Session-Expires"].endswith("uas" if we_refresh else "uac")

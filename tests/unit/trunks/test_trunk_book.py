@@ -87,3 +87,11 @@ def test_a_trunk_with_sources_has_to_prove_itself_on_top_of_them() -> None:
 def test_this_machine_may_not_call_once_a_trunk_can(trunk: Trunk) -> None:
     assert not isinstance(TrunkBook((trunk,)).admit("127.0.0.1", "100"), Admission)
     assert TrunkBook((trunk,)).trunks == (trunk,)
+
+
+def test_a_book_can_become_another_one() -> None:
+    book = TrunkBook()
+    assert isinstance(book.admit("127.0.0.1", "x"), Admission)
+    book.become(TrunkBook([Trunk("t", sources=(ip_network("192.0.2.0/24"),))]))
+    assert isinstance(book.admit("127.0.0.1", "x"), Refusal)
+    assert isinstance(book.admit("192.0.2.9", "x"), Admission)

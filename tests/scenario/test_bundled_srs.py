@@ -1,0 +1,177 @@
+"""One process: a call recorded by the bundled recording server over TLS and SRTP, and the configuration reloaded."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from sidestream.app.config import load
+from sidestream.app.platform import Platform
+from sidestream.demo.judgement import judge_recording
+from sidestream.recording.siprec import Siprec
+from sidestream.testing.certificates import Authority
+from sidestream.testing.phone.phone import SipPhone
+from sidestream.testing.speech import AGENT, CALLER
+
+HOST = "127.0.0.1"
+TALK_PACKETS = 120
+
+pytestmark = pytest.mark.skipif(
+    find_spec("sidestream._native") is None, reason="the native module is not built (make build)"
+)
+
+CONFIG = """
+data_dir = "{data}"
+[[accounts]]
+sid = "AC11111111111111111111111111111111"
+auth_token = "{token}"
+[[listeners]]
+transport = "udp"
+port = 0
+[[listeners]]
+transport = "tls"
+port = 0
+[tls]
+certificate = "{certificate}"
+key = "{key}"
+ca = "{ca}"
+[media]
+port_low = 44200
+port_high = 44399
+[http]
+port = 0
+[srs]
+port = 0
+tls_port = {srs}
+[[trunks]]
+name = "bob"
+outbound = "sip:{host}:{bob}"
+[[connectors]]
+name = "secure"
+srs = "sip:srs@{host}:{srs};transport=tls;secure=true"
+[[numbers]]
+number = "{number}"
+twiml = '''<Response><Start><Siprec connectorName="secure"/></Start>
+<Dial answerOnBridge="true"><Number>+15551234567</Number></Dial></Response>'''
+"""
+
+
+@dataclass
+class House:
+    platform: Platform
+    alice: SipPhone
+    bob: SipPhone
+    file: Path
+    values: dict[str, object]
+
+    def write(self, **changes: object) -> None:
+        self.file.write_text(CONFIG.format(**(self.values | changes)))
+
+    def uri(self, number: str) -> str:
+        return f"sip:{number}@{HOST}:{self.platform.services.driver.addresses['udp-0'][1]}"
+
+    async def siprec(self) -> Siprec:
+        """That of the one inbound call, as soon as it is accepted."""
+        (call,) = [call for call in self.platform.services.live if call.record.direction.value == "inbound"]
+        async with asyncio.timeout(10):
+            while True:
+                record = call.record
+                found = await self.platform.stores.siprecs.find(record.account_sid, record.sid, offset=0, limit=2)
+                if found and found[0].accepted_at:
+                    return found[0]
+                await asyncio.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("sidestream", addresses=(HOST,))
+    alice, bob = SipPhone("alice", speech=CALLER), SipPhone("bob", speech=AGENT)
+    await alice.start()
+    await bob.start()
+    values: dict[str, object] = {
+        "data": tmp_path / "data",
+        "token": "t" * 32,
+        "certificate": certificate,
+        "key": key,
+        "ca": authority.path,
+        "srs": _free_port(),
+        "host": HOST,
+        "bob": bob.port,
+        "number": "1000",
+    }
+    file = tmp_path / "sidestream.toml"
+    file.write_text(CONFIG.format(**values))
+    platform = Platform(load(file, {}))
+    await platform.start()
+    yield House(platform, alice, bob, file, values)
+    await alice.close()
+    await bob.close()
+    await platform.stop()
+
+
+async def test_a_call_is_recorded_over_tls_and_srtp_by_the_server_in_the_box(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dialled = house.alice.call(house.uri("1000"))
+    answered = await house.bob.wait_for_call()
+    answered.answer()
+    await dialled.answered()
+    siprec = await house.siprec()
+    assert siprec.srs_uri is not None
+    assert "transport=tls" in siprec.srs_uri
+    forks = [
+        session.sent_sdp
+        for session in house.platform.services.driver._agent._core.sessions.values()  # type: ignore[union-attr]
+        if session.transport.value == "TLS"
+    ]
+    assert [b"RTP/SAVP" in sdp for sdp in forks] == [True]
+    for phone in (dialled, answered):
+        await phone.heard(len(phone.stream.received) + TALK_PACKETS)
+    dialled.bye()
+    await answered.ended()
+    speech = {"inbound": dialled.sent_samples(), "outbound": answered.sent_samples()}
+    recordings = house.platform.config.data_dir / "recordings"
+    kept = await judge_recording(recordings, siprec.sip_call_id or "", speech, 10.0)
+    assert kept.problems == []
+    assert min(kept.packets.values()) >= TALK_PACKETS
+    assert "inline:" not in "".join(capfd.readouterr())
+
+
+async def test_a_reload_is_for_the_next_call_and_the_present_one_goes_on(house: House) -> None:
+    dialled = house.alice.call(house.uri("1000"))
+    answered = await house.bob.wait_for_call()
+    answered.answer()
+    await dialled.answered()
+    house.write(number="2000", token="u" * 32, bob=house.bob.port)
+    left = await house.platform.reload(load(house.file, {}))
+    assert left == ()
+    refused = house.alice.call(house.uri("1000"))
+    await refused.ended()
+    assert refused.status == 404
+    welcome = house.alice.call(house.uri("2000"))
+    second = await house.bob.wait_for_call()
+    second.answer()
+    await welcome.answered()
+    assert house.platform.accounts.authenticate("AC11111111111111111111111111111111", "u" * 32) is not None
+    await dialled.heard(len(dialled.stream.received) + 10)
+    for call in (dialled, welcome):
+        call.bye()
+    await answered.ended()
+    await second.ended()
+
+
+async def test_what_a_reload_cannot_take_is_said(house: House) -> None:
+    house.write(srs=_free_port())
+    assert await house.platform.reload(load(house.file, {})) == ("srs",)
