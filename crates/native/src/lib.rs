@@ -1,5 +1,7 @@
 //! `sidestream._native`: conversions only. The stub is `src/sidestream/_native.pyi`.
 
+mod sip;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,5 +81,6 @@ fn engine_version() -> &'static str {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run_engine, module)?)?;
-    module.add_function(wrap_pyfunction!(engine_version, module)?)
+    module.add_function(wrap_pyfunction!(engine_version, module)?)?;
+    sip::register(module)
 }

@@ -1,9 +1,10 @@
 """The header fields that Sidestream reads, as typed values: parsed when first asked for and then kept."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sidestream.sip import grammar
+from sidestream.sip.codec import native
 from sidestream.sip.errors import MessageError, malformed
 from sidestream.sip.headers import Headers
 from sidestream.sip.values import ContentType, CSeq, Disposition, NameAddr, Via
@@ -16,132 +17,6 @@ MAX_MAX_FORWARDS = 255
 MAX_EXPIRES = 2**32 - 1
 # RFC 3261 §20.8 leaves it open; longer ones only serve to fill our tables.
 MAX_CALL_ID = 1024
-
-
-class TypedFields:
-    """The accessors that Request and Response share. Each raises MessageError when its field is malformed."""
-
-    __slots__ = ()
-
-    headers: Headers
-
-    @property
-    def vias(self) -> tuple[Via, ...]:
-        """All Via values, topmost first; never empty."""
-        return self.headers.parsed("Via", _vias)
-
-    @property
-    def via(self) -> Via:
-        """The topmost Via."""
-        return self.headers.parsed("Via", _vias)[0]
-
-    @property
-    def from_(self) -> NameAddr:
-        return self.headers.parsed("From", _from)
-
-    @property
-    def to(self) -> NameAddr:
-        return self.headers.parsed("To", _to)
-
-    @property
-    def call_id(self) -> str:
-        return self.headers.parsed("Call-ID", _call_id)
-
-    @property
-    def cseq(self) -> CSeq:
-        return self.headers.parsed("CSeq", _cseq)
-
-    @property
-    def max_forwards(self) -> int | None:
-        """Hops left; None when the field is missing (RFC 2543)."""
-        return self.headers.parsed("Max-Forwards", _max_forwards)
-
-    @property
-    def contacts(self) -> tuple[NameAddr, ...]:
-        """All Contact values; `Contact: *` is one with the URI values.STAR."""
-        return self.headers.parsed("Contact", _contacts)
-
-    @property
-    def routes(self) -> tuple[NameAddr, ...]:
-        return self.headers.parsed("Route", _routes)
-
-    @property
-    def record_routes(self) -> tuple[NameAddr, ...]:
-        return self.headers.parsed("Record-Route", _record_routes)
-
-    @property
-    def require(self) -> tuple[str, ...]:
-        """Option tags, lower case."""
-        return self.headers.parsed("Require", _lower_tokens)
-
-    @property
-    def proxy_require(self) -> tuple[str, ...]:
-        """Option tags, lower case."""
-        return self.headers.parsed("Proxy-Require", _lower_tokens)
-
-    @property
-    def supported(self) -> tuple[str, ...]:
-        """Option tags, lower case."""
-        return self.headers.parsed("Supported", _lower_tokens)
-
-    @property
-    def unsupported(self) -> tuple[str, ...]:
-        """Option tags, lower case."""
-        return self.headers.parsed("Unsupported", _lower_tokens)
-
-    @property
-    def allow(self) -> tuple[str, ...]:
-        """Method names, as written (methods are case-sensitive)."""
-        return self.headers.parsed("Allow", _elements)
-
-    @property
-    def accept(self) -> tuple[str, ...] | None:
-        """Media ranges, lower case, without parameters; None when there is no Accept, which is not an empty one."""
-        return self.headers.parsed("Accept", _accept)
-
-    @property
-    def content_type(self) -> ContentType | None:
-        return self.headers.parsed("Content-Type", _content_type)
-
-    @property
-    def content_disposition(self) -> Disposition | None:
-        return self.headers.parsed("Content-Disposition", _content_disposition)
-
-    @property
-    def expires(self) -> int | None:
-        """Seconds; an overlarge number counts as the largest allowed one."""
-        return self.headers.parsed("Expires", _expires)
-
-    @property
-    def retry_after(self) -> int | None:
-        """Seconds to wait before another attempt; None when missing or unreadable."""
-        return self.headers.parsed("Retry-After", _retry_after)
-
-    @property
-    def session_expires(self) -> tuple[int, str | None] | None:
-        """Session interval in seconds and the refresher, uac or uas, if named (RFC 4028 §4)."""
-        return self.headers.parsed("Session-Expires", _session_expires)
-
-    @property
-    def min_se(self) -> int | None:
-        """Smallest session interval in seconds (RFC 4028 §5)."""
-        return self.headers.parsed("Min-SE", _min_se)
-
-    @property
-    def rseq(self) -> int | None:
-        """The number of a reliable provisional response (RFC 3262 §7.1)."""
-        return self.headers.parsed("RSeq", _rseq)
-
-    @property
-    def rack(self) -> tuple[int, CSeq] | None:
-        """What a PRACK acknowledges: the RSeq, then the CSeq of the response (RFC 3262 §7.2)."""
-        return self.headers.parsed("RAck", _rack)
-
-    def check(self) -> None:
-        """Read every field above that the message has, so that a malformed one is found now. Raises MessageError."""
-        for name, parse in _PARSERS.items():
-            if name in self.headers:
-                self.headers.parsed(name, parse)
 
 
 def _one(values: Sequence[str], name: str) -> str:
@@ -257,7 +132,75 @@ _contacts = _addresses("Contact")
 _routes = _addresses("Route")
 _record_routes = _addresses("Record-Route")
 
-_PARSERS: dict[str, Callable[[Sequence[str]], object]] = {
+
+def field(name: str, parse: Callable[[Sequence[str]], T]) -> T:
+    """An attribute of messages that is what `parse` makes of their fields called `name`; to the type checker a T."""
+    if native is not None:
+        attribute: Any = native.Field(name, parse)
+    else:
+        attribute = property(lambda message: message.headers.parsed(name, parse))
+    return attribute  # type: ignore[no-any-return]
+
+
+class TypedFields:
+    """The accessors that Request and Response share. Each raises MessageError when its field is malformed."""
+
+    __slots__ = ()
+
+    headers: Headers
+
+    # All Via values, topmost first; never empty.
+    vias = field("Via", _vias)
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via."""
+        return self.vias[0]
+
+    from_ = field("From", _from)
+    to = field("To", _to)
+    call_id = field("Call-ID", _call_id)
+    cseq = field("CSeq", _cseq)
+    # Hops left; None when the field is missing (RFC 2543).
+    max_forwards = field("Max-Forwards", _max_forwards)
+    # All Contact values; `Contact: *` is one with the URI values.STAR.
+    contacts = field("Contact", _contacts)
+    routes = field("Route", _routes)
+    record_routes = field("Record-Route", _record_routes)
+    # Option tags, lower case.
+    require = field("Require", _lower_tokens)
+    # Option tags, lower case.
+    proxy_require = field("Proxy-Require", _lower_tokens)
+    # Option tags, lower case.
+    supported = field("Supported", _lower_tokens)
+    # Option tags, lower case.
+    unsupported = field("Unsupported", _lower_tokens)
+    # Method names, as written (methods are case-sensitive).
+    allow = field("Allow", _elements)
+    # Media ranges, lower case, without parameters; None when there is no Accept, which is not an empty one.
+    accept = field("Accept", _accept)
+    content_type = field("Content-Type", _content_type)
+    content_disposition = field("Content-Disposition", _content_disposition)
+    # Seconds; an overlarge number counts as the largest allowed one.
+    expires = field("Expires", _expires)
+    # Seconds to wait before another attempt; None when missing or unreadable.
+    retry_after = field("Retry-After", _retry_after)
+    # Session interval in seconds and the refresher, uac or uas, if named (RFC 4028 §4).
+    session_expires = field("Session-Expires", _session_expires)
+    # Smallest session interval in seconds (RFC 4028 §5).
+    min_se = field("Min-SE", _min_se)
+    # The number of a reliable provisional response (RFC 3262 §7.1).
+    rseq = field("RSeq", _rseq)
+    # What a PRACK acknowledges: the RSeq, then the CSeq of the response (RFC 3262 §7.2).
+    rack = field("RAck", _rack)
+
+    def check(self) -> None:
+        """Read the fields above that the message has, so that a malformed one is found now. Raises MessageError."""
+        self.headers.parse_all(PARSERS)
+
+
+# By canonical name, in the order in which a message is checked. The native codec does the work of these where it can.
+PARSERS: dict[str, Callable[[Sequence[str]], object]] = {
     "Via": _vias,
     "From": _from,
     "To": _to,
@@ -270,6 +213,9 @@ _PARSERS: dict[str, Callable[[Sequence[str]], object]] = {
     "Require": _lower_tokens,
     "Proxy-Require": _lower_tokens,
     "Supported": _lower_tokens,
+    "Unsupported": _lower_tokens,
+    "Allow": _elements,
+    "Accept": _accept,
     "Content-Type": _content_type,
     "Content-Disposition": _content_disposition,
     "Expires": _expires,

@@ -1,10 +1,11 @@
 """The header fields of a message, in order, under any spelling of their names."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sidestream.sip import grammar
+from sidestream.sip.codec import native
 from sidestream.sip.errors import LocalError, MessageError, malformed
 
 T = TypeVar("T")
@@ -124,6 +125,10 @@ _CANONICAL: dict[str, str] = {
 }
 
 
+# RFC 3261 §8.2.6.2: what a response repeats from its request behind all of its Via fields.
+_REPEATED = ("From", "To", "Call-ID", "CSeq")
+
+
 def canonical_name(name: str) -> str:
     """The long name in its usual case; an unknown name as it is given. Raises LocalError when it is no token."""
     known = _CANONICAL.get(name) or _CANONICAL.get(name.lower())
@@ -138,8 +143,8 @@ def _key(name: str) -> str:
     return _CANONICAL.get(name) or _CANONICAL.get(name.lower()) or name.lower()
 
 
-class Headers:
-    """An ordered list of (name, value) fields; names match without regard to case or compact form.
+class PythonHeaders:
+    """An ordered list of (name, value) fields; names match without regard to case or compact form. Known as `Headers`.
 
     A value with CR or LF is refused with LocalError whichever way it comes in, so no value can make a field of its own.
     """
@@ -147,12 +152,12 @@ class Headers:
     __slots__ = ("_index", "_items", "_parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = [_field(name, value) for name, value in items]
+        self._items: list[tuple[str, str]] = [checked_field(name, value) for name, value in items]
         self._index: dict[str, tuple[str, ...]] | None = None
         self._parsed: dict[str, Any] = {}
 
     @classmethod
-    def from_wire(cls, items: list[tuple[str, str]]) -> "Headers":
+    def from_wire(cls, items: list[tuple[str, str]]) -> "PythonHeaders":
         """Take over fields whose names are canonical and whose values hold no line break: what the parser made."""
         headers = cls.__new__(cls)
         headers._items = items
@@ -181,29 +186,34 @@ class Headers:
             result = self._parsed[name] = parse(self._lookup(name))
         return result
 
+    def parse_all(self, parsers: Mapping[str, Callable[[Sequence[str]], object]]) -> None:
+        """Call `parsed` for each name of `parsers` that a field here has."""
+        for name, parse in parsers.items():
+            if self._lookup(name):
+                self.parsed(name, parse)
+
     def add(self, name: str, value: str) -> None:
         """Append a field."""
-        field = _field(name, value)
+        field = checked_field(name, value)
         self._items.append(field)
-        if self._index is None and not self._parsed:
+        if self._index is None:  # so nothing has been parsed either
             return
         key = _key(field[0])
-        self._parsed.pop(key, None)
-        if self._index is not None:
-            self._index[key] = (*self._index.get(key, ()), field[1])
+        self._forget(key)
+        self._index[key] = (*self._index.get(key, ()), field[1])
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a field before all others: how a Via or Record-Route is added."""
-        field = _field(name, value)
+        field = checked_field(name, value)
         self._items.insert(0, field)
         key = _key(field[0])
-        self._parsed.pop(key, None)
+        self._forget(key)
         if self._index is not None:
             self._index[key] = (field[1], *self._index.get(key, ()))
 
     def replace(self, name: str, *values: str) -> None:
         """Make `values` the only fields called `name`, where the first of them stood, else at the end."""
-        fields = [_field(name, value) for value in values]
+        fields = [checked_field(name, value) for value in values]
         key = _key(name)
         position = len(self._items)
         for index, (other, _) in enumerate(self._items):
@@ -212,7 +222,7 @@ class Headers:
                 break
         rest = [item for item in self._items[position:] if _key(item[0]) != key]
         self._items[position:] = fields + rest
-        self._parsed.pop(key, None)
+        self._forget(key)
         if self._index is not None:
             self._index[key] = tuple([value for _, value in fields])
 
@@ -224,8 +234,26 @@ class Headers:
         """All fields in order, as (canonical name, value)."""
         return list(self._items)
 
-    def copy(self) -> "Headers":
-        return Headers.from_wire(list(self._items))
+    def repeated(self) -> "PythonHeaders":
+        """The fields of a response to a request with these (RFC 3261 §8.2.6.2)."""
+        items = [("Via", value) for value in self._lookup("Via")]
+        items += [(name, values[0]) for name in _REPEATED if (values := self._lookup(name))]
+        return PythonHeaders.from_wire(items)
+
+    def to_bytes(self, start_line: str, body: bytes) -> bytes | None:
+        """The message with these fields, and with the Content-Length of `body`; `start_line` has its line break.
+
+        None when a text is one that UTF-8 cannot hold.
+        """
+        lines = [f"{name}: {value}\r\n" for name, value in self._items if name != "Content-Length"]
+        text = f"{start_line}{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
+        try:
+            return text.encode() + body
+        except UnicodeEncodeError:
+            return None
+
+    def copy(self) -> "PythonHeaders":
+        return PythonHeaders.from_wire(list(self._items))
 
     def __contains__(self, name: str) -> bool:
         return bool(self._lookup(name))
@@ -237,12 +265,18 @@ class Headers:
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._items == other._items
+        return isinstance(other, (PythonHeaders, Headers)) and self._items == other.items()
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
+
+    def _forget(self, key: str) -> None:
+        self._parsed.pop(key, None)
+        if key not in _CANONICAL:  # it may be there under several spellings
+            for name in [name for name in self._parsed if name.lower() == key]:
+                del self._parsed[name]
 
     def _lookup(self, name: str) -> Sequence[str]:
         index = self._index
@@ -257,10 +291,16 @@ class Headers:
         return values if values is not None else index.get(_key(name), ())
 
 
+# Both are the same class to whoever uses them: a test sees to it.
+if TYPE_CHECKING:
+    Headers = PythonHeaders
+else:
+    Headers = PythonHeaders if native is None else native.Headers
+
 _FOLD = re.compile(r"[ \t]*+\r\n[ \t]++")
 
 
-def parse_fields(text: str) -> tuple[Headers, MessageError | None]:
+def parse_fields(text: str) -> tuple[PythonHeaders, MessageError | None]:
     """Read header lines, without the empty one at their end.
 
     Bad lines are left out and the first of them makes the error, so that the readable rest can still make an answer.
@@ -288,7 +328,7 @@ def parse_fields(text: str) -> tuple[Headers, MessageError | None]:
             problem = problem or malformed("header field")
         else:
             items.append((known, value.strip(" \t")))
-    return Headers.from_wire(items), problem
+    return PythonHeaders.from_wire(items), problem
 
 
 def _wire_name(text: str) -> str | None:
@@ -297,7 +337,8 @@ def _wire_name(text: str) -> str | None:
     return _CANONICAL.get(name) or _CANONICAL.get(name.lower()) or (name if grammar.is_token(name) else None)
 
 
-def _field(name: str, value: str) -> tuple[str, str]:
+def checked_field(name: str, value: str) -> tuple[str, str]:
+    """Canonical name and stripped value. Raises LocalError when they cannot make one field."""
     if "\r" in value or "\n" in value:
         raise LocalError(f"line break in the value of {name}")
     return _CANONICAL.get(name) or canonical_name(name), value.strip(" \t")

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from sidestream.sip import grammar
+from sidestream.sip.codec import native
 from sidestream.sip.errors import LocalError, MessageError, malformed
 from sidestream.sip.fields import TypedFields
 from sidestream.sip.headers import MAX_FIELD_LENGTH, Headers, parse_fields
@@ -21,8 +22,6 @@ _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*+))?+", re.IGNO
 _OTHER_VERSION = re.compile(r".* SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _LOOKS_TAGGED = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
-# RFC 3261 §8.2.6.2: what every response repeats from its request.
-_REPEATED = ("Via", "From", "To", "Call-ID", "CSeq")
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Request(TypedFields):
         `to_tag` is set on To unless it has a tag. Via values are repeated as the request object now has them, so note
         the source in the topmost one first (`Via.with_source`).
         """
-        headers = _repeated(self.headers)
+        headers = self.headers.repeated()
         if to_tag is not None and self.to.tag is None:
             headers.replace("To", str(self.to.with_tag(to_tag)))
         return Response(status, reason_phrase(status) if reason is None else reason, headers)
@@ -85,6 +84,16 @@ def parse_message(data: bytes) -> Message:
     are checked here; every other typed field when it is asked for, or all at once by `check`.
     Raises MessageError, with `answer` filled in for a request that can be answered.
     """
+    if native is not None:
+        # It answers None to what is malformed or unusual.
+        message: Message | None = native.parse_message(data)
+        if message is not None:
+            return message
+    return parse_in_python(data)
+
+
+def parse_in_python(data: bytes) -> Message:
+    """`parse_message` without the native codec, which has to do the same."""
     if len(data) > MAX_MESSAGE_SIZE:
         raise MessageError(513, "Message Too Large")
     # RFC 3261 §7.5: empty lines before the start line are ignored.
@@ -175,7 +184,7 @@ def _answer(start_line: str, headers: Headers, error: MessageError) -> Response 
     # RFC 3261 §17: an ACK is never answered. Via and CSeq are what a client matches an answer by.
     if start_line.startswith("ACK ") or "Via" not in headers or "CSeq" not in headers:
         return None
-    answer = Response(error.status, error.reason, _repeated(headers))
+    answer = Response(error.status, error.reason, headers.repeated())
     to = headers.get("To")
     if to is not None and not _is_tagged(to):
         # RFC 3261 §8.2.7: a stateless answer needs the same tag for each copy of the request.
@@ -192,16 +201,11 @@ def _is_tagged(to: str) -> bool:
         return _LOOKS_TAGGED.search(to) is not None
 
 
-def _repeated(headers: Headers) -> Headers:
-    items = [("Via", value) for value in headers.get_all("Via")]
-    for name in _REPEATED[1:]:
-        value = headers.get(name)
-        if value is not None:
-            items.append((name, value))
-    return Headers.from_wire(items)
-
-
 def _to_bytes(start_line: str, headers: Headers, body: bytes) -> bytes:
+    data = headers.to_bytes(start_line, body)
+    if data is not None:
+        return data
+    # Octets that were not UTF-8 go out as they came.
     lines = [f"{name}: {value}\r\n" for name, value in headers if name != "Content-Length"]
     text = f"{start_line}{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
     try:

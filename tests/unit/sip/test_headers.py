@@ -106,6 +106,9 @@ def test_a_parsed_value_is_kept_until_its_own_field_changes():
     assert headers.parsed("Contact", parse) == 0
     assert calls == [["1"], ["1", "2"], ["0", "1", "2"], ["9"], []]
     assert headers.parsed("Via", list) == []
+    assert headers.parsed("X-Own", len) == 0
+    headers.add("x-oWN", "1")
+    assert headers.parsed("X-Own", len) == 1
 
 
 def test_header_lines_are_read():
