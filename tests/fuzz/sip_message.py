@@ -1,4 +1,7 @@
-"""Any datagram, and the same octets as a stream: read or refused; an answer can be sent; what was read reads back."""
+"""Any datagram, and the same octets as a stream: read or refused; an answer can be sent; what was read reads back.
+
+The native codec and the Python one have to read the same.
+"""
 
 from contextlib import suppress
 
@@ -8,9 +11,12 @@ with instrumented():
     from sidestream.sip.errors import MessageError
     from sidestream.sip.framing import StreamFramer
     from sidestream.sip.message import Request, parse_message
+    from sidestream.testing.sip_reading import readings
 
 
 def take(data: bytes) -> None:
+    ours, reference = readings(data)
+    assert ours == reference
     with suppress(MessageError):
         framer = StreamFramer()
         list(framer.feed(data[: len(data) // 2]))

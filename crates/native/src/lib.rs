@@ -1,5 +1,7 @@
 //! `sidestream._native`: conversions only. The stub is `src/sidestream/_native.pyi`.
 
+#![deny(unsafe_code)]
+
 mod sip;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! This is what `object.__new__` and the setters of `__slots__` do, called by their C functions. CPython itself checks
 //! with every call that a setter belongs to the object.
-#![allow(unsafe_code)] // the only place in this crate: PyO3 has no safe way to either of the two functions
+#![allow(unsafe_code)] // ADR 10: PyO3 has no safe way to either of the two functions
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
