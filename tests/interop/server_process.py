@@ -121,6 +121,18 @@ class ServerProcess:
                 raise AssertionError(f"serve did not start:\n{self.log}")
             time.sleep(0.05)
 
+    def reload(self, more: str, outcome: str) -> None:
+        """Add TOML to the configuration, send SIGHUP, and wait until the log says `outcome`."""
+        assert self._process is not None  # it runs
+        with self._config.open("a", encoding="utf-8") as config:
+            config.write(more)
+        before = self.log.count(outcome)
+        self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + START_SECONDS
+        while self.log.count(outcome) == before:
+            assert time.monotonic() < deadline, self.log[-6000:]
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL if that is not enough. Idempotent."""
         process, self._process = self._process, None
