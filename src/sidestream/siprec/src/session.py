@@ -15,8 +15,6 @@ from sidestream.base.ids import Ids
 from sidestream.base.timer_table import TimerTable
 from sidestream.sdp.crypto import CryptoSuite
 from sidestream.sdp.error import SdpError
-from sidestream.sdp.keying import new_cryptos
-from sidestream.sdp.lines import Origin
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import (
     AckReceived,
@@ -32,7 +30,7 @@ from sidestream.sip.agent.events import (
     RequestReceived,
     SessionEnded,
 )
-from sidestream.sip.message import Message, Request, Response
+from sidestream.sip.message import Request, Response
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.siprec import failure, snapshot
@@ -44,7 +42,6 @@ from sidestream.siprec.snapshot import RecordingContext, Snapshot
 from sidestream.siprec.src.actions import (
     Action,
     AnswerRequest,
-    ConfigureFork,
     Failed,
     HeaderList,
     Params,
@@ -60,15 +57,8 @@ from sidestream.siprec.src.actions import (
     UpdateRefused,
 )
 from sidestream.siprec.src.image import SrcImage
-from sidestream.siprec.src.lines import (
-    Cryptos,
-    LineState,
-    OfferedFork,
-    answer_of,
-    kept_cryptos,
-    offer_of,
-    states_of_answer,
-)
+from sidestream.siprec.src.lines import OfferedFork
+from sidestream.siprec.src.media import SrcMedia
 from sidestream.siprec.writer import write
 
 # C1, RFC 7866 §6.1.1: the feature tag in each Contact of ours.
@@ -124,10 +114,7 @@ class SrcSession:
         self._actions: deque[Action] = deque()
         self._events: deque[SrcEvent] = deque()
         self._timers: TimerTable[Timer] = TimerTable()
-        self._forks: tuple[OfferedFork, ...] = ()
-        self._lines: tuple[LineState, ...] = ()
-        self._cryptos: tuple[Cryptos, ...] = ()  # what the next offer of each line holds; () for plain RTP
-        self._local: SessionDescription | None = None  # the last description we sent
+        self._media = SrcMedia(settings.media_host, ids)
         self._snapshot: Snapshot | None = None
         self._told: Snapshot | None = None  # what the server knows or is being told; None: it has to be told again
         self._associated_at: datetime | None = None
@@ -141,11 +128,7 @@ class SrcSession:
 
     def start(self, call: Snapshot, forks: Sequence[OfferedFork], at: datetime, now: float) -> None:
         """B27: send the INVITE with the offer of `forks` and a full snapshot of `call`. `at`: wall clock."""
-        self._forks = tuple(forks)
-        self._lines = (LineState(),) * len(self._forks)
-        if self._settings.suites:
-            # M2: keys of its own for each line, and C40: never one of the call.
-            self._cryptos = tuple(new_cryptos(self._ids, self._settings.suites) for _ in self._forks)
+        self._media.begin(forks, self._settings.suites)
         self._associated_at = at
         self._snapshot = call
         settings = self._settings
@@ -173,14 +156,15 @@ class SrcSession:
         if self._state is not State.ESTABLISHED or busy:
             return None
         # Set by start, and nothing is established without it.
-        assert self._local is not None
+        media = self._media
+        assert media.local is not None
         assert self._snapshot is not None
         assert self._associated_at is not None
         return SrcImage(
-            self._forks,
-            self._lines,
-            self._cryptos,
-            self._local.to_bytes(),
+            media.forks,
+            media.lines,
+            media.cryptos,
+            media.local.to_bytes(),
             self._snapshot,
             self._told,
             self._associated_at,
@@ -191,8 +175,9 @@ class SrcSession:
 
         Nothing is sent; do next: `update` with the call as it is now.
         """
-        self._local = SessionDescription.parse(image.local)
-        self._forks, self._lines, self._cryptos = image.forks, image.lines, image.cryptos
+        media = self._media
+        media.local = SessionDescription.parse(image.local)
+        media.forks, media.lines, media.cryptos = image.forks, image.lines, image.cryptos
         self._snapshot, self._told = image.snapshot, image.told
         self._associated_at = image.associated_at
         self._state = State.ESTABLISHED
@@ -263,18 +248,19 @@ class SrcSession:
     def _accepted(self, response: Response) -> None:
         self._actions.append(SendAck())
         try:
-            lines = self._states(response)
+            lines = self._media.answered(response)
         except SdpError as error:
             self._unusable(f"The recording server's answer is unusable: {error.problem}")
             return
-        refused = tuple(fork.label for fork, line in zip(self._forks, lines, strict=True) if line.refused)
-        if len(refused) == len(self._forks):
-            self._unusable("The recording server accepted no stream" + (" with SRTP" if self._cryptos else ""))
+        media = self._media
+        refused = tuple(fork.label for fork, line in zip(media.forks, lines, strict=True) if line.refused)
+        if len(refused) == len(media.forks):
+            self._unusable("The recording server accepted no stream" + (" with SRTP" if media.cryptos else ""))
             return
         # B27, M14: forwarding runs from the 2xx on.
         self._state = State.ESTABLISHED
         self._timers.stop(Timer.ANSWER)
-        self._apply(lines)
+        self._actions.extend(media.apply(lines))
         self._events.append(Started(refused))
         self._flush()
 
@@ -301,7 +287,7 @@ class SrcSession:
                 self._flush()
             case ByeReceived():
                 # B18: forwarding stops; the call goes on.
-                self._silence()
+                self._actions.extend(self._media.silence())
                 self._finish(Stopped(by_server=True))
             case _:
                 pass  # answers to requests that this machine never makes
@@ -311,7 +297,7 @@ class SrcSession:
         self._refusals = 0
         self._actions.append(SendAck())
         try:
-            self._apply(self._states(response))
+            self._actions.extend(self._media.apply(self._media.answered(response)))
         except SdpError:
             # B17: what was agreed before remains in force.
             self._events.append(UpdateRefused(response.status))
@@ -335,8 +321,8 @@ class SrcSession:
         if body.sdp is None and not body.others and body.metadata is None:
             # RFC 3261 §14.2: no offer in the re-INVITE, so the 2xx has one and the ACK the answer.
             self._awaits_ack = True
-            self._local = self._offer()
-            self._actions.append(Respond(200, (), *_sdp(self._local), contact_params=CONTACT_PARAMS))
+            offer = self._media.offer()
+            self._actions.append(Respond(200, (), *_sdp(offer), contact_params=CONTACT_PARAMS))
             return
         status, description = self._offered(body.sdp)
         self._actions.append(Respond(status, (), *_sdp(description), contact_params=CONTACT_PARAMS))
@@ -346,7 +332,7 @@ class SrcSession:
         if self._awaits_ack:
             self._awaits_ack = False
             try:
-                self._apply(self._states(request))
+                self._actions.extend(self._media.apply(self._media.answered(request)))
             except SdpError:
                 self._events.append(UpdateRefused(None))
         self._flush()
@@ -381,21 +367,11 @@ class SrcSession:
         if sdp is None:
             return 415, None
         try:
-            offered = SessionDescription.parse(sdp)
-            answer, lines = answer_of(
-                self._forks,
-                offered,
-                self._settings.media_host,
-                self._origin(),
-                states=self._lines,
-                cryptos=self._cryptos,
-                ids=self._ids,
-            )
+            answer, lines = self._media.answer(SessionDescription.parse(sdp))
         except SdpError as error:
             return error.status, None
-        self._local = answer.succeeding(self._local)
-        self._apply(lines)
-        return 200, self._local
+        self._actions.extend(self._media.apply(lines))
+        return 200, answer
 
     # What is sent
 
@@ -417,27 +393,11 @@ class SrcSession:
     def _state_body(self, call: Snapshot) -> Body:
         """C16, C20: our offer and a full snapshot of `call` in one body."""
         self._told = call
-        self._local = self._offer()
-        return self._compose(self._local.to_bytes(), snapshot.complete(call, self._context()))
-
-    def _offer(self) -> SessionDescription:
-        made = offer_of(self._forks, self._settings.media_host, self._origin(), self._lines, self._cryptos)
-        return made.succeeding(self._local)
-
-    def _states(self, message: Message) -> tuple[LineState, ...]:
-        """What the answer in `message` to our last offer means."""
-        assert self._local is not None  # nothing is answered before it is offered
-        return states_of_answer(self._forks, self._local, _description(message))
-
-    def _origin(self) -> Origin:
-        """The origin of our first description; `succeeding` keeps it in the later ones."""
-        return Origin("-", self._ids.integer(1, 2**62), 1, self._settings.media_host)
+        return self._compose(self._media.offer().to_bytes(), snapshot.complete(call, self._context()))
 
     def _context(self) -> RecordingContext:
         assert self._associated_at is not None  # set by start, without which nothing is sent
-        lines = zip(self._forks, self._lines, strict=True)
-        streams = tuple((fork.label, fork.stream_id) for fork, line in lines if not line.refused)
-        return RecordingContext(streams, self._associated_at, self._settings.extension)
+        return RecordingContext(self._media.streams, self._associated_at, self._settings.extension)
 
     def _compose(self, sdp: bytes | None, metadata: Recording | None) -> Body:
         return compose(
@@ -447,22 +407,7 @@ class SrcSession:
             legacy_media_type=self._settings.legacy_media_type,
         )
 
-    # Media and the end
-
-    def _apply(self, lines: tuple[LineState, ...]) -> None:
-        """C43: let the forks do what is agreed now."""
-        for fork, old, new in zip(self._forks, self._lines, lines, strict=True):
-            if new != old:
-                self._actions.append(ConfigureFork(fork.label, new.remote, new.active, new.formats, new.keying))
-        self._lines = lines
-        if self._cryptos and self._local is not None:
-            kept = zip(self._local.media, lines, self._cryptos, strict=False)
-            self._cryptos = tuple(kept_cryptos(*line) for line in kept)
-
-    def _silence(self) -> None:
-        for fork, line in zip(self._forks, self._lines, strict=True):
-            if line.active:
-                self._actions.append(ConfigureFork(fork.label, line.remote, False, line.formats, line.keying))
+    # The end
 
     def _end(self, at: datetime, outcome: SrcEvent, *, call_ended: bool, reason: Reason | None) -> None:
         if self._state is State.IDLE:
@@ -474,7 +419,7 @@ class SrcSession:
             self._finish(outcome)
         elif self._state is State.ESTABLISHED:
             # B19: the last packets first, then BYE. B21: at once, whatever is pending.
-            self._silence()
+            self._actions.extend(self._media.silence())
             self._actions.append(self._bye(at, call_ended=call_ended, reason=reason))
             self._finish(outcome)
 
@@ -489,7 +434,7 @@ class SrcSession:
 
     def _session_ended(self) -> None:
         if self._state in (State.INVITING, State.ESTABLISHED):
-            self._silence()
+            self._actions.extend(self._media.silence())
             self._finish(Failed(SrsFailure(failure.BROKEN, "The recording server no longer knows the session")))
         self._state = State.ENDED
 
@@ -499,14 +444,6 @@ class SrcSession:
         self._timers.stop(Timer.ANSWER)
         self._timers.stop(Timer.RETRY)
         self._events.append(outcome)
-
-
-def _description(message: Message) -> SessionDescription:
-    """The SDP of a message; raises SdpError when it has none that can be read."""
-    sdp = parse_body(message).sdp
-    if sdp is None:
-        raise SdpError("there is no SDP")
-    return SessionDescription.parse(sdp)
 
 
 def _sdp(description: SessionDescription | None) -> tuple[str | None, bytes]:
