@@ -72,15 +72,16 @@ struct Soak {
 pub fn run(path: &str, calls: usize, duration: Duration, pid: u32, sockets: Sockets) -> Result<(), Box<dyn Error>> {
     let mut engine = Engine::connect(path)?;
     // ports that forks share are opened for the first of them, and stay
-    engine.open_some(0..AT_ONCE, 0, &sockets)?;
-    engine.close_some(0..AT_ONCE)?;
+    let first = calls.min(AT_ONCE);
+    engine.open_some(0..first, 0, &sockets)?;
+    engine.close_some(0..first)?;
     let mut soak = Soak {
         engine,
         sockets,
         places: Vec::new(),
         calls: HashMap::new(),
         deaf: VecDeque::new(),
-        next_call: AT_ONCE,
+        next_call: first,
         chance: 1,
         counts: Counts::default(),
     };
