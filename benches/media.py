@@ -38,6 +38,7 @@ BATCH_MS = 80
 FLOOD_PER_S = 100_000  # garbage on fifty other ports
 LOST_LIMIT = 0.1  # per cent: more is not borne
 P50_LIMIT_US = 20_000.0  # nor is this: a full buffer shows as delay before it shows as loss
+CALM_S = 1.2  # an engine takes no new calls until it has been seen not to be overloaded by those before
 SEARCHED = (200, 2400)  # calls between which the highest number is looked for
 SEARCH_STEP = 1.05  # how close to it the search ends
 
@@ -149,6 +150,7 @@ class Generator:
     def run(self, target: Target, calls: int) -> Measured:
         command = [*self.prefix, str(self.program), target.address, str(calls), str(self.seconds), str(target.pid)]
         command.append(str(target.number))
+        time.sleep(CALM_S)
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=self.seconds + 120, check=True)
         return Measured.read(done.stdout.decode())
 
