@@ -11,13 +11,14 @@ such as `(("+sip.src", None),)`; None keeps those of the session's previous mess
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 
 from sidestream.base.ids import Ids
+from sidestream.sip.agent.asking import Asking, Content
 from sidestream.sip.agent.callee import Callee
 from sidestream.sip.agent.caller import Caller
-from sidestream.sip.agent.compose import TARGET_METHODS, contact_value
+from sidestream.sip.agent.compose import contact_value
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.core import Core
 from sidestream.sip.agent.dispatch import Dispatch
@@ -36,7 +37,7 @@ from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
 from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient, DigestCredentials
-from sidestream.sip.errors import LocalError, MessageError
+from sidestream.sip.errors import MessageError
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Response, parse_message
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
@@ -60,6 +61,7 @@ class Agent:
         self._caller = Caller(self._core, self._exchanges, self._ending, self._pracks, self._clock)
         self._callee = Callee(self._core, self._ending, ReliableProgress(self._core), self._clock)
         self._requests = Requests(self._core, self._exchanges, self._ending, self._clock)
+        self._asking = Asking(self._core, self._requests, self._clock)
         refreshing = Refreshing(self._core, self._exchanges, self._ending, self._caller, self._clock)
         self._dispatch = Dispatch(
             self._core, self._exchanges, self._ending, self._caller, self._callee, self._requests, refreshing
@@ -332,10 +334,10 @@ class Agent:
         `seq` are for requests that belong together, as those of a registration; each digest challenge that is answered
         on the way uses one number more.
         """
-        extra = _Content(method, headers, body, content_type)
+        content = Content(method, headers, body, content_type)
         if session is None:
-            return self._request_alone(extra, target, from_, to, route, credentials, call_id, seq, now)
-        return self._request_inside(self._core.session(session), extra, contact_params, now)
+            return self._asking.outside(content, target, from_, to, route, credentials, call_id, seq, now)
+        return self._asking.inside(self._core.session(session), content, contact_params, now)
 
     def answer(
         self,
@@ -402,64 +404,3 @@ class Agent:
     def live(self) -> tuple[int, int]:
         """How many sessions and transactions there are, the ended ones that only wait for late messages included."""
         return len(self._core.sessions), self._core.layer.live
-
-    def _request_alone(
-        self,
-        extra: "_Content",
-        target: Uri | None,
-        from_: NameAddr | None,
-        to: NameAddr | None,
-        route: Sequence[NameAddr],
-        credentials: DigestCredentials | None,
-        call_id: str | None,
-        seq: int,
-        now: float,
-    ) -> str:
-        if target is None or from_ is None:
-            raise LocalError("a request outside a session needs target and from_")
-        core, way = self._core, self._core.routing.way(next_uri(target, route), usual=Transport.UDP)
-        request = core.compose.request(
-            extra.method,
-            target.as_target(),
-            route,
-            from_=from_.with_tag(core.token()),
-            to=to or NameAddr(None, target),
-            call_id=call_id or core.token(),
-            seq=seq,
-            headers=extra.headers,
-            body=extra.body,
-            content_type=extra.content_type,
-        )
-        digest = DigestClient(credentials) if credentials is not None else None
-        numbers = count(seq + 1)
-        ways = [way] if way is not None else []
-        return self._requests.send(Exchange(request, ways, self._requests, None, digest, lambda: next(numbers)), now)
-
-    def _request_inside(self, usage: Session, extra: "_Content", contact_params: Params | None, now: float) -> str:
-        core, dialog = self._core, usage.current_dialog
-        if usage.phase is Phase.ENDED or dialog is None:
-            raise WrongState(usage.id, extra.method, usage.phase.value)
-        contact = core.contact(usage, contact_params) if extra.method in TARGET_METHODS else None
-        request = core.compose.in_dialog(
-            extra.method,
-            dialog,
-            dialog.next_seq(),
-            contact=contact,
-            headers=extra.headers,
-            body=extra.body,
-            content_type=extra.content_type,
-            own=self._clock.fields(usage) if extra.method in TARGET_METHODS else (),
-        )
-        hops = core.hops(usage, dialog)
-        exchange = Exchange(request, hops, self._requests, usage, usage.digest, dialog.next_seq)
-        return self._requests.send(exchange, now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What the application puts into a request."""
-
-    method: str
-    headers: HeaderList
-    body: bytes
-    content_type: str | None

@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from sidestream.sip.agent.errors import UnknownRequest, WrongState
+from sidestream.sip.agent.errors import UnknownRequest
 from sidestream.sip.agent.events import EndCause, RequestAnswered, RequestReceived, SessionEnded
-from sidestream.sip.digest import DigestCredentials
-from sidestream.sip.errors import LocalError
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 
@@ -91,33 +89,6 @@ def test_a_denied_request_in_an_early_dialog_leaves_the_call_ringing(bench: Any)
     assert name
 
 
-def test_requests_need_a_dialog(bench: Any) -> None:
-    session, _ = bench.invite()
-    with pytest.raises(WrongState):
-        bench.agent.request(session, "INFO", now=bench.now)
-
-
-def test_a_request_outside_a_session(bench: Any) -> None:
-    route = NameAddr(None, Uri.parse("sip:10.0.0.9;lr"))
-    name = bench.agent.request(None, "OPTIONS", target=BOB, from_=ALICE, route=[route], now=bench.now)
-    (transmit,) = bench.take_transmits()
-    assert transmit.destination.host == "10.0.0.9"
-    bench.wait(32)
-    assert bench.take_events() == [RequestAnswered(name, None, None)]
-
-
-def test_a_request_outside_a_session_to_nowhere(bench: Any) -> None:
-    name = bench.agent.request(
-        None, "OPTIONS", target=Uri.parse("sips:b@h"), from_=ALICE, to=NameAddr("Bob", BOB), now=bench.now
-    )
-    assert bench.take_events() == [RequestAnswered(name, None, None)]
-
-
-def test_a_request_outside_a_session_needs_target_and_sender(bench: Any) -> None:
-    with pytest.raises(LocalError):
-        bench.agent.request(None, "OPTIONS", target=BOB, now=bench.now)
-
-
 def test_options_is_answered_without_waking_anybody(bench_with: Any) -> None:
     bench = bench_with(supported=("timer",))
     session = bench.established()
@@ -189,28 +160,6 @@ def test_a_request_in_an_ended_session(bench: Any) -> None:
     bench.inside(session, "INFO", 1)
     assert [message.status for message in bench.take_sent()] == [481]
     assert bench.take_events() == []
-
-
-def test_requests_that_belong_together_share_a_call_id_and_count_on(bench: Any) -> None:
-    home = Uri.parse("sip:10.0.0.2;transport=tcp")
-    contact = bench.agent.contact_toward(home, "alice")
-    assert str(contact) == "<sip:alice@10.0.0.1:5062;transport=tcp>"
-    bench.agent.request(
-        None,
-        "REGISTER",
-        target=home,
-        from_=NameAddr(None, Uri.parse("sip:alice@10.0.0.2")),
-        credentials=DigestCredentials("alice", "secret"),
-        headers=[("Contact", f"{contact};expires=60")],
-        call_id="mine",
-        seq=7,
-        now=bench.now,
-    )
-    (first,) = bench.take_sent()
-    assert (first.call_id, first.cseq.number, first.headers.get("Contact")) == ("mine", 7, f"{contact};expires=60")
-    bench.reply(first, 401, extra='WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n')
-    (second,) = bench.take_sent()
-    assert (second.call_id, second.cseq.number, second.headers.get("Contact")) == ("mine", 8, f"{contact};expires=60")
 
 
 def test_there_is_no_contact_toward_what_we_do_not_speak(bench: Any) -> None:
