@@ -106,7 +106,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start and wait until it is ready for calls. Raises AssertionError with its log."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SIDESTREAM_")}
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "sidestream", "serve", "--config", str(self._config)),
                 stdin=subprocess.DEVNULL,
@@ -132,6 +132,13 @@ class ServerProcess:
         while self.log.count(outcome) == before:
             assert time.monotonic() < deadline, self.log[-6000:]
             time.sleep(0.05)
+
+    def kill(self) -> None:
+        """SIGKILL: it ends in the midst of whatever it does, and its media engine lives on. Start it again."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL if that is not enough. Idempotent."""

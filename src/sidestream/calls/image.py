@@ -166,7 +166,7 @@ def decode(octets: bytes) -> CallImage:
         if _VERSION.decode(octets).version != VERSION:
             raise ImageError("an image of another version")
         return _DECODER.decode(octets)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:  # UnicodeDecodeError, of a text that is none
         raise ImageError(str(error)) from error
 
 
@@ -183,7 +183,7 @@ def _reveal(value: Any) -> str:
 def _conceal(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError(f"no {kind.__name__} from {type(value).__name__}")
+    raise TypeError(f"no {kind.__name__} from {type(value).__name__}")
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_reveal)

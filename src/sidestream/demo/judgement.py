@@ -12,7 +12,7 @@ from sidestream.sdp.formats import PCMU
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.offer import AudioLine, offer
 from sidestream.sdp.session import SessionDescription
-from sidestream.siprec.metadata import Recording
+from sidestream.siprec.metadata import DataMode, Recording
 from sidestream.siprec.reader import read
 from sidestream.siprec.state import merged
 from sidestream.siprec.strict import check_strict
@@ -105,18 +105,19 @@ def _judge_audio(path: Path, manifest: dict[str, Any], speech: dict[str, Samples
 def _judge_metadata(paths: list[Path], labels: list[str]) -> list[str]:
     """Every document against the schema and the rules beyond it, each on top of the state that those before it built.
 
-    The first came with the offer, whose labels the SRS wrote down; the others are judged without a description.
+    Full snapshots came with an offer, whose labels the SRS wrote down; the others are judged without a description.
     """
-    offered: SessionDescription | None = _description_with(labels)
+    offered = _description_with(labels)
     state: Recording | None = None
     problems = []
     for path in paths:
         data = path.read_bytes()
-        problems += [f"{path.name}: {problem}" for problem in check_strict(data, offered, state)]
         document = read(data).recording
+        is_full = document is None or document.data_mode is DataMode.COMPLETE
+        found = check_strict(data, offered if is_full else None, state)
+        problems += [f"{path.name}: {problem}" for problem in found]
         if document is not None:
             state = merged(state, document).recording
-        offered = None
     return problems
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidestream.sip.agent.events import AgentEvent
+from sidestream.sip.agent.image import SessionImage
 from sidestream.sip.transport import Peer, Transport
 
 
@@ -30,14 +31,15 @@ class RecordingAgent:
     """Stands for `wire.driver.SipDriver` and `sip.agent.Agent` together; both are this object.
 
     `may_offer`, `own_peer`: what is answered to `may_reinvite` and `is_own_peer`; `dialogs`: the session of each dialog
-    (Call-ID, local tag, remote tag) that `find_session` knows; `raises`: what a command raises instead of being kept.
-    Sessions of INVITEs are called s1, s2 …
+    (Call-ID, local tag, remote tag) that `find_session` knows; `raises`: what a command raises instead of being kept;
+    `images`: what `image` answers, by session. Sessions of INVITEs are called s1, s2 …, restored ones r1, r2 …
     """
 
     commands: list[Command] = field(default_factory=list)
     sinks: dict[str, Callable[[AgentEvent], None]] = field(default_factory=dict)
     raises: dict[str, Exception] = field(default_factory=dict)
     dialogs: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    images: dict[str, SessionImage] = field(default_factory=dict)
     may_offer: bool = True
     own_peer: bool = True
     now: float = 0.0
@@ -45,6 +47,7 @@ class RecordingAgent:
     addresses: dict[str, tuple[str, int]] = field(default_factory=lambda: {"udp": ("192.0.2.2", 5060)})
     transports: frozenset[Transport] = frozenset({Transport.UDP, Transport.TCP})
     _invites: int = 0
+    _restored: int = 0
 
     # what the test asks and says
 
@@ -81,6 +84,14 @@ class RecordingAgent:
         self._invites += 1
         self._keep("invite", (), fields)
         return f"s{self._invites}"
+
+    def image(self, session: str) -> SessionImage | None:
+        return self.images.get(session)
+
+    def restore(self, image: SessionImage, now: float) -> str:
+        self._keep("restore", (image,), {"now": now})
+        self._restored += 1
+        return f"r{self._restored}"
 
     def may_reinvite(self, _session: str) -> bool:
         return self.may_offer
