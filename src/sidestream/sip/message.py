@@ -21,7 +21,7 @@ _REQUEST_LINE = re.compile(rf"({grammar.TOKEN}) ([^ \t]++) SIP/2\.0", re.IGNOREC
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*+))?+", re.IGNORECASE)
 _OTHER_VERSION = re.compile(r".* SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _LOOKS_TAGGED = re.compile(r";[ \t]*+tag[ \t]*+=", re.IGNORECASE)
-_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+_SENDABLE = re.compile(rf"{grammar.TOKEN} [^\x00-\x20\x7f]++ SIP/2\.0\r\n")
 
 
 @dataclass(slots=True)
@@ -51,10 +51,10 @@ class Request(TypedFields):
 
     def to_bytes(self) -> bytes:
         """The message on the wire. Raises LocalError when method or URI cannot stand in a request line."""
-        uri = str(self.uri)
-        if _UNSENDABLE.search(uri) or not self.uri.scheme or not grammar.is_token(self.method):
-            raise LocalError(f"no request line can hold {self.method!r} {uri!r}")
-        return _to_bytes(f"{self.method} {uri} SIP/2.0\r\n", self.headers, self.body)
+        start_line = f"{self.method} {self.uri} SIP/2.0\r\n"
+        if not _SENDABLE.fullmatch(start_line) or not self.uri.scheme:
+            raise LocalError(f"no request line can hold {self.method!r} {str(self.uri)!r}")
+        return _to_bytes(start_line, self.headers, self.body)
 
     def response(self, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
         """A response to this request with the fields that RFC 3261 §8.2.6.2 repeats; the caller adds the rest.
@@ -64,14 +64,15 @@ class Request(TypedFields):
         """
         headers = self.headers.repeated()
         if to_tag is not None and self.to.tag is None:
-            headers.replace("To", str(self.to.with_tag(to_tag)))
+            headers.replace("To", f"{headers.get('To')};tag={to_tag}")
         return Response(status, reason_phrase(status) if reason is None else reason, headers)
 
     def note_source(self, host: str, port: int) -> None:
         """Fill `received` and `rport` of the topmost Via with the address the request came from (RFC 3581 §4)."""
-        noted = self.via.with_source(host, port)
-        if noted != self.via:
-            self.headers.replace("Via", *[str(via) for via in (noted, *self.vias[1:])])
+        vias = self.vias
+        noted = vias[0].with_source(host, port)
+        if noted is not vias[0]:
+            self.headers.replace("Via", *[str(via) for via in (noted, *vias[1:])])
 
 
 Message = Request | Response

@@ -101,20 +101,17 @@ class Uri:
 
     def __str__(self) -> str:
         if self.host:
-            parts = [self.scheme, ":"]
-            if self.user is not None:
-                parts.append(self.user)
-                if self.password is not None:
-                    parts += (":", self.password)
-                parts.append("@")
-            parts.append(self.host)
-            if self.port is not None:
-                parts.append(f":{self.port}")
-            if self.params:
-                parts.append(grammar.format_params(self.params))
-            if self.headers:
-                parts.append("?" + "&".join([f"{name}={value}" for name, value in self.headers]))
-            return "".join(parts)
+            user = (
+                ""
+                if self.user is None
+                else f"{self.user}@"
+                if self.password is None
+                else f"{self.user}:{self.password}@"
+            )
+            port = "" if self.port is None else f":{self.port}"
+            params = grammar.format_params(self.params) if self.params else ""
+            headers = "?" + "&".join([f"{name}={value}" for name, value in self.headers]) if self.headers else ""
+            return f"{self.scheme}:{user}{self.host}{port}{params}{headers}"
         if self.opaque:
             return f"{self.scheme}:{self.opaque}" if self.scheme else self.opaque
         return f"{self.scheme}:{self.user or ''}{grammar.format_params(self.params)}"

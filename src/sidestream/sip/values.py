@@ -96,14 +96,14 @@ class Via:
 
         `host` and `port` are where the request came from.
         """
-        via = self
         # RFC 3581 §4: with rport, received is added even when it equals the sent-by host.
         if self.wants_rport:
-            via = via.with_param("received", host).with_param("rport", str(port))
+            params = grammar.replace_param(self.params, "received", host)
+            return Via(self.transport, self.host, self.port, grammar.replace_param(params, "rport", str(port)))
         # RFC 3261 §18.2.1: received is added when the sent-by host is a name or another address.
-        elif self.address.lower() != host.lower():
-            via = via.with_param("received", host)
-        return via
+        if self.address.lower() != host.lower():
+            return self.with_param("received", host)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class NameAddr:
         if not self.uri.scheme:
             return "*"
         name = "" if self.display_name is None else grammar.quote(self.display_name) + " "
-        return f"{name}<{self.uri}>{grammar.format_params(self.params)}"
+        return f"{name}<{self.uri}>{grammar.format_params(self.params) if self.params else ''}"
 
     @property
     def tag(self) -> str | None:
