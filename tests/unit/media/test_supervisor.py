@@ -173,6 +173,29 @@ async def test_an_engine_that_was_taken_over_is_stopped(supervise, tmp_path: Pat
     assert not _alive(pid)
 
 
+async def test_one_that_was_taken_over_may_be_left_alone(supervise, tmp_path: Path) -> None:
+    """By a start that fails, so that the next one finds the calls."""
+    first = supervise(directory=tmp_path / "run")
+    pid = (await first.start()).pid
+    first._keeper.cancel()
+    second = supervise(directory=tmp_path / "run")
+    await second.start()
+    await second.leave()
+    assert _alive(pid)
+    third = supervise(directory=tmp_path / "run")
+    assert (await third.start()).pid == pid
+    await third.stop()
+    await first._process.wait()
+    await first._reader
+
+
+async def test_one_of_ones_own_is_not_left_behind(supervise) -> None:
+    supervisor = supervise()
+    pid = (await supervisor.start()).pid
+    await supervisor.leave()
+    assert not _alive(pid)
+
+
 async def test_what_the_engine_says_is_repeated_in_our_log(supervise, monkeypatch) -> None:
     said = []
     monkeypatch.setattr(module.log, "info", lambda text, **fields: said.append((text, fields)))
