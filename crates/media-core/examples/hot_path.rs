@@ -11,8 +11,8 @@ use std::sync::Arc;
 use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use media_core::srtp::{CryptoSuite, Rollover, SrtpKeys, SrtpSession};
 use media_core::{
-    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, NewFork, Numbers, Output,
-    PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
+    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Latch, NewFork, Numbers,
+    Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
 };
 
 /// Calls that take turns.
@@ -34,6 +34,7 @@ impl Output for Counted {
     fn queue_rtp(&mut self, _: PairKey, _: SocketAddr, packets: &[u8], _: usize) {
         self.octets += black_box(packets).len();
     }
+    fn send_beside_rtp(&mut self, _: PairKey, _: SocketAddr, _: &[u8]) {}
     fn send_rtcp(&mut self, _: PairKey, _: SocketAddr, _: &[u8]) {}
     fn settle(&mut self, _: PairKey, _: Option<SocketAddr>) {}
     fn release_pair(&mut self, _: PairKey) {}
@@ -136,9 +137,10 @@ fn open(registry: &mut Registry, call: usize, what: &str, now: Instant, out: &mu
             remote: Some(host(port)),
             remote_rtcp: None,
             formats: formats(),
-            latch: true,
+            latch: Latch::Each,
             send: true,
             receive: true,
+            rtcp_mux: false,
             keys: None,
         };
         registry.configure_endpoint(&session, endpoint, settings, now, out).expect("good settings");

@@ -17,6 +17,7 @@ mod histogram;
 mod numbering;
 mod player;
 mod ports;
+mod quality;
 mod reception;
 mod recorder;
 mod refusal;
@@ -39,11 +40,12 @@ pub use histogram::Histogram;
 pub use numbering::Numbering;
 pub use player::{Audio, Law, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};
 pub use ports::PortPool;
+pub use quality::{mos, Bursts, Drift, Quality, Tally};
 pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{
-    EndpointSettings, ForkPorts, ForkRole, ForkSettings, KernelFork, KernelLeg, KernelTally, MediaKeys, NewFork,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, KernelFork, KernelLeg, KernelTally, Latch, MediaKeys, NewFork,
     Numbers, Output, PairKey, Registry, RegistryOptions, Side, Totals, MAX_KERNEL_FORKS,
 };
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};

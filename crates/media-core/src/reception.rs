@@ -1,5 +1,6 @@
 //! Sequence numbers, loss and jitter of one received source (RFC 3550 A.1, A.3, A.8).
 
+use crate::quality::{Bursts, Drift, Quality, Tally};
 use crate::rtcp::ReportBlock;
 use crate::rtp::sequence_delta;
 use crate::time::samples_in;
@@ -10,6 +11,9 @@ const MAX_DROPOUT: i32 = 3000;
 const MAX_MISORDER: i32 = 100;
 /// How far back duplicates are told from late packets; one bit each.
 const WINDOW: i32 = 128;
+
+/// How many packets later it is settled whether one is lost: it may still come until then.
+const HORIZON: i32 = 64;
 
 /// How a packet stands to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,12 @@ pub struct Reception {
     received_prior: u64,
     transit: Option<u32>,
     jitter_scaled: u32,
+    tally: Tally,
+    drift: Drift,
+    /// Places of the horizon that lie before the first packet.
+    ahead: i32,
+    /// The sequence number and time stamp of the last packet, which tell how much a packet holds.
+    stamped: Option<(u16, u32)>,
 }
 
 impl Reception {
@@ -62,7 +72,18 @@ impl Reception {
             received_prior: 0,
             transit: None,
             jitter_scaled: 0,
+            tally: Tally::default(),
+            drift: Drift::default(),
+            ahead: HORIZON,
+            stamped: None,
         }
+    }
+
+    /// The state before the first packet of another source in the same place: what was counted goes on.
+    pub fn succeed(&self, ssrc: u32, sequence: u16) -> Self {
+        let mut tally = Tally { bursts: self.settled(), ..self.tally };
+        tally.ssrc_changes += 1;
+        Self { tally, ..Self::new(ssrc, sequence) }
     }
 
     /// The source.
@@ -77,6 +98,13 @@ impl Reception {
             self.suspect = None;
             if sequence < self.max_sequence && self.received > 0 {
                 self.cycles = self.cycles.wrapping_add(1 << 16);
+                self.tally.wraps += 1;
+            }
+            // all but always the next packet, and the one that leaves the horizon has arrived
+            if delta == 1 && self.ahead == 0 && self.seen & (1 << (HORIZON - 1)) != 0 {
+                self.tally.bursts.received();
+            } else {
+                self.settle(delta);
             }
             self.max_sequence = sequence;
             self.seen = if delta < WINDOW { (self.seen << delta) | 1 } else { 1 };
@@ -86,9 +114,11 @@ impl Reception {
         if (-MAX_MISORDER..=0).contains(&delta) {
             let bit = 1u128 << -delta;
             if self.seen & bit != 0 {
+                self.tally.duplicates += 1;
                 return Arrived::Duplicate;
             }
             self.seen |= bit;
+            self.tally.reordered += 1;
             // one from before the first was never expected
             if i64::from(self.extended_sequence()) + i64::from(delta) >= i64::from(self.base_sequence) {
                 self.received += 1;
@@ -103,7 +133,30 @@ impl Reception {
         Arrived::Suspect
     }
 
+    /// `delta` packets leave the horizon.
+    fn settle(&mut self, delta: i32) {
+        for place in 0..delta {
+            if self.ahead > 0 {
+                self.ahead -= 1;
+            } else if place < HORIZON && self.seen & (1 << (HORIZON - 1 - place)) != 0 {
+                self.tally.bursts.received();
+            } else {
+                self.tally.bursts.lost();
+            }
+        }
+    }
+
+    /// Loss in its order, as if the stream ended here.
+    fn settled(&self) -> Bursts {
+        let mut rest = self.clone();
+        // the newest has arrived, and lies in the last place of the horizon
+        rest.settle(if self.received == 0 { 0 } else { HORIZON });
+        rest.tally.bursts
+    }
+
     fn restart(&mut self, sequence: u16) {
+        self.tally = Tally { bursts: self.settled(), restarts: self.tally.restarts + 1, ..self.tally };
+        self.ahead = HORIZON - 2;
         self.lost_before = self.lost();
         self.base_sequence = sequence.wrapping_sub(1);
         self.max_sequence = sequence;
@@ -125,6 +178,23 @@ impl Reception {
             self.jitter_scaled = self.jitter_scaled + difference - ((self.jitter_scaled + 8) >> 4);
         }
         self.transit = Some(transit);
+        self.drift.observe(transit, arrival_ns, clock_rate);
+        let packet = (self.max_sequence, timestamp);
+        if let Some((sequence, before)) = self.stamped.replace(packet) {
+            let units = timestamp.wrapping_sub(before);
+            // silence makes longer steps, and a source that repeats its time stamp none
+            let is_next = sequence_delta(sequence, packet.0) == 1 && (1..=clock_rate).contains(&units);
+            if is_next && (self.tally.packet_units == 0 || units < self.tally.packet_units) {
+                self.tally.packet_units = units;
+            }
+        }
+    }
+
+    /// How well the stream arrives. `is_g711`: whether its codec is one that an opinion score can be told for.
+    pub fn quality(&self, clock_rate: u32, is_g711: bool) -> Quality {
+        let jitter_ms = f64::from(self.jitter()) * 1000.0 / f64::from(clock_rate.max(1));
+        let tally = Tally { bursts: self.settled(), ..self.tally };
+        Quality::new(&tally, &self.drift, clock_rate, jitter_ms, is_g711)
     }
 
     /// Relative transit time of the newest packet and 16 times the jitter (RFC 3550 A.8); None before the first.
@@ -280,6 +350,32 @@ mod tests {
         }
         // RFC 3550 §6.4.1: the mean deviation converges to the swing of 5 ms, 40 samples
         assert!((36..=44).contains(&reception.jitter()), "{}", reception.jitter());
+    }
+
+    #[test]
+    fn a_packet_that_comes_late_was_not_lost_and_one_that_never_comes_was() {
+        let (mut reception, _) = received(&[65_530, 65_531, 65_533, 65_532, 65_533]);
+        for sequence in (65_535..65_536 + 200u32).map(|sequence| sequence as u16).filter(|sequence| *sequence != 9) {
+            reception.receive(sequence);
+        }
+        let quality = reception.quality(8000, true);
+        assert_eq!((quality.duplicates, quality.reordered, quality.wraps), (1, 1, 1));
+        assert_eq!((quality.gaps, quality.longest_gap, quality.bursts), (2, 1, 1));
+        assert_eq!((quality.restarts, quality.ssrc_changes), (0, 0));
+        assert!(quality.mos.is_some_and(|mos| (3.8..4.4).contains(&mos)), "{:?}", quality.mos);
+        assert_eq!(reception.quality(8000, false).mos, None);
+    }
+
+    #[test]
+    fn what_was_counted_goes_on_over_restarts_and_changes_of_the_source() {
+        let (mut reception, _) = received(&[10, 12, 40_000, 40_001, 40_003]);
+        assert_eq!(reception.quality(8000, true).gaps, 2);
+        reception = reception.succeed(2, 500);
+        assert_eq!(reception.receive(500), Arrived::InOrder);
+        reception.receive(502);
+        let quality = reception.quality(8000, true);
+        assert_eq!((quality.restarts, quality.ssrc_changes, quality.gaps), (1, 1, 3));
+        assert_eq!(reception.lost(), 1);
     }
 
     #[test]

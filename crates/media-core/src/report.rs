@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::rtcp::{CompoundBuilder, SenderInfo};
+use crate::rtcp::{CompoundBuilder, ReportBlock, SenderInfo};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
 /// RFC 3550 §6.2: the recommended minimum.
@@ -58,6 +58,11 @@ impl Reporter {
         let info = if sending { timestamp.map(|timestamp| self.info(now, timestamp)) } else { None };
         self.packets_reported = self.packets;
         Some(CompoundBuilder::report(self.ssrc, info, &[]).cname(self.ssrc, &self.cname).build())
+    }
+
+    /// A report that is sent for the path's sake, about what is received.
+    pub(crate) fn keep_alive(&self, blocks: &[ReportBlock]) -> Vec<u8> {
+        CompoundBuilder::report(self.ssrc, None, blocks).cname(self.ssrc, &self.cname).build()
     }
 
     /// The last packet of the stream (RFC 3550 §6.6).

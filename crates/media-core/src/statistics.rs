@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::quality::Quality;
+
 /// What an endpoint received and sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EndpointStatistics {
@@ -28,6 +30,8 @@ pub struct EndpointStatistics {
     pub replayed: u64,
     /// Packets that could not be protected, and were not sent.
     pub unprotected: u64,
+    /// How well it arrived, over all SSRCs.
+    pub quality: Quality,
 }
 
 /// What a fork sent.

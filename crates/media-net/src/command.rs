@@ -7,8 +7,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use media_core::{
-    Audio, EndpointSettings, Event, ForkSettings, ForkStatistics, NewFork, Numbers, RecorderStatistics, Refusal,
-    SessionStatistics,
+    Audio, EndpointSettings, EndpointStatistics, Event, ForkSettings, ForkStatistics, NewFork, Numbers,
+    RecorderStatistics, Refusal, SessionStatistics,
 };
 
 use crate::ports::{ForkSockets, Lease, Sockets};
@@ -123,6 +123,7 @@ pub(crate) enum Reply {
     Nothing,
     /// Ports of these were bound before; the control thread knows them.
     Opened,
+    Endpoint(EndpointStatistics),
     Fork(ForkStatistics),
     Recorder(RecorderStatistics, Option<RecordingInfo>),
     Session(SessionStatistics, HashMap<u64, RecordingInfo>),

@@ -283,7 +283,10 @@ impl Worker {
             Work::ConfigureEndpoint { endpoint, settings } => {
                 registry.configure_endpoint(session, &endpoint, settings, now, outbox)?;
             }
-            Work::CloseEndpoint { endpoint } => registry.close_endpoint(session, &endpoint, now, outbox),
+            Work::CloseEndpoint { endpoint } => {
+                let statistics = registry.close_endpoint(session, &endpoint, now, outbox).unwrap_or_default();
+                return Ok(Reply::Endpoint(statistics));
+            }
             Work::SetRoute { source, sink } => registry.set_route(session, &source, sink.as_deref())?,
             Work::ShareSockets { sockets } => {
                 let (index, sockets) = outbox.insert_shared(sockets);

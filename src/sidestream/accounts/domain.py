@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sidestream.accounts.account import VoiceSettings
 from sidestream.base.secret import Secret
+from sidestream.media.engine import Latch
 from sidestream.sdp.security import MediaSecurity
 
 
@@ -29,7 +30,8 @@ class Domain:
     """A SIP domain of an account. `name` is its host in URIs and its digest realm; `aliases` are further hosts.
 
     `voice` is None only with `DomainRoute.USERS`: users are then connected without more ado.
-    `media_security`: whether the media of its users' phones may or must be SRTP.
+    `media_security`: whether the media of its users' phones may or must be SRTP. `media_latch`: whose packets are taken
+    for that media.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Domain:
     route: DomainRoute = DomainRoute.VOICE
     voice: VoiceSettings | None = None
     media_security: MediaSecurity = MediaSecurity.NONE
+    media_latch: Latch = Latch.EACH
 
     def user(self, name: str | None) -> SipUser | None:
         """The user of that name. Some phones prove themselves as `name@domain`, so that is taken, too."""

@@ -7,6 +7,7 @@ from sidestream.accounts.domain import Domain, DomainRoute, SipUser
 from sidestream.app.config_checks import check_voice, read_owner, read_voice
 from sidestream.app.config_reader import Problems, Table
 from sidestream.calls.reception import fill
+from sidestream.media.engine import Latch
 from sidestream.registrar.limits import Limits
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
@@ -57,6 +58,7 @@ def _domain(table: Table, sids: tuple[str, ...], problems: Problems) -> Domain:
         route=route,
         voice=read_voice(table) if has_voice else None,
         media_security=MediaSecurity(table.word("media_security")),
+        media_latch=Latch(table.word("media_latch")),
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from sidestream.connectors.connector import ANSWER_TIMEOUT_RANGE, FORK_BATCH_LIMIT, ConnectorOptions
+from sidestream.media.engine import Latch
 from sidestream.media.options import KernelPath
 from sidestream.registrar.gate import ALGORITHMS
 from sidestream.registrar.limits import Limits as RegistrarLimits
@@ -81,6 +82,15 @@ _MEDIA_SECURITY = Key(
     MediaSecurity.NONE.value,
     choices=tuple(MediaSecurity),
 )
+_MEDIA_LATCH = Key(
+    "media_latch",
+    Kind.CHOICE,
+    "whose packets are taken for the other side's media; behind NAT they come from elsewhere than SDP says. `each`: "
+    "the first source's after every offer and answer; `first`: the first source's until SDP names another address; "
+    "`signalled`: only what comes from the address in SDP",
+    Latch.EACH.value,
+    choices=tuple(Latch),
+)
 _VOICE = (
     Key("voice_url", Kind.URL, "URL asked for TwiML"),
     _method("voice_method", "`voice_url`"),
@@ -143,6 +153,7 @@ _SECTIONS = (
             Key("account", Kind.TEXT, "SID of its account; may be left out while there is one account at most"),
             Key("aliases", Kind.TEXTS, "further hosts that mean the same, such as the server's IP address", ()),
             _MEDIA_SECURITY,
+            _MEDIA_LATCH,
             Key(
                 "route",
                 Kind.CHOICE,
@@ -237,6 +248,7 @@ _SECTIONS = (
                 choices=("accept", "refuse"),
             ),
             _MEDIA_SECURITY,
+            _MEDIA_LATCH,
         ),
         repeated=True,
     ),

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 from sidestream.app.config_checks import check_account, read_sip_uri, refuse_twins
 from sidestream.app.config_reader import Problems, Table
+from sidestream.media.engine import Latch
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Network, Trunk, TrunkCredentials, TrunkRegistration
@@ -27,6 +28,7 @@ def build_trunks(tables: list[Table], sids: tuple[str, ...], problems: Problems)
             follow_redirects=table.integer("follow_redirects"),
             accepts_refer=table.word("refer") == "accept",
             media_security=MediaSecurity(table.word("media_security")),
+            media_latch=Latch(table.word("media_latch")),
         )
         trunks.append(replace(trunk, registration=_registration(table, trunk, problems)))
     return tuple(trunks)

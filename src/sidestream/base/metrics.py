@@ -7,6 +7,8 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)  # seconds
+_JITTER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # seconds
+_MOS_BUCKETS = (2.0, 2.6, 3.1, 3.6, 4.0, 4.3, 4.5)  # G.107 annex B: where users go from satisfied to not
 
 
 class Metrics:
@@ -54,6 +56,24 @@ class Metrics:
         )
         self.sip_streams_live = Gauge(
             "sidestream_sip_streams_live", "Open SIP connections", ["transport"], registry=self.registry
+        )
+        self.media_packets_total = Counter(
+            "sidestream_media_packets_total",
+            "RTP packets of the parties of calls that ended, by what became of them",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.media_jitter = Histogram(
+            "sidestream_media_jitter_seconds",
+            "Interarrival jitter of the parties of calls that ended (RFC 3550)",
+            buckets=_JITTER_BUCKETS,
+            registry=self.registry,
+        )
+        self.media_mos = Histogram(
+            "sidestream_media_mos",
+            "Estimated opinion score of the parties of calls that ended (G.711, after G.107)",
+            buckets=_MOS_BUCKETS,
+            registry=self.registry,
         )
         self.webhooks_total = Counter(
             "sidestream_webhooks_total",

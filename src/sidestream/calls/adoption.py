@@ -135,6 +135,7 @@ class Adoption:
             endpoint=media.endpoint,
             interface=media.interface,
             security=media.security,
+            latch=media.latch,
         )
         leg = Leg(services.driver, leg_media, call_sid=image.sid)
         callbacks = image.callbacks

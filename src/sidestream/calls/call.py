@@ -9,6 +9,7 @@ from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Referred, Ringing, Updated
+from sidestream.calls.hearing import heard
 from sidestream.calls.image import CallImage
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
@@ -389,9 +390,12 @@ class Call:
 
     async def _release_media(self) -> None:
         try:
-            await self.leg.media.release(with_session=self.owns_media_session)
+            last = await self.leg.media.release(with_session=self.owns_media_session)
         except MediaEngineError as error:
             log.error("! media not released", call=self.record.sid, problem=str(error))
+            return
+        if last is not None and last.packets_received:
+            self.note("media.quality", **heard(last, self.services.metrics))
 
     def _conclude(self, event: LegEvent) -> None:
         now = self.services.clock.wall()

@@ -6,6 +6,7 @@ from sidestream.accounts.account import Account
 from sidestream.calls.party import domain_home, trunk_home
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.services import Services
+from sidestream.media.engine import Latch
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.errors import MessageError
@@ -37,6 +38,7 @@ class Destination:
     home: str | None = None  # of the party there, as its `accepts_refer` is
     accepts_refer: bool = True
     security: MediaSecurity = MediaSecurity.NONE
+    latch: Latch = Latch.EACH
 
 
 def number_destination(services: Services, account: Account, number: str) -> Destination:
@@ -54,6 +56,7 @@ def number_destination(services: Services, account: Account, number: str) -> Des
         home=trunk_home(route.trunk.name),
         accepts_refer=route.trunk.accepts_refer,
         security=route.trunk.media_security,
+        latch=route.trunk.media_latch,
     )
 
 
@@ -91,6 +94,7 @@ def sip_destinations(
             way=binding.way,
             home=domain_home(domain.name),
             security=security if secure else domain.media_security,
+            latch=domain.media_latch,
         )
         for binding in bindings
     )

@@ -120,6 +120,7 @@ class CallFront:
             endpoint=sid,
             interface=services.settings.interface,
             security=welcome.security or sender.security,
+            latch=sender.latch,
         )
         leg = Leg(services.driver, media, call_sid=sid)
         account, voice, caller = welcome.account, welcome.voice, sender.caller

@@ -14,7 +14,7 @@ from sidestream.base.secret import Secret
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.party import Party
 from sidestream.calls.requests import Instructions
-from sidestream.media.engine import LocalPorts
+from sidestream.media.engine import Latch, LocalPorts
 from sidestream.recording.image import RecordingImage
 from sidestream.sdp.remote import RemoteAddress
 from sidestream.sdp.security import MediaSecurity
@@ -44,6 +44,7 @@ class MediaImage:
     local: bytes
     remote: bytes
     address: RemoteAddress | None
+    latch: Latch = Latch.EACH
 
 
 @dataclass(frozen=True, slots=True)

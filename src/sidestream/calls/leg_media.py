@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from sidestream.base.ids import Ids
 from sidestream.calls.image import MediaImage
-from sidestream.media.engine import Address, Format, LocalPorts, MediaEngine, MediaEngineError, SrtpKey
+from sidestream.media.engine import (
+    Address,
+    EndpointStatistics,
+    Format,
+    Latch,
+    LocalPorts,
+    MediaEngine,
+    MediaEngineError,
+    SrtpKey,
+)
 from sidestream.sdp.answer import answer, usable_lines
 from sidestream.sdp.crypto import Crypto, MasterKey
 from sidestream.sdp.direction import Direction
@@ -29,13 +38,17 @@ _ORIGIN_ID_DIGITS = 9  # RFC 8866 §5.2: a number; nine digits are unique enough
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What two descriptions agree on. `remote_sends`, `remote_receives`: the direction as the peer has it."""
+    """What two descriptions agree on. `remote_sends`, `remote_receives`: the direction as the peer has it.
+
+    `muxed`: RTCP shares the RTP port.
+    """
 
     address: RemoteAddress | None
     keying: Keying | None
     formats: tuple[Format, ...]
     remote_sends: bool
     remote_receives: bool
+    muxed: bool
 
 
 class LegMedia:
@@ -43,6 +56,8 @@ class LegMedia:
 
     `local` is the last description we sent, `remote` the last one accepted from the peer. Not for concurrent use.
     `security`: what the peer may or must do; it says nothing of the other leg, which has keys and a profile of its own.
+    `latch`: whose packets are taken for the peer's. RTCP shares the RTP port if the peer wants it (RFC 5761); we never
+    ask for it, since it spares the platform no port, and peers that do not know it are none the worse.
     """
 
     def __init__(
@@ -54,10 +69,13 @@ class LegMedia:
         endpoint: str,
         interface: str,
         security: MediaSecurity = MediaSecurity.NONE,
+        latch: Latch = Latch.EACH,
     ) -> None:
         self._engine = engine
         self._ids = ids
         self._security = security
+        self._is_muxed = False
+        self.latch = latch
         self._keying: Keying | None = None
         self._address: RemoteAddress | None = None  # where the peer was last
         self._interface = interface
@@ -111,7 +129,9 @@ class LegMedia:
         agreed = {f.payload_type for f in self.formats}
         return tuple(f for f in self.local.media[lines[0]].rtpmaps() if f.payload_type in agreed)
 
-    def successor(self, ids: Ids, security: MediaSecurity = MediaSecurity.NONE) -> "LegMedia":
+    def successor(
+        self, ids: Ids, security: MediaSecurity = MediaSecurity.NONE, latch: Latch = Latch.EACH
+    ) -> "LegMedia":
         """A negotiation with somebody else about the same endpoint, which takes effect with its first `apply`."""
         media = LegMedia(
             self._engine,
@@ -120,6 +140,7 @@ class LegMedia:
             endpoint=self.endpoint,
             interface=self._interface,
             security=security,
+            latch=latch,
         )
         media.ports = self.ports
         return media
@@ -137,17 +158,20 @@ class LegMedia:
             self.ports = await self._engine.open_endpoint(self.session, self.endpoint, interface=self._interface)
         return self.ports
 
-    async def release(self, *, with_session: bool) -> None:
+    async def release(self, *, with_session: bool) -> EndpointStatistics | None:
         """Give the endpoint back, and with it the session if that is this leg's own. Raises MediaEngineError.
 
-        After it nothing can be opened again: a task that is a moment late must not bring the session back to life.
+        Returns the endpoint's last statistics, if there was one. After it nothing can be opened again: a task that is a
+        moment late must not bring the session back to life.
         """
         self._is_released = True
         had_ports, self.ports = self.ports is not None, None
         if with_session:
-            await self._engine.close_session(self.session)  # its endpoints go with it
-        elif had_ports:
-            await self._engine.close_endpoint(self.session, self.endpoint)
+            last = await self._engine.close_session(self.session)  # its endpoints go with it
+            return last.endpoints.get(self.endpoint)
+        if had_ports:
+            return await self._engine.close_endpoint(self.session, self.endpoint)
+        return None
 
     def admitted(self, description: SessionDescription) -> SessionDescription:
         """The peer's description without the lines that its security forbids. Everything else here wants it so."""
@@ -175,6 +199,7 @@ class LegMedia:
             self._origin(ports.host),
             offered=answers,
             cryptos={index: keys} if keys else {},
+            muxed=[index] if self._wants_mux(answers, index) else [],
         )
         return self._sent(description)
 
@@ -199,6 +224,7 @@ class LegMedia:
             direction=direction,
             origin=self._origin(ports.host),
             cryptos=dict.fromkeys(lines[:1], keys[0]) if keys else {},
+            rtcp_mux=True,
         )
         if description is None:
             raise SdpError("no audio codec in common", status=NOT_ACCEPTABLE)
@@ -209,7 +235,9 @@ class LegMedia:
         ports = await self.open()
         keys = self._offered_cryptos()
         protocol = SRTP_PROTOCOL if keys else RTP_PROTOCOL
-        line = AudioLine(ports.rtp, formats, Direction.SENDRECV, protocol=protocol, cryptos=keys)
+        line = AudioLine(
+            ports.rtp, formats, Direction.SENDRECV, protocol=protocol, cryptos=keys, rtcp_mux=self._is_muxed
+        )
         return self._sent(self._following(offer(ports.host, [line], self._origin(ports.host))))
 
     async def apply(self, remote: SessionDescription) -> None:
@@ -222,8 +250,10 @@ class LegMedia:
             remote=None if address is None else Address(address.host, address.rtp_port),
             remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
             formats=terms.formats,
+            latch=self.latch,
             send=terms.remote_receives,
             receive=terms.remote_sends,
+            rtcp_mux=terms.muxed,
             send_key=None if keys is None else _to_engine(keys.send),
             receive_key=None if keys is None else _to_engine(keys.receive),
         )
@@ -243,6 +273,7 @@ class LegMedia:
             self.local.to_bytes(),
             self.remote.to_bytes(),
             self._address,
+            self.latch,
         )
 
     def restore(self, image: MediaImage) -> None:
@@ -254,7 +285,7 @@ class LegMedia:
         self._agree(remote, self._terms(remote))
 
     def _agree(self, remote: SessionDescription, terms: _Terms) -> None:
-        self.remote, self.formats = remote, terms.formats
+        self.remote, self.formats, self._is_muxed = remote, terms.formats, terms.muxed
         self._keying, self._address = terms.keying, terms.address or self._address
         self.remote_sends, self.remote_receives = terms.remote_sends, terms.remote_receives
 
@@ -272,7 +303,17 @@ class LegMedia:
         )
         local = self.local.direction(index) if self.local is not None else Direction.SENDRECV
         remote_sends = direction.sends and local.receives
-        return _Terms(address, agreed, formats, remote_sends, direction.receives and local.sends)
+        remote_receives = direction.receives and local.sends
+        # RFC 5761 §5.1.1: only if both descriptions say so.
+        ours = self.local.media[index] if self.local is not None and index < len(self.local.media) else None
+        muxed = ours is not None and ours.rtcp_mux and remote.media[index].rtcp_mux
+        return _Terms(address, agreed, formats, remote_sends, remote_receives, muxed)
+
+    def _wants_mux(self, answers: SessionDescription | None, index: int) -> bool:
+        """Whether RTCP is to share the port of a line: if the peer's offer asks for it, or as it was agreed on."""
+        if answers is None:
+            return self._is_muxed
+        return index < len(answers.media) and answers.media[index].can_mux
 
     def _offered_cryptos(self) -> tuple[Crypto, ...]:
         """The keys of an offer of ours; () for plain RTP."""

@@ -59,6 +59,7 @@ async def place(
         endpoint=sid,
         interface=services.settings.interface,
         security=destination.security,
+        latch=destination.latch,
     )
     leg = Leg(services.driver, media, call_sid=sid)
     now = services.clock.wall()

@@ -8,6 +8,7 @@ from sidestream.accounts.domain import Domain, DomainRoute, SipUser
 from sidestream.base.logs import get_logger
 from sidestream.calls.party import domain_home, trunk_home
 from sidestream.calls.services import Services
+from sidestream.media.engine import Latch
 from sidestream.registrar.gate import Denied
 from sidestream.registrar.register import Registration
 from sidestream.sdp.security import MediaSecurity
@@ -60,6 +61,11 @@ class Sender:
     def security(self) -> MediaSecurity:
         of = self.domain or self.trunk
         return of.media_security if of is not None else MediaSecurity.NONE
+
+    @property
+    def latch(self) -> Latch:
+        of = self.domain or self.trunk
+        return of.media_latch if of is not None else Latch.EACH
 
 
 @dataclass(frozen=True, slots=True)

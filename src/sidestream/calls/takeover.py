@@ -57,7 +57,7 @@ def may_replace(sender: Sender, call: "Call") -> bool:
 async def take_over(call: "Call", session: str, request: Request, sender: Sender) -> None:
     """Answer the INVITE; its sender takes the place, and the replaced leg gets BYE."""
     services, old = call.services, call.leg
-    media = old.media.successor(services.ids, sender.security)
+    media = old.media.successor(services.ids, sender.security, sender.latch)
     leg = Leg(services.driver, media, call_sid=call.record.sid)
     try:
         leg.adopt(session, request)

@@ -152,7 +152,7 @@ class Transfer:
         partner = call.partner
         assert partner is not None  # may_transfer
         destination = _destination(call, wanted.target)
-        media = call.leg.media.successor(services.ids, destination.security)
+        media = call.leg.media.successor(services.ids, destination.security, destination.latch)
         leg = Leg(services.driver, media, call_sid=call.record.sid)
         to = NameAddr(None, destination.to or destination.uri)
         headers = [*destination.headers, (CALL_SID_HEADER, call.record.sid)]
@@ -206,7 +206,7 @@ class Transfer:
         if other is None or consulted is call or consulted is call.partner:
             raise TransferFailed(_NO_SUCH_CALL)
         leg = other.leg
-        media = call.leg.media.successor(call.services.ids, leg.media.security)
+        media = call.leg.media.successor(call.services.ids, leg.media.security, leg.media.latch)
         media.follow(leg.media)  # RFC 3264 §8: for that party it is the same dialog
         try:
             answer = await leg.offer(await media.describe_offer(call.leg.media.agreed))

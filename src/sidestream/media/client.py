@@ -12,10 +12,12 @@ from sidestream.media.address import EngineAddress
 from sidestream.media.connection import COMMAND_TIMEOUT, LOST, EngineConnection, greet
 from sidestream.media.engine import (
     Address,
+    EndpointStatistics,
     EngineLost,
     EngineStatistics,
     ForkStatistics,
     Format,
+    Latch,
     LocalPorts,
     MediaEngineError,
     MediaEvent,
@@ -119,9 +121,10 @@ class EngineClient:
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
-        latch: bool = True,
+        latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
+        rtcp_mux: bool = False,
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
     ) -> None:
@@ -136,11 +139,14 @@ class EngineClient:
             latch=latch,
             send=send,
             receive=receive,
+            rtcp_mux=rtcp_mux,
             **_keys(send_key, receive_key),
         )
 
-    async def close_endpoint(self, session: str, endpoint: str) -> None:
-        await self._command("close_endpoint", _Nothing, CLOSING_TIMEOUT, session=session, endpoint=endpoint)
+    async def close_endpoint(self, session: str, endpoint: str) -> EndpointStatistics:
+        return await self._command(
+            "close_endpoint", EndpointStatistics, CLOSING_TIMEOUT, session=session, endpoint=endpoint
+        )
 
     async def set_route(self, session: str, source: str, sink: str | None) -> None:
         await self._command("set_route", _Nothing, session=session, source=source, sink=sink)

@@ -21,6 +21,14 @@ class Side(StrEnum):
     OUTBOUND = "outbound"  # what is sent to its remote: relayed and played
 
 
+class Latch(StrEnum):
+    """Whose packets become an endpoint's remote (symmetric RTP, RFC 4961)."""
+
+    EACH = "each"  # the first valid source's after each configuration: signalling may have moved the peer
+    FIRST = "first"  # the first valid source's, until another remote is told
+    SIGNALLED = "signalled"  # nobody's: only what comes from the told remote is heard
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """An IP address literal and a UDP port."""
@@ -58,6 +66,26 @@ class SrtpKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a stream arrived at an endpoint, over all its SSRCs (section 5.9 of the protocol)."""
+
+    duplicates: int = 0
+    reordered: int = 0
+    gaps: int = 0  # runs of lost packets
+    longest_gap: int = 0  # packets
+    bursts: int = 0  # RFC 3611 §4.7.2
+    burst_density: float = 0.0  # share of packets lost in bursts
+    burst_ms: float = 0.0  # their mean length
+    gap_density: float = 0.0
+    gap_ms: float = 0.0
+    ssrc_changes: int = 0
+    restarts: int = 0
+    wraps: int = 0
+    skew_ppm: float | None = None  # the source's clock against ours; None while that cannot be told
+    mos: float | None = None  # 1 to 4.5, G.711 after G.107; None for other codecs
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointStatistics:
     packets_received: int
     octets_received: int
@@ -69,6 +97,7 @@ class EndpointStatistics:
     unauthenticated: int = 0  # SRTP and SRTCP that the key does not fit, dropped
     replayed: int = 0  # SRTP and SRTCP that came twice or far too late, dropped
     unprotected: int = 0  # packets not sent because they could not be protected
+    quality: Quality = Quality()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +256,24 @@ class MediaEngine(Protocol):
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
-        latch: bool = True,
+        latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
+        rtcp_mux: bool = False,
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
     ) -> None:
         """Set what offer/answer agreed. `remote_rtcp` defaults to the RTP port + 1. May be repeated (re-INVITE).
 
-        `latch`: the first valid RTP source becomes the remote. `send`, `receive`: the direction, as seen from us.
+        `latch`: which source becomes the remote. `send`, `receive`: the direction, as seen from us. `rtcp_mux`: RTCP
+        shares the RTP ports of both sides (RFC 5761), and `remote_rtcp` counts for nothing.
         With keys, both of them, it is SRTP and SRTCP alone; a key that was replaced must not be set again.
         """
         ...
 
-    async def close_endpoint(self, session: str, endpoint: str) -> None: ...
+    async def close_endpoint(self, session: str, endpoint: str) -> EndpointStatistics:
+        """Close an endpoint with what hangs on it. Returns its final statistics, zeroes if it was not open."""
+        ...
 
     async def set_route(self, session: str, source: str, sink: str | None) -> None:
         """Relay RTP and RTCP received on `source` to the remote of `sink`; None cuts the relay. One sink a source."""

@@ -30,15 +30,18 @@ def answer(
     origin: Origin,
     name: str = "Sidestream",
     cryptos: Mapping[int, Crypto] = NO_CRYPTOS,
+    rtcp_mux: bool = False,
 ) -> SessionDescription | None:
     """Our answer, or None when no line can be accepted (the caller refuses with 488).
 
     `ports`: m-line index → our RTP port; a line without one is refused, and so is one of SRTP without one of `cryptos`
     (see `keying.answering_crypto`). `direction` is what we want; each line gets as
-    much of it as its offer allows. Codecs keep the offer's order and payload types. Labels are echoed.
+    much of it as its offer allows. Codecs keep the offer's order and payload types. Labels are echoed. `rtcp_mux`: a
+    port that is offered to be shared with RTCP is accepted as that.
     """
     accepted = [
-        _line(offered, index, ports, formats, direction, cryptos.get(index)) for index in range(len(offered.media))
+        _line(offered, index, ports, formats, direction, cryptos.get(index), rtcp_mux=rtcp_mux)
+        for index in range(len(offered.media))
     ]
     if all(media.is_refused for media in accepted):
         return None
@@ -71,6 +74,8 @@ def _line(
     formats: Sequence[Format],
     direction: Direction,
     crypto: Crypto | None,
+    *,
+    rtcp_mux: bool,
 ) -> MediaDescription:
     media = offered.media[index]
     has_keys = not media.is_secure or crypto is not None
@@ -80,7 +85,9 @@ def _line(
         return media.refused()
     # RFC 3264 §6.1: sendonly is answered recvonly or inactive, recvonly by sendonly or inactive.
     allowed = direction.within(offered.direction(index).reversed)
-    return media_of(AudioLine(ports[index], agreed, allowed, media.label, media.protocol, answered_with(media, crypto)))
+    keys = answered_with(media, crypto)
+    mux = rtcp_mux and media.can_mux
+    return media_of(AudioLine(ports[index], agreed, allowed, media.label, media.protocol, keys, mux))
 
 
 def answered_with(offered: MediaDescription, crypto: Crypto | None) -> tuple[Crypto, ...]:

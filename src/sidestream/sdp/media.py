@@ -19,6 +19,7 @@ SRTP_PROTOCOL = "RTP/SAVP"
 SECURE_PROTOCOLS = frozenset({SRTP_PROTOCOL, "RTP/SAVPF"})
 # RFC 4585 §4: AVPF adds early feedback, which nobody has to send either.
 PLAIN_PROTOCOLS = frozenset({RTP_PROTOCOL, "RTP/AVPF"})
+_LIKE_RTCP = range(64, 96)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,18 @@ class MediaDescription:
             if crypto is not None:
                 cryptos.setdefault(crypto.tag, crypto)
         return tuple(cryptos.values())
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether RTCP may share the RTP port (RFC 5761 §5.1.1), as far as its describer is concerned."""
+        return self.attribute("rtcp-mux") is not None
+
+    @property
+    def can_mux(self) -> bool:
+        """Whether the describer asks for a shared port, and no payload type of the line would be taken for RTCP."""
+        # RFC 5761 §4: with the marker bit, payload types 64 to 95 look like RTCP packet types.
+        types = (payload_type_of(token) for token in self.formats)
+        return self.rtcp_mux and not any(number is not None and number in _LIKE_RTCP for number in types)
 
     @property
     def direction(self) -> Direction | None:

@@ -10,6 +10,7 @@ from sidestream.sdp.lines import Connection, Line, Origin
 from sidestream.sdp.media import RTP_PROTOCOL, MediaDescription
 from sidestream.sdp.session import SessionDescription
 
+RTCP_MUX = Line("a", "rtcp-mux")
 PACKET_MS = 20  # RFC 3551 §4.2: the default of the formats we speak, and what every known peer sends
 
 
@@ -17,7 +18,7 @@ PACKET_MS = 20  # RFC 3551 §4.2: the default of the formats we speak, and what 
 class AudioLine:
     """An audio m-line to be written. `label` is an SDP token (RFC 4574 §4).
 
-    `cryptos`: its keys; a line of plain RTP has none.
+    `cryptos`: its keys; a line of plain RTP has none. `rtcp_mux`: RTCP shares the port (RFC 5761).
     """
 
     port: int
@@ -26,6 +27,7 @@ class AudioLine:
     label: str | None = None
     protocol: str = RTP_PROTOCOL
     cryptos: tuple[Crypto, ...] = ()
+    rtcp_mux: bool = False
 
 
 def offer(host: str, lines: Sequence[AudioLine], origin: Origin, *, name: str = "Sidestream") -> SessionDescription:
@@ -51,6 +53,8 @@ def media_of(line: AudioLine) -> MediaDescription:
     attributes += [Line("a", f"fmtp:{f.payload_type} {f.fmtp}") for f in line.formats if f.fmtp is not None]
     attributes.append(Line("a", f"ptime:{PACKET_MS}"))
     attributes.append(Line("a", line.direction.value))
+    if line.rtcp_mux:
+        attributes.append(RTCP_MUX)
     if line.label is not None:
         attributes.append(Line("a", f"label:{line.label}"))
     numbers = tuple(str(format_.payload_type) for format_ in line.formats)

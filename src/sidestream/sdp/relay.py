@@ -1,12 +1,13 @@
 """One leg's description, made over for the other leg of a B2BUA whose media path lies in between."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.lines import DIRECTION_NAMES, Connection, Line, Origin, without_attributes
 from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
+from sidestream.sdp.offer import RTCP_MUX
 from sidestream.sdp.session import SessionDescription
 
 # Attributes that speak of one hop: its addresses, keys, transport, recording state or m-line bundles. The next hop has
@@ -56,6 +57,7 @@ def relayed(
     *,
     offered: SessionDescription | None = None,
     cryptos: Mapping[int, tuple[Crypto, ...]] = _NO_CRYPTOS,
+    muxed: Collection[int] = (),
 ) -> SessionDescription:
     """`description` of one leg for the other: same codecs, order, payload types and unknown lines; our o=, c=, ports.
 
@@ -63,9 +65,12 @@ def relayed(
     audio by RTP, get port 0. For an answer pass the offer it goes back to as `offered`: m-lines that the answer
     lacks are added refused and those that it has too many are dropped, so that RFC 3264 §6 holds.
     `cryptos`: m-line index → our keys toward the receiver. Such a line goes by SRTP, the others by plain RTP, whatever
-    the description says: each leg has its own security.
+    the description says: each leg has its own security. `muxed`: the m-lines whose port RTCP shares on this hop.
     """
-    media = [_relayed_media(description, i, ports.get(i), cryptos.get(i, ())) for i in range(len(description.media))]
+    media = [
+        _relayed_media(description, i, ports.get(i), cryptos.get(i, ()), i in muxed)
+        for i in range(len(description.media))
+    ]
     if offered is not None:
         media = [
             _answering(line, media[i]) if i < len(media) else line.refused() for i, line in enumerate(offered.media)
@@ -97,7 +102,7 @@ def _answering(offered: MediaDescription, line: MediaDescription) -> MediaDescri
 
 
 def _relayed_media(
-    description: SessionDescription, index: int, port: int | None, cryptos: tuple[Crypto, ...]
+    description: SessionDescription, index: int, port: int | None, cryptos: tuple[Crypto, ...], muxed: bool
 ) -> MediaDescription:
     media = description.media[index]
     if port is None or not media.is_rtp_audio:
@@ -109,5 +114,6 @@ def _relayed_media(
         lines = [line for line in lines if line.value.strip() not in DIRECTION_NAMES]
         lines.append(Line("a", description.direction(index).value))
     lines += [crypto.to_line() for crypto in cryptos]
+    lines += [RTCP_MUX] if muxed else []
     protocol = SRTP_PROTOCOL if cryptos else RTP_PROTOCOL
     return MediaDescription(media.media, port, protocol, media.formats, tuple(lines))

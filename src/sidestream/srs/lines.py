@@ -148,7 +148,7 @@ class Lines:
             remote=remote,
             remote_rtcp=remote_rtcp,
             formats=tuple(media.Format(f.payload_type, f.encoding, f.clock_rate, f.channels) for f in formats),
-            latch=True,
+            latch=media.Latch.EACH,
             send=False,
             receive=reply.direction(line.index).receives,
             send_key=None if keys is None else _key(keys.send),

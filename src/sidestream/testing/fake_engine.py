@@ -12,6 +12,7 @@ from sidestream.media.engine import (
     EngineStatistics,
     ForkStatistics,
     Format,
+    Latch,
     LocalPorts,
     MediaEngineError,
     MediaEvent,
@@ -40,9 +41,10 @@ class FakeEndpoint:
     remote: Address | None = None
     remote_rtcp: Address | None = None
     formats: tuple[Format, ...] = ()
-    latch: bool = True
+    latch: Latch = Latch.EACH
     send: bool = False
     receive: bool = False
+    rtcp_mux: bool = False
     send_key: SrtpKey | None = None
     receive_key: SrtpKey | None = None
     configured: int = 0  # how often configure_endpoint was called
@@ -184,29 +186,32 @@ class FakeEngine:
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
-        latch: bool = True,
+        latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
+        rtcp_mux: bool = False,
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
     ) -> None:
         await self._begin("configure_endpoint", session, endpoint)
         found = _named(self._session(session).endpoints, endpoint, "endpoint")
         found.remote, found.remote_rtcp, found.formats = remote, remote_rtcp, formats
-        found.latch, found.send, found.receive = latch, send, receive
+        found.latch, found.send, found.receive, found.rtcp_mux = latch, send, receive, rtcp_mux
         found.send_key, found.receive_key = _both_or_neither(send_key, receive_key)
         found.configured += 1
 
-    async def close_endpoint(self, session: str, endpoint: str) -> None:
+    async def close_endpoint(self, session: str, endpoint: str) -> EndpointStatistics:
         await self._begin("close_endpoint", session, endpoint)
         found = self.sessions.get(session)
-        if found is None or found.endpoints.pop(endpoint, None) is None:
-            return
+        closed = None if found is None else found.endpoints.pop(endpoint, None)
+        if found is None or closed is None:
+            return _NO_PACKETS
         found.routes = {source: sink for source, sink in found.routes.items() if endpoint not in (source, sink)}
         found.forks = {name: fork for name, fork in found.forks.items() if fork.endpoint != endpoint}
         found.recorders = {name: one for name, one in found.recorders.items() if one.endpoint != endpoint}
         for player in [name for name, one in found.players.items() if one.endpoint == endpoint]:
             self._end_player(session, player, completed=False)
+        return closed.statistics
 
     async def set_route(self, session: str, source: str, sink: str | None) -> None:
         await self._begin("set_route", session, source)

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import quote
 
 from sidestream.base.secret import Secret
+from sidestream.media.engine import Latch
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
 
@@ -38,6 +39,7 @@ class Trunk:
     takes calls to phone numbers (None: it takes none), `credentials` what it asks of us. `registration` needs them.
     `follow_redirects` is how many contacts of its 3xx answers are called in turn. `accepts_refer`: whether a party of
     a connected call may transfer it by REFER. `media_security`: whether its media may or must be SRTP, both ways.
+    `media_latch`: whose packets are taken for its media.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Trunk:
     follow_redirects: int = 0
     accepts_refer: bool = True
     media_security: MediaSecurity = MediaSecurity.NONE
+    media_latch: Latch = Latch.EACH
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import pytest
 
 from sidestream.base.ids import Ids
 from sidestream.calls.leg_media import LegMedia, check_offer
-from sidestream.media.engine import Address, Format, MediaEngineError
+from sidestream.media.engine import Address, Format, Latch, MediaEngineError
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import EVENTS, PCMA
@@ -341,3 +341,81 @@ async def test_rtcp_goes_where_the_peer_wants_it(media, engine):
     await media.describe_answer(offered)
     await media.apply(offered)
     assert engine.sessions["CA1"].endpoints["CA1"].remote_rtcp == Address("192.0.2.9", 5005)
+
+
+class TestSharedPort:
+    """RTCP on the RTP port (RFC 5761): where the peer wants it, and never where it does not."""
+
+    ASKING = (*PHONE, "a=rtcp-mux")
+
+    async def test_it_is_accepted_when_offered_and_told_to_the_engine(self, media, engine):
+        offered = sdp(*self.ASKING)
+        answer = await media.describe_answer(offered)
+        await media.apply(offered)
+        assert answer.media[0].rtcp_mux
+        assert engine.sessions["CA1"].endpoints["CA1"].rtcp_mux
+
+    async def test_a_relayed_answer_says_it_for_its_own_hop(self, media, engine):
+        offered, others = sdp(*self.ASKING), sdp(*PHONE)
+        assert (await media.describe_relayed(others, answers=offered)).media[0].rtcp_mux
+        await media.apply(offered)
+        assert engine.sessions["CA1"].endpoints["CA1"].rtcp_mux
+        # what the other leg says of its own hop is nobody else's matter
+        assert not (await media.describe_relayed(offered, answers=others)).media[0].rtcp_mux
+
+    async def test_peers_that_do_not_ask_are_not_troubled(self, media, engine):
+        assert not (await media.describe_offer()).media[0].rtcp_mux
+        await media.apply(sdp("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"))
+        assert not engine.sessions["CA1"].endpoints["CA1"].rtcp_mux
+        offered = sdp(*PHONE)
+        assert not (await media.describe_answer(offered)).media[0].rtcp_mux
+
+    async def test_later_offers_of_ours_keep_it_and_the_peer_may_give_it_up(self, media, engine):
+        offered = sdp(*self.ASKING)
+        await media.describe_answer(offered)
+        await media.apply(offered)
+        assert (await media.describe_offer()).media[0].rtcp_mux
+        assert (await media.describe_relayed(sdp(*PHONE), answers=None)).media[0].rtcp_mux
+        await media.apply(sdp(*PHONE))
+        assert not engine.sessions["CA1"].endpoints["CA1"].rtcp_mux
+        assert not (await media.describe_offer()).media[0].rtcp_mux
+
+    async def test_payload_types_that_look_like_rtcp_forbid_it(self, media):
+        line = ("m=audio 4000 RTP/AVP 0 72", "a=rtpmap:72 x/8000", "a=rtcp-mux")
+        assert not (await media.describe_answer(sdp(*line))).media[0].rtcp_mux
+
+    async def test_an_answer_to_lines_that_the_offer_lacks_shares_nothing(self, media):
+        other = sdp("m=video 0 RTP/AVP 96", *PHONE)
+        answer = await media.describe_relayed(other, answers=sdp("m=video 0 RTP/AVP 96"))
+        assert [line.port for line in answer.media] == [0]
+
+
+class TestLatch:
+    @pytest.mark.parametrize("latch", Latch)
+    async def test_the_engine_is_told_whose_packets_to_take(self, engine, latch):
+        media = LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default", latch=latch)
+        await media.describe_offer()
+        await media.apply(sdp("m=audio 4000 RTP/AVP 0"))
+        assert engine.sessions["CA1"].endpoints["CA1"].latch is latch
+
+    async def test_a_newcomer_brings_its_own(self, media):
+        assert media.successor(Ids(), latch=Latch.SIGNALLED).latch is Latch.SIGNALLED
+        assert media.latch is Latch.EACH
+
+    async def test_rtcp_goes_where_the_peer_says(self, media, engine):
+        """RFC 3605 §2.1"""
+        await media.describe_offer()
+        await media.apply(sdp("m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 198.51.100.4"))
+        assert engine.sessions["CA1"].endpoints["CA1"].remote_rtcp == Address("198.51.100.4", 53020)
+
+
+async def test_a_restart_forgets_neither_the_shared_port_nor_whose_packets_are_taken(engine):
+    media = LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default", latch=Latch.FIRST)
+    offered = sdp(*PHONE, "a=rtcp-mux")
+    await media.describe_answer(offered)
+    await media.apply(offered)
+    image = media.image()
+    assert image.latch is Latch.FIRST
+    restored = LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default", latch=image.latch)
+    restored.restore(image)
+    assert (await restored.describe_offer()).media[0].rtcp_mux

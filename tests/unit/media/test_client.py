@@ -14,8 +14,10 @@ from sidestream.media.engine import (
     EngineStatistics,
     ForkStatistics,
     Format,
+    Latch,
     LocalPorts,
     MediaEngineError,
+    Quality,
     RecorderStatistics,
     SessionStatistics,
     Side,
@@ -37,6 +39,10 @@ RECORDER = {
 ENDPOINT = {
     "packets_received": 1, "octets_received": 160, "packets_sent": 2, "octets_sent": 320, "lost": 0,
     "jitter_ms": 0.5, "strays": 3, "invalid": 4,
+}  # fmt: skip
+QUALITY = {
+    "duplicates": 1, "reordered": 2, "gaps": 3, "longest_gap": 4, "bursts": 5, "burst_density": 0.5, "burst_ms": 60.5,
+    "gap_density": 0.01, "gap_ms": 900.0, "ssrc_changes": 6, "restarts": 7, "wraps": 8, "skew_ppm": -3.5, "mos": None,
 }  # fmt: skip
 SESSION = {"endpoints": {"a": ENDPOINT}, "forks": {"SR1/inbound": FORK}, "recorders": {"r": RECORDER}}
 ENGINE = {
@@ -63,10 +69,12 @@ COMMANDS = [
         LocalPorts("127.0.0.1", 40000, 40001),
     ),
     (
-        lambda c: c.configure_endpoint("s", "a", remote=Address("h", 1), formats=(PCMU,), latch=False, send=False),
+        lambda c: c.configure_endpoint(
+            "s", "a", remote=Address("h", 1), formats=(PCMU,), latch=Latch.FIRST, send=False, rtcp_mux=True
+        ),
         {
             "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": {"host": "h", "port": 1},
-            "remote_rtcp": None, "latch": False, "send": False, "receive": True,
+            "remote_rtcp": None, "latch": "first", "send": False, "receive": True, "rtcp_mux": True,
             "formats": [{"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000, "channels": 1}],
         },
         {},
@@ -76,14 +84,19 @@ COMMANDS = [
         lambda c: c.configure_endpoint("s", "a", remote=None, send_key=OWN_KEY, receive_key=THEIR_KEY),
         {
             "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": None, "remote_rtcp": None,
-            "latch": True, "send": True, "receive": True, "formats": [],
+            "latch": "each", "send": True, "receive": True, "rtcp_mux": False, "formats": [],
             "send_key": {"suite": "AEAD_AES_128_GCM", "key": "b3du", "mki": ""},
             "receive_key": {"suite": "AEAD_AES_128_GCM", "key": "dGhlaXI=", "mki": "01"},
         },
         {},
         None,
     ),
-    (lambda c: c.close_endpoint("s", "a"), {"op": "close_endpoint", "session": "s", "endpoint": "a"}, {}, None),
+    (
+        lambda c: c.close_endpoint("s", "a"),
+        {"op": "close_endpoint", "session": "s", "endpoint": "a"},
+        {**ENDPOINT, "quality": QUALITY},
+        EndpointStatistics(1, 160, 2, 320, 0, 0.5, 3, quality=Quality(**QUALITY)),
+    ),
     (
         lambda c: c.set_route("s", "a", None),
         {"op": "set_route", "session": "s", "source": "a", "sink": None},

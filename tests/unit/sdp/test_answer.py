@@ -113,3 +113,25 @@ def test_srtp_is_answered_with_our_key_in_the_profile_of_the_offer_or_not_at_all
     assert (secure.protocol, secure.port, secure.cryptos) == ("RTP/SAVPF", 6000, (crypto,))
     assert (plain.protocol, plain.attribute("crypto")) == ("RTP/AVP", None)
     assert answered({}).media[0].is_refused
+
+
+@pytest.mark.parametrize(
+    ("types", "asks", "wanted", "given"),
+    [("0", True, True, True), ("0", True, False, False), ("0", False, True, False), ("0 95", True, True, False)],
+)
+def test_a_port_is_shared_with_rtcp_if_both_want_it_and_it_can_be(
+    types: str, asks: bool, wanted: bool, given: bool
+) -> None:
+    text = f"v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4 RTP/AVP {types}\r\n"
+    offered = SessionDescription.parse((text + ("a=rtcp-mux\r\n" if asks else "")).encode())
+    answered = answer(
+        offered,
+        host="192.0.2.2",
+        ports={0: 6},
+        formats=(PCMU,),
+        direction=Direction.SENDRECV,
+        origin=Origin("-", 1, 1, "h"),
+        rtcp_mux=wanted,
+    )
+    assert answered is not None
+    assert answered.media[0].rtcp_mux is given

@@ -167,3 +167,8 @@ def test_early_feedback_is_accepted_in_its_profile_and_not_offered_on() -> None:
     assert (line.protocol, line.attribute("rtcp-fb")) == ("RTP/AVP", None)
     (line,) = relayed(PLAIN, "198.51.100.1", {0: 6000}, ORIGIN, offered=feedback).media
     assert (line.protocol, line.port) == ("RTP/AVPF", 6000)
+
+
+def test_a_port_is_shared_with_rtcp_on_the_hop_that_agreed_on_it() -> None:
+    assert not relayed(OFFER, "198.51.100.1", {0: 6000}, ORIGIN).media[0].rtcp_mux
+    assert relayed(OFFER, "198.51.100.1", {0: 6000}, ORIGIN, muxed=[0]).media[0].rtcp_mux

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from sidestream.base.ids import Ids
-from sidestream.media.engine import Address, Format, RecorderStatistics, SessionStatistics, SrtpKey
+from sidestream.media.engine import Address, Format, Latch, RecorderStatistics, SessionStatistics, SrtpKey
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.session import SessionDescription
 from sidestream.srs.archive import Folder
@@ -39,7 +39,7 @@ async def test_each_line_gets_an_endpoint_and_a_recorder(
     endpoint = session.endpoints["line-1"]
     assert (endpoint.remote, endpoint.remote_rtcp) == (Address("192.0.2.20", 40016), Address("192.0.2.20", 40017))
     assert endpoint.formats == (Format(0, "PCMU", 8000), Format(101, "TELEPHONE-EVENT", 8000))
-    assert (endpoint.latch, endpoint.send, endpoint.receive) == (True, False, True)
+    assert (endpoint.latch, endpoint.send, endpoint.receive) == (Latch.EACH, False, True)
     # M15: the recorder stands before the endpoint is told to take packets.
     commands = [command for command, target in engine.commands if target.endswith("line-1")]
     assert commands == ["open_endpoint", "open_recorder", "configure_endpoint"]
@@ -104,7 +104,7 @@ async def test_an_offer_without_address_is_learned_from_its_packets(
 ) -> None:
     await lines.apply(parsed(sdp("sendonly").replace("c=IN IP4 192.0.2.20\r\n", "")))
     endpoint = engine.sessions["srs-1"].endpoints["line-1"]
-    assert (endpoint.remote, endpoint.latch) == (None, True)
+    assert (endpoint.remote, endpoint.latch) == (None, Latch.EACH)
 
 
 async def test_first_packet_is_an_estimate_until_the_recorder_tells(lines: Lines, sdp: Callable[..., str]) -> None:

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::player::{Audio, Law, Player};
 use crate::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::statistics::{ForkStatistics, RecorderStatistics, SessionStatistics};
+use crate::statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
 use crate::time::Instant;
 
 use super::endpoint::Endpoint;
@@ -83,10 +83,17 @@ impl Registry {
         Ok(())
     }
 
-    /// Closes an endpoint with its routes, forks, recorders and players.
-    pub fn close_endpoint(&mut self, session: &str, endpoint: &str, now: Instant, out: &mut impl Output) {
-        let Ok(session) = self.session_named(session) else { return };
-        let Ok(key) = session.endpoint(endpoint) else { return };
+    /// Closes an endpoint with its routes, forks, recorders and players; None if it is not open.
+    pub fn close_endpoint(
+        &mut self,
+        session: &str,
+        endpoint: &str,
+        now: Instant,
+        out: &mut impl Output,
+    ) -> Option<EndpointStatistics> {
+        let session = self.session_named(session).ok()?;
+        let key = session.endpoint(endpoint).ok()?;
+        let statistics = session.endpoints.get(key).map(Endpoint::statistics);
         let forks: Vec<Key> =
             session.forks.iter().filter(|(_, fork)| fork.endpoint == key).map(|(fork, _)| fork).collect();
         let recorders: Vec<Key> =
@@ -113,6 +120,7 @@ impl Registry {
         session.map_forks();
         pair.and_then(|pair| self.pairs.remove(pair));
         removed.iter().for_each(|fork| self.forget(fork));
+        statistics
     }
 
     /// Relays what `source` receives to the remote of `sink`; None cuts the relay.

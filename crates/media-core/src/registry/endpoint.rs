@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::arena::Key;
 use crate::dtmf::DtmfDetector;
 use crate::format::Formats;
+use crate::player::Law;
 use crate::reception::Reception;
 use crate::refusal::Refusal;
 use crate::report::Reporter;
+use crate::rtcp::ReportBlock;
 use crate::rtp::{RtpHeader, RtpPacket};
 use crate::srtp::{Rollover, SrtpError};
 use crate::statistics::EndpointStatistics;
@@ -17,7 +19,7 @@ use crate::time::{samples_in, Instant, NS_PER_S};
 use super::kernel::Nearness;
 use super::security::{sealed, Security};
 use super::session::Sink;
-use super::{EndpointSettings, Numbers, Output, PairKey};
+use super::{EndpointSettings, Latch, Numbers, Output, PairKey};
 
 /// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
@@ -28,6 +30,8 @@ const SETTLED_PACKETS: u32 = 50;
 const MAX_PACKETS: u16 = 1000;
 /// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
 const MAX_REPORTS: u16 = 50;
+/// RFC 6263 §7: a path is kept open by a packet in so long a time at least.
+const KEEP_ALIVE_NS: u64 = 15 * NS_PER_S;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
@@ -35,7 +39,7 @@ const RATE: u32 = 8000;
 
 /// Whom an endpoint listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Latch {
+enum Listening {
     /// Only to the remote that was configured.
     Fixed,
     /// To whoever comes first.
@@ -115,7 +119,7 @@ pub(super) struct Endpoint {
     pub(super) unreachable_ns: Option<u64>,
     /// Whether the kernel relays its packets, or might.
     pub(super) kernel: Nearness,
-    latch: Latch,
+    listening: Listening,
     steady: u32,
     settled: bool,
     reception: Option<Reception>,
@@ -124,6 +128,14 @@ pub(super) struct Endpoint {
     ssrc_changed_ns: Option<u64>,
     counts: EndpointStatistics,
     taken: Taken,
+    quiet: Quiet,
+}
+
+/// Since when no RTP was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet {
+    packets: u64,
+    since_ns: u64,
 }
 
 /// What was taken since the last visit.
@@ -144,9 +156,10 @@ impl Endpoint {
                 remote: None,
                 remote_rtcp: None,
                 formats: Formats::default(),
-                latch: true,
+                latch: Latch::Each,
                 send: false,
                 receive: false,
+                rtcp_mux: false,
                 keys: None,
             },
             security: None,
@@ -161,7 +174,7 @@ impl Endpoint {
             silence_reported: false,
             unreachable_ns: None,
             kernel: Nearness::default(),
-            latch: Latch::Open,
+            listening: Listening::Open,
             steady: 0,
             settled: false,
             reception: None,
@@ -170,6 +183,7 @@ impl Endpoint {
             ssrc_changed_ns: None,
             counts: EndpointStatistics::default(),
             taken: Taken::default(),
+            quiet: Quiet::default(),
         }
     }
 
@@ -178,26 +192,33 @@ impl Endpoint {
         let rollover = rollover(self.settings.remote, settings.remote);
         Security::configure(&mut self.security, settings.keys.take(), rollover)?;
         // a remote learned behind a NAT stays in use over a re-INVITE that repeats the same private address
-        let keep_learned = self.configured && settings.latch && settings.remote == self.settings.remote;
-        if !keep_learned {
+        let is_same = self.configured && settings.remote == self.settings.remote;
+        if !is_same || settings.latch == Latch::Signalled {
             self.remote = settings.remote;
-            self.remote_rtcp = settings.remote_rtcp.or_else(|| settings.remote.and_then(port_above));
         }
-        self.latch = if settings.latch { Latch::Open } else { Latch::Fixed };
+        if !is_same || settings.latch == Latch::Signalled || settings.rtcp_mux != self.settings.rtcp_mux {
+            self.remote_rtcp = rtcp_of(&settings, self.remote);
+        }
+        self.listening = match (settings.latch, self.listening) {
+            (Latch::Signalled, _) => Listening::Fixed,
+            (Latch::First, taken @ Listening::Taken(_)) if is_same => taken,
+            _ => Listening::Open,
+        };
         self.steady = 0;
         self.settings = settings;
         self.configured = true;
         self.heard_ns = now_ns;
+        self.quiet.since_ns = now_ns;
         self.silence_reported = false;
         Ok(std::mem::take(&mut self.settled))
     }
 
     /// True, and counted, if nothing from there is heard, whatever it is: no reason to decrypt it.
     pub(super) fn is_stranger(&mut self, source: SocketAddr) -> bool {
-        let known = match self.latch {
-            Latch::Fixed => self.remote == Some(source),
-            Latch::Taken(taken) => taken == source,
-            Latch::Open => true,
+        let known = match self.listening {
+            Listening::Fixed => self.remote == Some(source),
+            Listening::Taken(taken) => taken == source,
+            Listening::Open => true,
         };
         // nobody can be answered at port 0, whoever latches on to it
         let known = known && source.port() != 0;
@@ -213,18 +234,16 @@ impl Endpoint {
         if self.is_stranger(source) {
             return Admission::Stray;
         }
-        if self.latch == Latch::Open && !self.is_plausible(packet, source) {
+        if self.listening == Listening::Open && !self.is_plausible(packet, source) {
             self.counts.strays += 1;
             self.steady = 0;
             return Admission::Stray;
         }
-        if self.latch == Latch::Open && self.configured {
-            self.latch = Latch::Taken(source);
+        if self.listening == Listening::Open && self.configured {
+            self.listening = Listening::Taken(source);
             if self.remote != Some(source) {
                 self.remote = Some(source);
-                // RFC 4961: RTCP is as symmetric as RTP; an explicit port on that host still stands
-                let told = self.settings.remote_rtcp.filter(|told| told.ip() == source.ip());
-                self.remote_rtcp = told.or_else(|| port_above(source));
+                self.remote_rtcp = rtcp_of(&self.settings, self.remote);
                 return Admission::Learned(source);
             }
         }
@@ -300,7 +319,7 @@ impl Endpoint {
 
     /// RTCP of the remote came from there, so there RTCP goes.
     pub(super) fn learn_rtcp(&mut self, source: SocketAddr) {
-        if self.settings.latch {
+        if self.settings.latch != Latch::Signalled && !self.settings.rtcp_mux {
             self.remote_rtcp = Some(source);
         }
     }
@@ -325,7 +344,10 @@ impl Endpoint {
             before => {
                 changed = before.as_ref().map(Reception::ssrc);
                 self.lost_before += before.as_ref().map_or(0, Reception::lost);
-                self.reception = Some(Reception::new(packet.ssrc(), packet.sequence()));
+                self.reception = Some(match before {
+                    Some(before) => before.succeed(packet.ssrc(), packet.sequence()),
+                    None => Reception::new(packet.ssrc(), packet.sequence()),
+                });
             }
         }
         if let Some(reception) = &mut self.reception {
@@ -350,8 +372,9 @@ impl Endpoint {
         self.counts.packets_received == 1
     }
 
-    pub(super) fn count_invalid(&mut self) {
-        self.counts.invalid += 1;
+    /// Counts a datagram that is no RTP. RFC 6263 §4.1: an empty one keeps the path open, and is no fault.
+    pub(super) fn count_invalid(&mut self, datagram: &[u8]) {
+        self.counts.invalid += u64::from(!datagram.is_empty());
     }
 
     /// Counts a packet that was not authentic, or came twice.
@@ -370,8 +393,32 @@ impl Endpoint {
     /// Sends RTCP to an address, protected if all is.
     pub(super) fn send_rtcp(&mut self, to: SocketAddr, packet: &[u8], out: &mut impl Output) {
         match sealed(&mut self.security, packet) {
+            // RFC 5761 §5.1.1: RTCP goes to the RTP port, and comes from it
+            Some(packet) if self.settings.rtcp_mux => out.send_beside_rtp(self.pair, to, &packet),
             Some(packet) => out.send_rtcp(self.pair, to, &packet),
             None => self.count_unprotected(),
+        }
+    }
+
+    /// Keeps the path to the remote open while nothing else does (RFC 6263).
+    pub(super) fn keep_alive(&mut self, now: Instant, out: &mut impl Output) {
+        let Some(remote) = self.remote.filter(|_| self.configured) else { return };
+        if self.counts.packets_sent != self.quiet.packets {
+            self.quiet = Quiet { packets: self.counts.packets_sent, since_ns: now.mono_ns };
+        }
+        if now.mono_ns.saturating_sub(self.quiet.since_ns) < KEEP_ALIVE_NS {
+            return;
+        }
+        self.quiet.since_ns = now.mono_ns;
+        // RFC 6263 §4.3: RTCP that shares the port is all it takes
+        if let Some(to) = self.remote_rtcp {
+            let blocks: Vec<ReportBlock> = self.reception.as_mut().map(Reception::report).into_iter().collect();
+            let report = self.own.reporter.keep_alive(&blocks);
+            self.send_rtcp(to, &report, out);
+        }
+        if !self.settings.rtcp_mux {
+            // RFC 6263 §4.1: of what is left to those who have no such port, the one that no peer can misunderstand
+            out.send_beside_rtp(self.pair, remote, &[]);
         }
     }
 
@@ -394,8 +441,17 @@ impl Endpoint {
         EndpointStatistics {
             lost: self.lost_before + reception.map_or(0, Reception::lost),
             jitter_ms: f64::from(jitter) * 1000.0 / f64::from(self.clock_rate.max(1)),
+            quality: reception
+                .map(|reception| reception.quality(self.clock_rate, self.hears_g711()))
+                .unwrap_or_default(),
             ..self.counts
         }
+    }
+
+    /// Whether what is received is G.711, as far as is known.
+    fn hears_g711(&self) -> bool {
+        let formats = &self.settings.formats;
+        formats.is_empty() || formats.iter().any(|format| Law::of(&format.encoding).is_some())
     }
 
     fn is_plausible(&self, packet: &RtpPacket<'_>, source: SocketAddr) -> bool {
@@ -414,6 +470,16 @@ pub(super) fn rollover(before: Option<SocketAddr>, after: Option<SocketAddr>) ->
     } else {
         Rollover::Restart
     }
+}
+
+/// Where RTCP goes while RTP goes to `remote`.
+fn rtcp_of(settings: &EndpointSettings, remote: Option<SocketAddr>) -> Option<SocketAddr> {
+    if settings.rtcp_mux {
+        return remote;
+    }
+    // RFC 4961: RTCP is as symmetric as RTP; an explicit port on that host still stands (RFC 3605)
+    let stands = |told: &SocketAddr| remote == settings.remote || remote.is_some_and(|remote| remote.ip() == told.ip());
+    settings.remote_rtcp.filter(stands).or_else(|| remote.and_then(port_above))
 }
 
 /// The RTCP address that belongs to an RTP address (RFC 3550 §11); None above the last port.

@@ -40,6 +40,8 @@ pub trait Output {
     /// Send RTP packets of `segment` octets each, which stand one after the other, from a pair's RTP port by the end of this
     /// round: a recorder is listening.
     fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packets: &[u8], segment: usize);
+    /// Send what is no RTP from a pair's RTP port: RTCP that shares it, or nothing at all to keep the path open.
+    fn send_beside_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
     /// Send RTCP from a pair's RTCP port.
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
     /// From now on a pair's RTP goes to, and comes from, this address only; None: anybody again. Packets that were queued
@@ -104,6 +106,17 @@ pub struct MediaKeys {
     pub receive: SrtpKeys,
 }
 
+/// Whose packets become the remote's (symmetric RTP, RFC 4961).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latch {
+    /// Nobody's: only the remote that was told is heard.
+    Signalled,
+    /// The first source's, until another remote is told.
+    First,
+    /// The first source's after each configuration.
+    Each,
+}
+
 /// What `configure_endpoint` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSettings {
@@ -113,12 +126,14 @@ pub struct EndpointSettings {
     pub remote_rtcp: Option<SocketAddr>,
     /// What payload types mean.
     pub formats: Formats,
-    /// The first valid source becomes the remote.
-    pub latch: bool,
+    /// Which source becomes the remote.
+    pub latch: Latch,
     /// RTP may be sent.
     pub send: bool,
     /// RTP may be received.
     pub receive: bool,
+    /// RTCP shares the RTP ports of both sides (RFC 5761).
+    pub rtcp_mux: bool,
     /// All is SRTP and SRTCP; None: nothing is.
     pub keys: Option<Box<MediaKeys>>,
 }

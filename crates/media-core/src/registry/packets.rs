@@ -59,7 +59,7 @@ impl Registry {
         let Some(endpoint) = session.endpoints.get_mut(key) else { return };
         let Some(bytes) = open_rtp(endpoint, source, bytes, &mut self.opened[..]) else { return };
         let Ok(packet) = RtpPacket::parse(bytes) else {
-            endpoint.count_invalid();
+            endpoint.count_invalid(bytes);
             return;
         };
         let name = &session.name;

@@ -169,6 +169,7 @@ fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Ou
             }
         }
     }
+    session.endpoints.values_mut().for_each(|endpoint| endpoint.keep_alive(now, out));
     for fork in session.forks.values_mut() {
         fork.report(now, out);
     }

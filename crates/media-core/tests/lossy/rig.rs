@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use media_core::{
-    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Instant, NewFork, Numbers, Output, PairKey,
-    Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
+    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Instant, Latch, NewFork, Numbers, Output,
+    PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
 };
 use netem::{Loss, Weather};
 
@@ -54,6 +54,7 @@ impl Output for Done {
     fn queue_rtp(&mut self, pair: PairKey, to: SocketAddr, packets: &[u8], segment: usize) {
         self.sent.extend(packets.chunks(segment).map(|packet| (pair, to, packet.to_vec())));
     }
+    fn send_beside_rtp(&mut self, _: PairKey, _: SocketAddr, _: &[u8]) {}
     fn send_rtcp(&mut self, _: PairKey, _: SocketAddr, _: &[u8]) {}
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>) {
         self.settled.push((pair, remote));
@@ -144,9 +145,10 @@ fn endpoint_settings(remote: SocketAddr) -> EndpointSettings {
         remote: Some(remote),
         remote_rtcp: None,
         formats: formats().into(),
-        latch: true,
+        latch: Latch::Each,
         send: true,
         receive: true,
+        rtcp_mux: false,
         keys: None,
     }
 }

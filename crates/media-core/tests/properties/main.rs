@@ -4,4 +4,5 @@
 mod numbering;
 mod packets;
 mod protection;
+mod quality;
 mod storage;

@@ -239,11 +239,11 @@ impl Operations {
     }
 
     fn close_endpoint(&mut self, origin: Origin, request: request::CloseEndpoint) -> Outcome {
-        let nothing = Outcome::Answered(Ok(json!({})));
-        let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing };
+        let nothing = || Outcome::Answered(Ok(reply::value(&Reply::Endpoint(Default::default()))));
+        let Some(session) = self.directory.get_mut(&request.session.0) else { return nothing() };
         let afterwards = Afterwards { freed: session.remove_endpoint(&request.endpoint.0), entered: None };
         let work = Work::CloseEndpoint { endpoint: request.endpoint.0 };
-        self.send(origin, &request.session.0, work, afterwards).unwrap_or(nothing)
+        self.send(origin, &request.session.0, work, afterwards).unwrap_or_else(|_| nothing())
     }
 
     fn open_fork(&mut self, origin: Origin, request: request::OpenFork) -> Result<Outcome, Refusal> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use media_core::{EndpointStatistics, Event, ForkStatistics, RecorderStatistics, Refusal, SessionStatistics};
+use media_core::{EndpointStatistics, Event, ForkStatistics, Quality, RecorderStatistics, Refusal, SessionStatistics};
 use serde_json::{json, Map, Value};
 
 use crate::command::{RecordingInfo, Reply};
@@ -32,6 +32,7 @@ fn line(value: &Value) -> Vec<u8> {
 pub(crate) fn value(reply: &Reply) -> Value {
     match reply {
         Reply::Nothing | Reply::Opened => json!({}),
+        Reply::Endpoint(statistics) => endpoint(statistics),
         Reply::Fork(statistics) => fork(statistics),
         Reply::Recorder(statistics, info) => recorder(statistics, info.as_ref()),
         Reply::Session(statistics, infos) => session(statistics, infos),
@@ -62,6 +63,26 @@ fn endpoint(statistics: &EndpointStatistics) -> Value {
         "unauthenticated": statistics.unauthenticated,
         "replayed": statistics.replayed,
         "unprotected": statistics.unprotected,
+        "quality": quality(&statistics.quality),
+    })
+}
+
+fn quality(quality: &Quality) -> Value {
+    json!({
+        "duplicates": quality.duplicates,
+        "reordered": quality.reordered,
+        "gaps": quality.gaps,
+        "longest_gap": quality.longest_gap,
+        "bursts": quality.bursts,
+        "burst_density": quality.burst_density,
+        "burst_ms": quality.burst_ms,
+        "gap_density": quality.gap_density,
+        "gap_ms": quality.gap_ms,
+        "ssrc_changes": quality.ssrc_changes,
+        "restarts": quality.restarts,
+        "wraps": quality.wraps,
+        "skew_ppm": quality.skew_ppm,
+        "mos": quality.mos,
     })
 }
 

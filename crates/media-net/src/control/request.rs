@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use media_core::srtp::SrtpKeys;
 use media_core::{
-    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Format, Formats, Refusal, RefusalCode, Side, MAX_BATCH_NS,
-    NS_PER_MS,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Format, Formats, Latch, Refusal, RefusalCode, Side,
+    MAX_BATCH_NS, NS_PER_MS,
 };
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -148,6 +148,21 @@ fn fork_batch_ns<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     Ok(ns)
 }
 
+fn latch_each() -> Latch {
+    Latch::Each
+}
+
+fn latch<'de, D: Deserializer<'de>>(from: D) -> Result<Latch, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null | Value::Bool(true) => Ok(Latch::Each),
+        Value::Bool(false) => Ok(Latch::Signalled),
+        Value::String(text) if text == "each" => Ok(Latch::Each),
+        Value::String(text) if text == "first" => Ok(Latch::First),
+        Value::String(text) if text == "signalled" => Ok(Latch::Signalled),
+        _ => Err(D::Error::custom("latch is \"each\", \"first\", \"signalled\", true or false")),
+    }
+}
+
 fn endpoint_role() -> ForkRole {
     ForkRole::Endpoint
 }
@@ -186,12 +201,14 @@ pub(crate) struct ConfigureEndpoint {
     remote_rtcp: Option<Address>,
     #[serde(default, deserialize_with = "formats")]
     formats: Formats,
-    #[serde(default)]
-    latch: Option<bool>,
+    #[serde(default = "latch_each", deserialize_with = "latch")]
+    latch: Latch,
     #[serde(default)]
     send: Option<bool>,
     #[serde(default)]
     receive: Option<bool>,
+    #[serde(default)]
+    rtcp_mux: Option<bool>,
     #[serde(default, deserialize_with = "keys::key")]
     send_key: Option<SrtpKeys>,
     #[serde(default, deserialize_with = "keys::key")]
@@ -204,9 +221,10 @@ impl ConfigureEndpoint {
             remote: self.remote.map(SocketAddr::from),
             remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
             formats: self.formats.clone(),
-            latch: self.latch.unwrap_or(true),
+            latch: self.latch,
             send: self.send.unwrap_or(true),
             receive: self.receive.unwrap_or(true),
+            rtcp_mux: self.rtcp_mux.unwrap_or(false),
             keys: keys::both(self.send_key.as_ref(), self.receive_key.as_ref())?,
         })
     }
@@ -490,7 +508,7 @@ mod tests {
         };
         let plain = request(json!({"remote": null, "formats": null, "latch": null})).unwrap();
         assert_eq!((plain.remote, plain.remote_rtcp, plain.formats.is_empty()), (None, None, true));
-        assert_eq!((plain.latch, plain.send, plain.receive), (true, true, true));
+        assert_eq!((plain.latch, plain.send, plain.receive, plain.rtcp_mux), (Latch::Each, true, true, false));
         let format = json!({"payload_type": 0, "encoding": "pcmu", "clock_rate": 8000});
         let full = request(json!({
             "remote": {"host": "::1", "port": 9}, "remote_rtcp": {"host": "127.0.0.1", "port": 10},
@@ -499,7 +517,10 @@ mod tests {
         .unwrap();
         assert_eq!(full.remote.unwrap().to_string(), "[::1]:9");
         assert_eq!(full.formats.find(0), Some(&Format::new(0, "PCMU", 8000, 1)));
-        assert_eq!((full.latch, full.send, full.receive), (false, false, false));
+        assert_eq!((full.latch, full.send, full.receive), (Latch::Signalled, false, false));
+        let told = |latch: Value| request(json!({"latch": latch, "rtcp_mux": true})).unwrap();
+        assert_eq!((told(json!("first")).latch, told(json!("each")).latch), (Latch::First, Latch::Each));
+        assert!(told(json!("signalled")).rtcp_mux);
         assert_eq!(full.keys, None);
         let key = json!({"suite": "AEAD_AES_128_GCM", "key": "A".repeat(38)});
         assert!(request(json!({"send_key": key, "receive_key": key})).unwrap().keys.is_some());
@@ -514,6 +535,8 @@ mod tests {
             json!({"formats": [{"payload_type": 0, "encoding": "X", "clock_rate": 8000, "channels": 0}]}),
             json!({"formats": vec![format; 33]}),
             json!({"latch": 1}),
+            json!({"latch": "any"}),
+            json!({"rtcp_mux": "yes"}),
             json!({"send_key": key}),
             json!({"receive_key": key}),
         ] {

@@ -193,6 +193,13 @@ impl Output for Outbox {
         }
     }
 
+    fn send_beside_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
+        if let Some((sockets, connected)) = own(&self.pairs, pair) {
+            // it is repeated: what does not go now is not missed
+            let _ = send(&sockets.rtp, (!connected).then_some(to), packet);
+        }
+    }
+
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
         let rtcp = match find(&self.pairs, pair).map(|pair| &pair.place) {
             Some(Place::Own { sockets, .. }) => &sockets.rtcp,

@@ -1,0 +1,127 @@
+//! Whom an endpoint listens to, where its RTCP goes, and how it keeps the path open.
+
+use super::*;
+
+impl Scene {
+    /// Where `b` sends what `a` is told next.
+    fn relayed_to(&mut self) -> Option<SocketAddr> {
+        self.out.rtp.clear();
+        self.receive(self.b, 2000, &rtp(0, 2, 1, 0, b"from b"));
+        self.out.rtp.last().map(|(_, to, _)| *to)
+    }
+
+    fn latched(latch: Latch) -> Self {
+        let mut scene = Self::bridged();
+        scene.configure("a", EndpointSettings { latch, ..settings(1000) });
+        scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"from another port"));
+        scene
+    }
+}
+
+#[test]
+fn the_first_source_after_each_configuration_is_learned() {
+    let mut scene = Scene::latched(Latch::Each);
+    assert_eq!(scene.relayed_to(), Some(host(1500)));
+    scene.configure("a", EndpointSettings { latch: Latch::Each, ..settings(1000) });
+    // what was learned stays in use until another source comes
+    assert_eq!(scene.relayed_to(), Some(host(1500)));
+    scene.receive(scene.a, 1600, &rtp(0, 1, 2, 160, b"moved"));
+    assert_eq!(scene.relayed_to(), Some(host(1600)));
+}
+
+#[test]
+fn the_first_source_of_all_stays_until_another_remote_is_told() {
+    let mut scene = Scene::latched(Latch::First);
+    scene.configure("a", EndpointSettings { latch: Latch::First, ..settings(1000) });
+    scene.receive(scene.a, 1600, &rtp(0, 1, 2, 160, b"who is that?"));
+    assert_eq!(scene.relayed_to(), Some(host(1500)));
+    assert_eq!(scene.registry.session_statistics("s").unwrap().endpoints["a"].strays, 1);
+    scene.configure("a", EndpointSettings { latch: Latch::First, ..settings(1100) });
+    assert_eq!(scene.relayed_to(), Some(host(1100)));
+    scene.receive(scene.a, 1600, &rtp(0, 1, 3, 320, b"moved"));
+    assert_eq!(scene.relayed_to(), Some(host(1600)));
+}
+
+#[test]
+fn only_the_signalled_source_is_heard_if_that_is_asked_for() {
+    let mut scene = Scene::latched(Latch::Signalled);
+    assert_eq!(scene.registry.session_statistics("s").unwrap().endpoints["a"].strays, 1);
+    assert_eq!(scene.relayed_to(), Some(host(1000)));
+    scene.receive(scene.a, 1000, &rtp(0, 1, 2, 160, b"the right one"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, host(2000));
+}
+
+fn report(ssrc: u32) -> Vec<u8> {
+    CompoundBuilder::report(ssrc, None, &[]).cname(ssrc, "who").build()
+}
+
+#[test]
+fn muxed_rtcp_comes_and_goes_by_the_rtp_port() {
+    let mut scene = Scene::bridged();
+    scene.configure("a", EndpointSettings { rtcp_mux: true, ..settings(1000) });
+    // from the muxed side, on its RTP port, to the other's RTCP port
+    scene.receive(scene.a, 1000, &report(1));
+    assert_eq!(scene.out.rtcp, [(scene.b, host(2001), report(1))]);
+    // and back, to the RTP port
+    let now = scene.now;
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.beside, [(scene.a, host(1000), report(2))]);
+    // RTCP of a learned remote goes where its RTP does
+    scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"moved"));
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.beside[1].1, host(1500));
+    assert_eq!(now, scene.now);
+    // a peer that gives it up gets it on its own port again
+    scene.configure("a", settings(1000));
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.rtcp.last().unwrap(), &(scene.a, host(1501), report(2)));
+}
+
+#[test]
+fn an_rtcp_port_that_was_told_stands_while_rtp_comes_from_that_host() {
+    let mut scene = Scene::bridged();
+    let other = SocketAddr::from(([198, 51, 100, 7], 900));
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
+    scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"moved"));
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.rtcp[0].1, host(5000));
+    // RFC 3605 §2.1: a host of its own, for RTCP alone
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(other), ..settings(1200) });
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.rtcp[1].1, other);
+}
+
+#[test]
+fn a_held_path_is_kept_open_and_a_busy_one_needs_no_help() {
+    let mut scene = Scene::bridged();
+    scene.configure("a", EndpointSettings { send: false, ..settings(1000) });
+    for n in 0..600u16 {
+        scene.pass(20);
+        scene.receive(scene.a, 1000, &rtp(0, 1, n, u32::from(n) * 160, b"a speaks"));
+    }
+    assert!(scene.out.beside.is_empty() && scene.out.rtcp.is_empty());
+    scene.pass(40_000);
+    // nothing is sent to `a` for 52 s by now, to `b` for 40 s: once in 15 s
+    let to = |pair| scene.out.beside.iter().filter(|sent| sent.0 == pair).collect::<Vec<_>>();
+    assert_eq!((to(scene.a).len(), to(scene.b).len()), (3, 2));
+    assert!(to(scene.a).iter().all(|(_, to, packet)| *to == host(1000) && packet.is_empty()));
+    let reports: Vec<_> = scene.out.rtcp.iter().filter(|sent| sent.0 == scene.a).collect();
+    assert_eq!(reports.len(), 3);
+    let RtcpPacket::ReceiverReport { blocks, .. } = &parse_compound(&reports[0].2).unwrap()[0] else { panic!() };
+    assert_eq!((blocks[0].ssrc, blocks[0].cumulative_lost), (1, 0));
+    // RFC 6263 §4.1: the same from a peer is nothing wrong
+    scene.receive(scene.a, 1000, b"");
+    scene.receive(scene.a, 1000, b"nonsense");
+    assert_eq!(scene.registry.session_statistics("s").unwrap().endpoints["a"].invalid, 1);
+}
+
+#[test]
+fn muxed_rtcp_alone_keeps_a_path_open() {
+    let mut scene = Scene::bridged();
+    scene.configure("a", EndpointSettings { rtcp_mux: true, send: false, ..settings(1000) });
+    scene.pass(16_000);
+    let kept: Vec<_> = scene.out.beside.iter().filter(|sent| sent.0 == scene.a).collect();
+    let [(_, to, packet)] = kept[..] else { panic!("{kept:?}") };
+    assert_eq!(*to, host(1000));
+    assert!(matches!(parse_compound(packet).unwrap()[..], [RtcpPacket::ReceiverReport { .. }, _]));
+}
