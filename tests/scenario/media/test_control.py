@@ -185,6 +185,27 @@ async def test_new_calls_are_refused_at_the_limit_of_bandwidth_and_old_ones_go_o
                         await asyncio.sleep(0.1)
 
 
+@pytest.mark.parametrize(("dscp", "tos"), [(46, 0xB8), (0, 0)])
+async def test_media_is_marked_for_the_network(tmp_path: Path, dscp: int, tos: int) -> None:
+    """RFC 2474 §3: the upper six bits of what was the type of service."""
+    options = EngineOptions(ports=(44500, 44599), exit_when_orphaned=False, dscp=dscp)
+    with engine_process(tmp_path, options) as running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        phone.settimeout(5)
+        async with client(running.socket) as serve:
+            await serve.open_session("CA1")
+            ports = await serve.open_endpoint("CA1", "a")
+            remote = Address(*phone.getsockname())
+            await serve.configure_endpoint("CA1", "a", remote=remote, formats=(PCMU,))
+            await serve.set_route("CA1", "a", "a")
+            packet = bytes([0x80, 0, 0, 1]) + bytes(8 + 160)
+            phone.sendto(packet, (ports.host, ports.rtp))
+            echoed, control, _, _ = phone.recvmsg(2048, 64)
+    assert echoed == packet
+    assert [data[0] for level, kind, data in control if (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS)] == [tos]
+
+
 async def test_another_version_is_refused_with_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with engine_process(tmp_path, EngineOptions(ports=(44400, 44499), exit_when_orphaned=False)) as running:
         async with client(running.socket):
