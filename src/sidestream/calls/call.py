@@ -253,6 +253,7 @@ class Call:
         self.recorded = RecordedSession(
             self.services.ids.uuid_base64(), self.services.clock.wall(), group, self.recorded.joined_at
         )
+        self.changed()
 
     def take_over(self, session: str, request: Request, sender: Sender) -> None:
         """Let who sent this INVITE take the place of the party at the leg (RFC 3891)."""

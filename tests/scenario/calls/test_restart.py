@@ -16,6 +16,7 @@ from .office_tools import codes, statuses, until
 from .restart_tools import crash, imaged, open_door, restart, start_again
 from .test_dial import connect
 from .test_siprec import event, siprec_events
+from .test_transfer import refer
 
 DIAL = '<Dial answerOnBridge="true" action="/after"><Sip>{bob}</Sip></Dial>'
 RECORDED = '<Start><Siprec name="a" statusCallback="/siprec"/></Start>' + DIAL
@@ -152,6 +153,22 @@ async def test_a_pause_goes_on_where_it_was_and_a_key_ends_a_dial(office):
     assert office.live().script.is_running
     assert await alice.ended() is EndCause.REMOTE_BYE
     await office.quiet()
+
+
+async def test_a_call_that_was_transferred_goes_on_with_the_newcomer(office):
+    alice, bob, parent, child = await recorded(office)
+    refer(bob, office.carol.uri)
+    carol = await office.carol.wait_for_call()
+    carol.answer()
+    await bob.ended()
+    await until(lambda: metadata(office)[1][-1].read_text().count("carol") > 0, "metadata of the newcomer")
+    await imaged(office, parent, child)
+    await restart(office)
+    assert office.live("outbound-dial").party.aor.startswith("sip:carol@")
+    alice.bye()
+    assert await carol.ended() is EndCause.REMOTE_BYE
+    await office.quiet()
+    assert [event for _, event, _ in siprec_events(office)] == ["siprec-started", "siprec-stopped"]
 
 
 async def test_a_time_limit_still_ends_it(office):

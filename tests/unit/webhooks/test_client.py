@@ -309,6 +309,19 @@ class TestCookies:
             await http.request(a_request(app.url("/voice"), cookies=cookies))
         assert [received.header("Cookie") for received in app.received] == [None, 'a="1 x"', None, None]
 
+    async def test_they_can_be_written_down_for_a_restart(self, app: WebhookApp, http: HttpClient) -> None:
+        fields = ("Set-Cookie", 'a="1 x"; Path=/'), ("Set-Cookie", "b=2; Path=/other"), ("Set-Cookie", "c=3")
+        app.answer("/voice", Reply(headers=fields))
+        before = CallCookies()
+        assert before.image() == ()
+        for _ in range(2):
+            await http.request(a_request(app.url("/voice?again=1"), cookies=before))
+        after = CallCookies(before.image())
+        assert after.image() == before.image()
+        assert len(after.image()) == 3
+        await http.request(a_request(app.url("/voice"), cookies=after))
+        assert app.received[-1].header("Cookie") == app.received[1].header("Cookie") == 'a="1 x"; c=3'
+
     async def test_a_redirect_carries_what_it_set(self, app: WebhookApp, http: HttpClient) -> None:
         app.answer("/voice", Reply(status=302, headers=(("Location", "/next"), ("Set-Cookie", "s=1; Path=/"))))
         await http.request(a_request(app.url("/voice"), cookies=CallCookies()))
