@@ -90,6 +90,11 @@ def _connection(value: str) -> Connection | None:
 
 def names_group(address: str) -> bool:
     """Whether an address is one of multicast or broadcast: no audio goes to a whole network."""
+    return _names_group(address) if len(address) <= REMEMBERED_LENGTH else _names_group.__wrapped__(address)
+
+
+@lru_cache(REMEMBERED_CONNECTIONS)
+def _names_group(address: str) -> bool:
     try:
         found = ip_address(address)
     except ValueError:

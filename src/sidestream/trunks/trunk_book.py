@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import quote
 
 from sidestream.base.secret import Secret
 from sidestream.media.engine import Latch
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.uri import Uri
+
+REMEMBERED_SOURCES = 1024  # addresses of who calls in, read once each
 
 Network = IPv4Network | IPv6Network
 
@@ -115,9 +118,7 @@ class TrunkBook:
 
         `to_user` is for the alert of a refusal only: it never decides.
         """
-        source = ip_address(source_ip)
-        if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
-            source = source.ipv4_mapped
+        source = _address(source_ip)
         matches = [(net.prefixlen, trunk) for trunk in self._trunks for net in trunk.sources if source in net]
         if matches:
             _, trunk = max(matches, key=lambda match: match[0])
@@ -135,3 +136,11 @@ class TrunkBook:
                 if trunk.outbound is not None and trunk.account_sid == owner:
                     return Route(replace(trunk.outbound, user=quote(number, safe="+*")), trunk)
         return Refusal(404, 13224, f"No trunk takes calls to numbers, so {number} cannot be called")
+
+
+@lru_cache(REMEMBERED_SOURCES)
+def _address(source_ip: str) -> IPv4Address | IPv6Address:
+    """The address of a peer as networks are compared with it."""
+    source = ip_address(source_ip)
+    mapped = source.ipv4_mapped if isinstance(source, IPv6Address) else None
+    return source if mapped is None else mapped
