@@ -38,7 +38,7 @@ MODES = ("reference", "b2bua", "recorded")
 RIVALS = {"kamailio": rivals.kamailio, "sippy": rivals.sippy}
 NAMES = {
     "kamailio": "Kamailio, record-routing relay",
-    "sippy": "sippy, B2BUA",
+    "sippy": "sippy, B2BUA without a log",
     "reference": "bare agent that answers",
     "b2bua": "B2BUA, two legs",
     "recorded": "B2BUA and SIPREC client",

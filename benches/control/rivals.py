@@ -1,6 +1,6 @@
 """Other programs that take the same calls: sippy's B2BUA and Kamailio as a record-routing relay.
 
-Both run as processes of their own, over UDP, and write no log. sippy (PyPI, BSD licence) is installed into a virtual
+Both run as processes of their own, over UDP. sippy (PyPI, BSD licence) is installed into a virtual
 environment that this module makes; Kamailio (Debian, GPL) is only there if its package is.
 """
 
@@ -68,7 +68,10 @@ class RivalProcess:
 
 
 async def sippy(port: int, callee: str, core: int | None) -> RivalProcess:
-    """The smallest of sippy's B2BUAs: two legs, no accounting, no media. Raises RuntimeError if it cannot be had."""
+    """The smallest of sippy's B2BUAs: two legs, no accounting, no media, no log.
+
+    Raises RuntimeError if it cannot be had.
+    """
     program = _ENVIRONMENT / "bin" / "b2bua_simple"
     if not program.exists():
         await _install_sippy()

@@ -32,6 +32,7 @@ from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
 from sidestream.calls.call import Call
 from sidestream.calls.front import CallFront
+from sidestream.calls.imaging import Imaging
 from sidestream.calls.live import LiveCalls
 from sidestream.calls.record import Direction
 from sidestream.calls.script import run_script
@@ -170,6 +171,7 @@ async def _control(setup: Setup) -> AsyncIterator[Control]:
         outbox=Outbox(stores.outbox, http, accounts, clock, debugger),
         live=LiveCalls(metrics),
         calls=stores.calls,
+        imaging=Imaging(stores.images),
         siprecs=stores.siprecs,
         audio=library,
         speech=Speech(library, directory / "speech"),
