@@ -6,6 +6,7 @@
 //! takes the leg back: what it tells is final, and no later packet is relayed here. The programs are attached by links,
 //! and maps are not pinned: when the process ends, however it does, the kernel removes all of it.
 
+mod attachments;
 mod layout;
 mod netlink;
 mod program;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use attachments::Side;
 use layout::{octets, RawFork, RawLeg, RawPlace, RawRoute, RawTally, MAX_LEGS};
 use netlink::{Monitor, Routes};
 use program::Program;
@@ -168,7 +170,7 @@ impl KernelPath {
     pub fn changes(&self) -> u64 {
         let mut inner = self.lock();
         if inner.monitor.has_changed() {
-            inner.program.forget_gone();
+            inner.program.attachments.forget_gone();
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
         self.changes.load(Ordering::Relaxed)
@@ -184,11 +186,15 @@ impl KernelPath {
         self.len() == 0
     }
 
-    /// Hands a leg over. Fails with `Unsupported` for a leg that the program cannot take, and otherwise with what the
-    /// kernel says.
-    pub fn open(&self, leg: &Leg) -> io::Result<Place> {
+    /// Hands a leg over, if at the last moment it is `clear` that no earlier packet waits elsewhere. Fails with
+    /// `WouldBlock` if it is not, or if the program is not attached where it has to be: it will be soon. Fails with
+    /// `Unsupported` for a leg that the program cannot take, and otherwise with what the kernel says.
+    pub fn open(&self, leg: &Leg, clear: impl FnOnce() -> bool) -> io::Result<Place> {
         let mut inner = self.lock();
         let (raw_leg, tally) = inner.prepare(leg)?;
+        if !clear() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let number = inner.take_number()?;
         let place = Place { number, raw: leg.at.into(), leg: Box::new(raw_leg) };
         match inner.program.open(number, &place.leg, &tally, &place.raw) {
@@ -231,7 +237,6 @@ impl Inner {
         }
         check_address(leg.at, leg.at)?;
         let arrives = self.route(leg.at, leg.at, leg.from)?;
-        self.program.attach_relay(arrives.interface)?;
         let relay = match &leg.relay {
             Some(hop) => self.raw_route(leg.at, hop)?,
             None => RawRoute::default(),
@@ -247,9 +252,10 @@ impl Inner {
             relay,
             ..RawLeg::default()
         };
+        let mut leaves = Vec::new();
         for (raw, fork) in raw.fork.iter_mut().zip(&leg.forks) {
             let route = self.raw_route(leg.at, &fork.hop)?;
-            self.program.attach_leave(route.interface)?;
+            leaves.push(route.interface);
             *raw = RawFork { route, payload_type: fork.payload_type, ..RawFork::default() };
             if let Some(numbers) = fork.numbers {
                 raw.renumbered = 1;
@@ -258,6 +264,10 @@ impl Inner {
                 raw.timestamp_offset = numbers.timestamp_offset;
             }
         }
+        // all are asked for before the first that is not there yet is an answer
+        let mut ready = vec![self.program.attachments.want(arrives.interface, Side::Relay)];
+        ready.extend(leaves.into_iter().map(|interface| self.program.attachments.want(interface, Side::Leave)));
+        ready.into_iter().collect::<io::Result<()>>()?;
         let Tally { newest, newest_timestamp, transit, jitter_scaled, .. } = leg.begin;
         let begin = RawTally {
             until_sample: FIRST_SAMPLE,

@@ -1,17 +1,15 @@
-//! The program in the kernel, its maps and what it is attached to.
+//! The programs in the kernel, and their maps.
 
-use std::collections::HashSet;
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 
 use aya::maps::{Array, HashMap, MapData};
-use aya::programs::links::LinkOrder;
-use aya::programs::tc::{SchedClassifier, TcAttachOptions, TcAttachType};
+use aya::programs::tc::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 
+use crate::attachments::Attachments;
 use crate::layout::{RawLeg, RawPlace, RawTally};
-use crate::netlink::interface_name;
 use crate::Unavailable;
 
 #[cfg(has_program)]
@@ -23,12 +21,10 @@ const OBJECT: Option<&[u8]> = None;
 const LOCKED: u64 = 4;
 
 pub(crate) struct Program {
-    ebpf: Ebpf,
+    pub(crate) attachments: Attachments,
     places: HashMap<MapData, RawPlace, u32>,
     legs: Array<MapData, RawLeg>,
     tallies: Array<MapData, RawTally>,
-    relaying: HashSet<u32>,
-    leaving: HashSet<u32>,
 }
 
 impl Program {
@@ -47,32 +43,8 @@ impl Program {
         let places = HashMap::try_from(places).map_err(|error| refused(told(error)))?;
         let legs = Array::try_from(legs).map_err(|error| refused(told(error)))?;
         let tallies = Array::try_from(tallies).map_err(|error| refused(told(error)))?;
-        Ok(Self { ebpf, places, legs, tallies, relaying: HashSet::new(), leaving: HashSet::new() })
-    }
-
-    /// Looks at what arrives on an interface from now on.
-    pub(crate) fn attach_relay(&mut self, interface: u32) -> io::Result<()> {
-        if !self.relaying.contains(&interface) {
-            attach(&mut self.ebpf, "relay", interface, TcAttachType::Ingress)?;
-            self.relaying.insert(interface);
-        }
-        Ok(())
-    }
-
-    /// Looks at what leaves an interface from now on.
-    pub(crate) fn attach_leave(&mut self, interface: u32) -> io::Result<()> {
-        if !self.leaving.contains(&interface) {
-            attach(&mut self.ebpf, "leave", interface, TcAttachType::Egress)?;
-            self.leaving.insert(interface);
-        }
-        Ok(())
-    }
-
-    /// Forgets interfaces that are gone, and their attachments with them: their numbers may become others'.
-    pub(crate) fn forget_gone(&mut self) {
-        for interfaces in [&mut self.relaying, &mut self.leaving] {
-            interfaces.retain(|interface| interface_name(*interface).is_ok());
-        }
+        let attachments = Attachments::new(ebpf).map_err(refused)?;
+        Ok(Self { attachments, places, legs, tallies })
     }
 
     /// Opens a leg in a place that was closed, or never open.
@@ -97,21 +69,13 @@ impl Program {
     }
 }
 
-fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> io::Result<&'a mut SchedClassifier> {
+pub(crate) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> io::Result<&'a mut SchedClassifier> {
     let program = ebpf.program_mut(name).ok_or_else(|| io::Error::other(format!("no program {name}")))?;
     program.try_into().map_err(told)
 }
 
-/// Attaches by a link (Linux 6.6), which ends with the process.
-fn attach(ebpf: &mut Ebpf, name: &str, interface: u32, side: TcAttachType) -> io::Result<()> {
-    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-    let interface = interface_name(interface)?;
-    classifier(ebpf, name)?.attach_with_options(&interface, side, options).map_err(told)?;
-    Ok(())
-}
-
 /// An error with its causes.
-fn told(error: impl Error) -> io::Error {
+pub(crate) fn told(error: impl Error) -> io::Error {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,5 +1,6 @@
 //! The program on the loopback: what is relayed, forked, counted and left alone.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -96,7 +97,27 @@ fn packet(second: u8, sequence: u16, timestamp: u32, ssrc: u32) -> Vec<u8> {
 
 fn take_all(path: &KernelPath, call: &Call, forks: usize) -> (Place, Leg) {
     let leg = call.leg(forks);
-    (path.open(&leg).unwrap(), leg)
+    (open(path, &leg), leg)
+}
+
+/// Opens a leg, as soon as the program is attached.
+fn open(path: &KernelPath, leg: &Leg) -> Place {
+    for _ in 0..1000 {
+        match path.open(leg, || true) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(5)),
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the program is never attached");
+}
+
+#[test]
+fn a_leg_with_packets_that_wait_elsewhere_is_not_opened() {
+    let Some(path) = loaded() else { return };
+    let call = Call::new("127.0.0.1");
+    path.close(open(&path, &call.leg(1))).unwrap();
+    assert_eq!(path.open(&call.leg(1), || false).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(path.is_empty());
 }
 
 #[test]
@@ -189,7 +210,7 @@ fn a_leg_without_a_relay_is_forked_only() {
     let Some(path) = loaded() else { return };
     let call = Call::new("127.0.0.1");
     let leg = Leg { relay: None, ..call.leg(1) };
-    let place = path.open(&leg).unwrap();
+    let place = open(&path, &leg);
     call.send(&packet(0, 10, 1600, SSRC));
     assert!(receive(&call.recorder).is_some());
     assert!(is_silent(&call.here) && is_silent(&call.other));
@@ -211,7 +232,7 @@ fn legs_that_the_program_cannot_take_are_refused() {
         ("too many forks", call.leg(media_kernel::MAX_FORKS + 1)),
     ];
     for (name, leg) in refused {
-        assert_eq!(path.open(&leg).unwrap_err().kind(), std::io::ErrorKind::Unsupported, "{name}");
+        assert_eq!(path.open(&leg, || true).unwrap_err().kind(), ErrorKind::Unsupported, "{name}");
     }
     assert!(path.is_empty());
     assert!(call.is_left_alone(&packet(0, 10, 1600, SSRC)));
@@ -221,7 +242,7 @@ fn legs_that_the_program_cannot_take_are_refused() {
 fn jitter_is_counted_as_the_engine_counts_it() {
     let Some(path) = loaded() else { return };
     let call = Call::new("127.0.0.1");
-    let place = path.open(&Leg { begin: Tally { transit: 0, ..call.leg(0).begin }, ..call.leg(0) }).unwrap();
+    let place = open(&path, &Leg { begin: Tally { transit: 0, ..call.leg(0).begin }, ..call.leg(0) });
     // packets that come at once though their time stamps are 20 ms apart: each adds 160 samples of jitter
     for n in 10..200u16 {
         call.send(&packet(0, n, u32::from(n) * 160, SSRC));

@@ -195,6 +195,7 @@ impl Worker {
             let Some(received) = self.batch.get(index) else { continue };
             let arrival = arrival(received.wall_ns, now);
             self.outbox.arrival_wall_ns = Some(arrival.wall_ns);
+            self.outbox.more_waits = index + 1 < count;
             if is_rtcp {
                 self.registry.receive_rtcp(key, received.source, received.bytes, &mut self.outbox);
             } else {

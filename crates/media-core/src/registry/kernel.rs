@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use crate::arena::Key;
 use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket, HEADER_LEN};
+use crate::time::{Instant, NS_PER_S};
 
 use super::endpoint::Endpoint;
 use super::session::{Session, Sink};
@@ -21,6 +22,8 @@ const ORDINARY_PACKETS: u32 = 25;
 /// A leg is taken back after so many packets in a row that should have been relayed below: they arrive on an interface
 /// that is not the one to their sender.
 const IGNORED_PACKETS: u32 = 10;
+/// Packets that arrived sooner after the hand-over were waiting for the engine already.
+const BACKLOG_NS: u64 = NS_PER_S / 2;
 /// A larger step is a restart of the source rather than loss or reordering (RFC 3550 A.1).
 const MAX_DROPOUT: i16 = 3000;
 const MAX_MISORDER: i16 = 100;
@@ -57,6 +60,17 @@ pub struct KernelFork {
     pub numbers: Option<(u32, u16, u32)>,
 }
 
+/// What became of a hand-over to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// The kernel relays from now on.
+    Taken,
+    /// Packets that came before wait for the engine still, and would be overtaken.
+    NotYet,
+    /// The kernel will not.
+    Refused,
+}
+
 /// What the kernel has done for a leg since it was handed over; at that time, where it has to go on from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelTally {
@@ -88,6 +102,8 @@ pub(super) struct InKernel {
     counted: KernelTally,
     /// Packets since the kernel was last seen to work that it should have relayed.
     ignored: u32,
+    /// When the last packet before the hand-over came.
+    since_ns: u64,
 }
 
 /// A leg, and who it is made of.
@@ -158,7 +174,7 @@ impl Registry {
 pub(super) fn after_packet(
     session: &mut Session,
     key: Key,
-    packet: &RtpPacket<'_>,
+    (packet, arrival): (&RtpPacket<'_>, Instant),
     totals: &mut Totals,
     out: &mut impl Output,
 ) {
@@ -168,11 +184,11 @@ pub(super) fn after_packet(
         endpoint.kernel.ordinary = if ordinary { endpoint.kernel.ordinary + 1 } else { 0 };
         if endpoint.kernel.ordinary >= ORDINARY_PACKETS && !endpoint.kernel.refused {
             endpoint.kernel.ordinary = 0;
-            hand_over(session, key, packet, out);
+            hand_over(session, key, (packet, arrival), out);
         }
         return;
     };
-    inside.ignored += u32::from(ordinary);
+    inside.ignored += u32::from(ordinary && arrival.mono_ns > inside.since_ns + BACKLOG_NS);
     let forks = inside.plan.forks.clone();
     if inside.ignored >= IGNORED_PACKETS {
         endpoint.kernel.refused = true;
@@ -275,7 +291,7 @@ fn plan(session: &Session, key: Key, ssrc: u32, payload_type: u8) -> Option<Plan
     Some(Plan { leg, sink, forks: fed })
 }
 
-fn hand_over(session: &mut Session, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
+fn hand_over(session: &mut Session, key: Key, (packet, arrival): (&RtpPacket<'_>, Instant), out: &mut impl Output) {
     let Some(plan) = plan(session, key, packet.ssrc(), packet.payload_type()) else { return };
     for fork in &plan.forks {
         if let Some(fork) = session.forks.get_mut(*fork) {
@@ -291,10 +307,12 @@ fn hand_over(session: &mut Session, key: Key, packet: &RtpPacket<'_>, out: &mut 
         jitter_scaled,
         ..KernelTally::default()
     };
-    if out.enter_kernel(endpoint.pair, &plan.leg, &counted) {
-        endpoint.kernel.leg = Some(Box::new(InKernel { plan, counted, ignored: 0 }));
-    } else {
-        endpoint.kernel.refused = true;
+    match out.enter_kernel(endpoint.pair, &plan.leg, &counted) {
+        HandOver::Taken => {
+            endpoint.kernel.leg = Some(Box::new(InKernel { plan, counted, ignored: 0, since_ns: arrival.mono_ns }));
+        }
+        HandOver::NotYet => {}
+        HandOver::Refused => endpoint.kernel.refused = true,
     }
 }
 

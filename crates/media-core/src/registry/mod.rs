@@ -28,7 +28,7 @@ use crate::srtp::SrtpKeys;
 
 use session::Session;
 
-pub use kernel::{KernelFork, KernelLeg, KernelTally, MAX_KERNEL_FORKS};
+pub use kernel::{HandOver, KernelFork, KernelLeg, KernelTally, MAX_KERNEL_FORKS};
 
 /// Names the port pair of an endpoint or fork.
 pub type PairKey = Key;
@@ -55,10 +55,10 @@ pub trait Output {
     fn release_recorder(&mut self, recorder: u64, samples: u64);
     /// Tell the control process.
     fn report(&mut self, event: Event);
-    /// Have the kernel relay and fork what arrives on a pair's RTP port as the leg says, going on from `begin`; false if
-    /// it will not. What it does not relay still arrives here.
-    fn enter_kernel(&mut self, _pair: PairKey, _leg: &KernelLeg, _begin: &KernelTally) -> bool {
-        false
+    /// Have the kernel relay and fork what arrives on a pair's RTP port as the leg says, going on from `begin`. What
+    /// it does not relay still arrives here.
+    fn enter_kernel(&mut self, _pair: PairKey, _leg: &KernelLeg, _begin: &KernelTally) -> HandOver {
+        HandOver::Refused
     }
     /// What the kernel has done for a pair so far.
     fn read_kernel(&mut self, _pair: PairKey) -> Option<KernelTally> {

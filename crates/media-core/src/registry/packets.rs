@@ -105,7 +105,7 @@ impl Registry {
                 // where the kernel sends the other party's packets is where this one was before
                 kernel::take_all_back(session, &mut self.totals, out);
             }
-            kernel::after_packet(session, key, &packet, &mut self.totals, out);
+            kernel::after_packet(session, key, (&packet, arrival), &mut self.totals, out);
         }
     }
 

@@ -66,6 +66,14 @@ fn set_option(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value
     check(result).map(|_| ())
 }
 
+/// True if a datagram waits to be received.
+pub(crate) fn has_waiting(socket: &UdpSocket) -> bool {
+    let mut octets: libc::c_int = 0;
+    // SAFETY: the pointer is to a c_int that lives over the call, as FIONREAD wants it.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut octets) };
+    result < 0 || octets > 0
+}
+
 /// IPv4's type of service, or IPv6's traffic class, of what a socket sends.
 pub(crate) fn traffic_class(socket: &UdpSocket, is_ipv6: bool) -> io::Result<u8> {
     let (level, option) = match is_ipv6 {
@@ -239,6 +247,17 @@ mod tests {
             }
             assert_eq!(seen, datagrams);
         }
+    }
+
+    #[test]
+    fn what_waits_is_seen_until_it_is_taken() {
+        let (a, b) = pair("127.0.0.1");
+        assert!(!has_waiting(&b));
+        send(&a, Some(b.local_addr().unwrap()), b"hello").unwrap();
+        wait(&b);
+        assert!(has_waiting(&b));
+        ReceiveBatch::new().receive(&b).unwrap();
+        assert!(!has_waiting(&b));
     }
 
     #[test]

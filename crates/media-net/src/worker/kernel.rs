@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use media_core::{KernelLeg, KernelTally, PairKey};
+use media_core::{HandOver, KernelLeg, KernelTally, PairKey};
 use media_kernel::{Fork, Hop, KernelPath, Leg, Numbers, Place, Tally};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ impl Kernel {
         std::mem::replace(&mut self.changes, changes) != changes
     }
 
-    /// Hands over what arrives at `at`; `hop` tells how a pair's packets leave. False if the kernel will not.
+    /// Hands over what arrives at `at`, if it is `clear` that no packet waits; `hop` tells how a pair's packets leave.
     pub(super) fn enter(
         &mut self,
         pair: PairKey,
@@ -38,15 +38,20 @@ impl Kernel {
         leg: &KernelLeg,
         begin: &KernelTally,
         hop: impl Fn(PairKey, SocketAddr) -> Option<Hop>,
-    ) -> bool {
-        let Some(leg) = translate(at, leg, begin, hop) else { return false };
-        match self.path.open(&leg) {
-            Ok(place) => self.places.insert(pair, place).is_none(),
+        clear: impl FnOnce() -> bool,
+    ) -> HandOver {
+        let Some(leg) = translate(at, leg, begin, hop) else { return HandOver::Refused };
+        match self.path.open(&leg, clear) {
+            Ok(place) => {
+                self.places.insert(pair, place);
+                HandOver::Taken
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => HandOver::NotYet,
             // addresses that the program does not deal with are nobody's fault
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => HandOver::Refused,
             Err(error) => {
                 log::warning("kernel_path_refused", json!({"reason": error.to_string()}));
-                false
+                HandOver::Refused
             }
         }
     }

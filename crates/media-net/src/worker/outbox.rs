@@ -3,13 +3,13 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use media_core::{Event, KernelLeg, KernelTally, Output, PairKey, Registry, NS_PER_S};
+use media_core::{Event, HandOver, KernelLeg, KernelTally, Output, PairKey, Registry, NS_PER_S};
 use media_kernel::{Hop, KernelPath};
 
 use crate::ports::{ForkSockets, Sockets};
 use crate::sys::clock;
 use crate::sys::send::{can_cut, is_of_an_earlier_packet, send, Queue, Trouble};
-use crate::sys::udp::{disconnect, take_errors, traffic_class, want_errors};
+use crate::sys::udp::{disconnect, has_waiting, take_errors, traffic_class, want_errors};
 use crate::writer::Writer;
 
 use super::kernel::Kernel;
@@ -52,6 +52,8 @@ pub(super) struct Outbox {
     unsent: Vec<(PairKey, u64)>,
     /// Arrival of the packet that is being relayed; None for what the engine sends by itself.
     pub(super) arrival_wall_ns: Option<u64>,
+    /// Packets that arrived after the one that is being relayed are in the worker's hands already.
+    pub(super) more_waits: bool,
     pub(super) latencies: Vec<u64>,
     pub(super) unreachable: Vec<PairKey>,
     pub(super) events: Vec<Event>,
@@ -68,6 +70,7 @@ impl Outbox {
             queue: Queue::new(true),
             unsent: Vec::new(),
             arrival_wall_ns: None,
+            more_waits: false,
             latencies: Vec::new(),
             unreachable: Vec::new(),
             events: Vec::new(),
@@ -250,20 +253,30 @@ impl Output for Outbox {
         self.events.push(event);
     }
 
-    fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> bool {
-        let Some(kernel) = &mut self.kernel else { return false };
+    fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> HandOver {
+        let Some(kernel) = &mut self.kernel else { return HandOver::Refused };
         // without the filter of a connected socket a stranger's packet could come in between
-        let Some((sockets, true)) = own(&self.pairs, pair) else { return false };
-        let Ok(at) = sockets.rtp.local_addr() else { return false };
+        let Some((sockets, true)) = own(&self.pairs, pair) else { return HandOver::Refused };
+        if self.more_waits {
+            return HandOver::NotYet;
+        }
+        let Ok(at) = sockets.rtp.local_addr() else { return HandOver::Refused };
         let (pairs, shared) = (&self.pairs, &self.shared);
-        kernel.enter(pair, at, leg, begin, |pair, to| {
-            let rtp = match &find(pairs, pair)?.place {
-                Place::Own { sockets, .. } => &sockets.rtp,
-                Place::Shared(index) => &shared[*index].sockets.rtp,
-            };
-            let from = rtp.local_addr().ok()?;
-            Some(Hop { from, to, traffic_class: traffic_class(rtp, from.is_ipv6()).ok()? })
-        })
+        kernel.enter(
+            pair,
+            at,
+            leg,
+            begin,
+            |pair, to| {
+                let rtp = match &find(pairs, pair)?.place {
+                    Place::Own { sockets, .. } => &sockets.rtp,
+                    Place::Shared(index) => &shared[*index].sockets.rtp,
+                };
+                let from = rtp.local_addr().ok()?;
+                Some(Hop { from, to, traffic_class: traffic_class(rtp, from.is_ipv6()).ok()? })
+            },
+            || !has_waiting(&sockets.rtp),
+        )
     }
 
     fn read_kernel(&mut self, pair: PairKey) -> Option<KernelTally> {

@@ -6,7 +6,7 @@ use crate::rtcp::tests::Random;
 use crate::rtp::{is_rtcp, sequence_delta, timestamp_delta};
 use crate::time::samples_in;
 
-use super::super::{KernelLeg, KernelTally};
+use super::super::{HandOver, KernelLeg, KernelTally};
 use super::*;
 use crate::quality::Quality;
 
@@ -21,6 +21,7 @@ struct Kernel {
     looked_at: usize,
     entered: usize,
     refuses: bool,
+    backlog: bool,
     /// It is asleep: what it should handle goes to user space.
     deaf: bool,
 }
@@ -103,13 +104,17 @@ impl Output for Kernel {
     fn report(&mut self, event: Event) {
         self.out.report(event);
     }
-    fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> bool {
+    fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> HandOver {
         assert!(leg.forks.len() <= super::super::MAX_KERNEL_FORKS);
         self.entered += 1;
-        if !self.refuses {
-            assert_eq!(self.legs.insert(pair, (leg.clone(), *begin)), None);
+        if self.backlog {
+            return HandOver::NotYet;
         }
-        !self.refuses
+        if self.refuses {
+            return HandOver::Refused;
+        }
+        assert_eq!(self.legs.insert(pair, (leg.clone(), *begin)), None);
+        HandOver::Taken
     }
     fn read_kernel(&mut self, pair: PairKey) -> Option<KernelTally> {
         Some(self.legs.get(&pair)?.1)
@@ -274,6 +279,17 @@ fn what_the_kernel_refuses_is_asked_again_only_after_a_command() {
     call.kernel.refuses = false;
     call.set_fork("in", active(5000));
     call.talk(500, 100);
+    assert_eq!(call.inside(), 2);
+}
+
+#[test]
+fn while_packets_wait_in_user_space_nothing_is_handed_over() {
+    let mut call = Call::new(true);
+    call.kernel.backlog = true;
+    call.talk(0, 200);
+    assert_eq!((call.kernel.entered > 4, call.inside()), (true, 0));
+    call.kernel.backlog = false;
+    call.talk(200, 30);
     assert_eq!(call.inside(), 2);
 }
 

@@ -1,0 +1,427 @@
+"""The in-kernel path on real interfaces: next hops, VLANs, both families, and what changes in mid-call."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .network import (
+    Capture,
+    Network,
+    Unsupported,
+    attached,
+    has_good_checksums,
+    inside,
+    ipv4,
+    send_checksums,
+    send_tagged,
+)
+
+SSRC_A, SSRC_B = 0xA0A0, 0xB0B0
+STEADY = 90  # packets after which a leg is in the kernel: it has settled and was ordinary for half a second of speech
+IP_RECVTTL = 12  # ip(7)
+SPACING = 0.0005  # seconds between packets of a test, which need not last as long as speech
+PORTS = (20000, 20399)
+FORMATS = [
+    {"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000},
+    {"payload_type": 101, "encoding": "telephone-event", "clock_rate": 8000},
+]
+INTERFACES = {"default": "10.91.0.1", "six": "fd91::1", "vlan": "10.91.7.1", "far": "10.91.1.1"}
+PEERS = {"default": "10.91.0.2", "six": "fd91::2", "vlan": "10.91.7.2", "far": "10.91.2.2"}
+
+
+class Engine:
+    """An engine in a namespace, and its control protocol."""
+
+    def __init__(self, namespace: str, path: Path, mode: str) -> None:
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
+        command += [f"--interface={name}={host}" for name, host in INTERFACES.items()]
+        command += ["--port-min", str(PORTS[0]), "--port-max", str(PORTS[1]), "--kernel-path", mode]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while not path.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the engine did not start")
+            time.sleep(0.02)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(10)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile()
+        self.call("hello", protocol=1)
+
+    def call(self, operation: str, **fields: Any) -> Any:
+        self._socket.sendall(json.dumps({"id": 1, "op": operation, **fields}).encode() + b"\n")
+        while True:
+            answer = json.loads(self._lines.readline())
+            if "id" in answer:
+                assert "ok" in answer, answer
+                return answer["ok"]
+
+    @property
+    def legs(self) -> int:
+        return self.call("engine_statistics")["kernel_path"]["legs"]
+
+    def close(self) -> None:
+        self._socket.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Party:
+    """A phone, or a recorder: a socket in the phones' namespace."""
+
+    def __init__(self, namespace: str, host: str) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with inside(namespace):
+            self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        self.socket.setblocking(False)
+        option = (
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS) if ":" in host else (socket.IPPROTO_IP, socket.IP_RECVTOS)
+        )
+        self.socket.setsockopt(*option, 1)
+        if ":" not in host:
+            self.socket.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        host, port = self.socket.getsockname()[:2]
+        return {"host": host, "port": port}
+
+    def receive(self) -> list[tuple[bytes, tuple[str, int], dict[int, int]]]:
+        """Packets, whence they came, and of their headers the hop limit and traffic class."""
+        found = []
+        while True:
+            try:
+                packet, controls, _, source = self.socket.recvmsg(2048, 256)
+            except BlockingIOError:
+                return found
+            numbers = {kind: int.from_bytes(value, sys.byteorder) for _, kind, value in controls}
+            if packet[1] & 0x7F in (0, 101):  # no RTCP
+                found.append((packet, source[:2], numbers))
+
+
+def rtp(ssrc: int, number: int, payload_type: int = 0, body: bytes | None = None) -> bytes:
+    header = struct.pack("!BBHII", 0x80, payload_type, number & 0xFFFF, number * 160 & 0xFFFFFFFF, ssrc)
+    return header + (bytes([number & 0xFF]) * 161 if body is None else body)
+
+
+def number_of(packet: bytes) -> int:
+    return int.from_bytes(packet[2:4])
+
+
+def assert_unbroken(packets: list[bytes], count: int) -> None:
+    """Their numbers follow each other, and there are so many."""
+    first = number_of(packets[0])
+    assert [number_of(packet) for packet in packets] == [(first + n) & 0xFFFF for n in range(count)]
+
+
+class Call:
+    """A bridged call of two phones, each side forked to a recorder, with everything that they received."""
+
+    def __init__(self, engine: Engine, network: Network, name: str, a: str, b: str, srs: str) -> None:
+        self.engine, self.network, self.name = engine, network, name
+        self.a, self.b = Party(network.phones, PEERS[a]), Party(network.phones, PEERS[b])
+        self.srs = {side: Party(network.phones, PEERS[srs]) for side in ("inbound", "outbound")}
+        self.got: dict[str, list[Any]] = defaultdict(list)
+        self.next = 0
+        engine.call("open_session", session=name)
+        self.ports = {}
+        for endpoint, interface, party in (("a", a, self.a), ("b", b, self.b)):
+            opened = engine.call("open_endpoint", session=name, endpoint=endpoint, interface=interface)
+            self.ports[endpoint] = (INTERFACES[interface], opened["rtp"])
+            self.configure(endpoint, party)
+        for side, party in self.srs.items():
+            fork = {"session": name, "fork": side, "endpoint": "a", "side": side, "cname": "c", "interface": srs}
+            opened = engine.call("open_fork", **fork)
+            self.ports[side] = (INTERFACES[srs], opened["rtp"])
+            self.fork(side, party)
+        engine.call("set_route", session=name, source="a", sink="b")
+        engine.call("set_route", session=name, source="b", sink="a")
+
+    def configure(self, endpoint: str, party: Party) -> None:
+        fields = {"session": self.name, "endpoint": endpoint, "remote": party.remote, "formats": FORMATS}
+        self.engine.call("configure_endpoint", **fields)
+
+    def fork(self, side: str, party: Party, active: bool = True) -> None:
+        fields = {"session": self.name, "fork": side, "remote": party.remote, "formats": FORMATS, "active": active}
+        self.engine.call("configure_fork", **fields)
+
+    def talk(self, count: int, make: Callable[[int, int], bytes] = rtp) -> None:
+        """Both phones send so many packets."""
+        for _ in range(count):
+            self.a.socket.sendto(make(SSRC_A, self.next), self.ports["a"])
+            self.b.socket.sendto(make(SSRC_B, self.next), self.ports["b"])
+            self.next += 1
+            time.sleep(SPACING)
+        self.collect()
+
+    def collect(self) -> None:
+        # what is under way arrives
+        time.sleep(0.03)
+        for name, party in {"a": self.a, "b": self.b, **self.srs}.items():
+            self.got[name] += party.receive()
+
+    def statistics(self) -> Any:
+        return self.engine.call("session_statistics", session=self.name)
+
+    def settle(self) -> None:
+        """Talk until both legs are in the kernel."""
+        self.talk(STEADY)
+        for _ in range(20):
+            if self.engine.legs == 2:
+                return
+            self.talk(10)
+        raise AssertionError("the legs are never in the kernel")
+
+    def close(self) -> None:
+        for party in (self.a, self.b, *self.srs.values()):
+            party.socket.close()
+
+    def check(self) -> None:
+        """Each phone got all of the other's packets, and each recorder one unbroken stream of its own."""
+        for name, ssrc, sender in (("b", SSRC_A, "b"), ("a", SSRC_B, "a")):
+            packets = self.got[name]
+            assert [packet for packet, _, _ in packets] == [rtp(ssrc, n) for n in range(self.next)]
+            assert {source for _, source, _ in packets} == {self.ports[sender]}
+        for side, ssrc in (("inbound", SSRC_A), ("outbound", SSRC_B)):
+            packets = self.got[side]
+            assert [packet[12:] for packet, _, _ in packets] == [rtp(ssrc, n)[12:] for n in range(self.next)]
+            assert {source for _, source, _ in packets} == {self.ports[side]}
+            first, ssrcs = packets[0][0], {packet[8:12] for packet, _, _ in packets}
+            assert len(ssrcs) == 1 and struct.pack("!I", ssrc) not in ssrcs
+            assert_unbroken([packet for packet, _, _ in packets], self.next)
+            begun = int.from_bytes(first[4:8])
+            stamps = [int.from_bytes(packet[4:8]) for packet, _, _ in packets]
+            assert stamps == [(begun + 160 * n) & 0xFFFFFFFF for n in range(self.next)]
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    network = Network()
+    try:
+        network.open()
+    except Unsupported as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    yield network
+    network.close()
+
+
+@pytest.fixture(scope="module")
+def engine(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(network.engine, tmp_path_factory.mktemp("media") / "m.sock", "auto")
+    state = engine.call("hello", protocol=1)["kernel_path"]
+    if not state["on"]:
+        engine.close()
+        pytest.skip(state["reason"])
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def make_call(engine: Engine, network: Network) -> Iterator[Callable[[str, str, str], Call]]:
+    """Makes the call of a test: on which interfaces the phones are, and the recorder."""
+    calls: list[Call] = []
+
+    def make(a: str, b: str, srs: str) -> Call:
+        calls.append(Call(engine, network, "call", a, b, srs))
+        return calls[-1]
+
+    yield make
+    engine.call("close_session", session="call")
+    for call in calls:
+        call.close()
+    assert engine.legs == 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "srs"),
+    [
+        ("default", "default", "default"),
+        ("six", "six", "six"),
+        ("vlan", "vlan", "vlan"),
+        ("far", "default", "vlan"),
+        ("far", "default", "far"),
+        ("default", "far", "default"),
+    ],
+)
+def test_calls_are_relayed_and_forked_over_every_kind_of_way(make_call, engine, a: str, b: str, srs: str) -> None:
+    call = make_call(a, b, srs)
+    call.settle()
+    call.talk(150)
+    assert engine.legs == 2
+    call.check()
+    # packets look the same from wherever they are sent: hop limit and traffic class
+    for name in ("a", "b", "inbound", "outbound"):
+        assert len({tuple(sorted(numbers.items())) for _, _, numbers in call.got[name]}) == 1, name
+    statistics = call.statistics()
+    for endpoint in ("a", "b"):
+        counts = statistics["endpoints"][endpoint]
+        assert (counts["packets_received"], counts["packets_sent"], counts["lost"]) == (call.next, call.next, 0)
+    assert [statistics["forks"][side]["packets_sent"] for side in ("inbound", "outbound")] == [call.next, call.next]
+
+
+@pytest.mark.parametrize("family", ["default", "six"])
+@pytest.mark.parametrize("sender", [True, False], ids=["unfinished", "finished"])
+@pytest.mark.parametrize("engines", [True, False], ids=["by-hardware", "by-software"])
+def test_checksums_are_right(make_call, network, family: str, sender: bool, engines: bool) -> None:
+    # a packet that comes with its checksum unfinished leaves so, if the interface promises to finish it
+    send_checksums(network.phones, "phones", by_hardware=sender)
+    send_checksums(network.engine, "near", by_hardware=engines)
+    call = make_call(family, family, family)
+    call.settle()
+    capture = Capture(network.phones, "phones")
+    call.talk(20)
+    packets = [packet for packet in capture.udp() if len(packet) > 173]
+    wrong = [packet for packet in packets if not has_good_checksums(packet)]
+    capture.close()
+    assert len(packets) >= 80
+    # an interface that finishes checksums shows them unfinished to a capture: nothing is to be seen of those
+    assert (sender and engines) or not wrong
+    call.check()
+    send_checksums(network.phones, "phones", by_hardware=True)
+    send_checksums(network.engine, "near", by_hardware=True)
+
+
+def test_a_phone_that_moves_is_followed_by_the_other_leg(make_call, network, engine) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    old, call.a = call.a, Party(network.phones, "10.91.0.3")
+    call.configure("a", call.a)
+    assert engine.legs == 0
+    call.settle()
+    call.talk(20)
+    assert old.receive() == []
+    call.check()
+
+
+def test_a_stranger_on_a_leg_in_the_kernel_is_not_heard(make_call, network, engine) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    stranger = Party(network.phones, "10.91.0.3")
+    for n in range(20):
+        stranger.socket.sendto(rtp(SSRC_A, call.next + n), call.ports["a"])
+    call.talk(20)
+    assert engine.legs == 2
+    call.check()
+
+
+def test_a_packet_with_a_vlans_tag_is_not_that_of_the_interface_below(make_call, network) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    packet = ipv4(call.a.socket.getsockname(), call.ports["a"], rtp(SSRC_A, call.next))
+    send_tagged(network.phones, "phones", (network.engine, "near"), packet)
+    call.collect()
+    assert len(call.got["b"]) == call.next
+    call.talk(20)
+    call.check()
+
+
+def test_another_ssrc_goes_on_in_the_recorders_stream(make_call, engine) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    change = call.next
+
+    def changed(ssrc: int, n: int) -> bytes:
+        return rtp(ssrc + 1, n + 7777)
+
+    call.talk(STEADY, changed)
+    assert engine.legs == 2
+    for side in call.srs:
+        packets = [packet for packet, _, _ in call.got[side]]
+        assert len({packet[8:12] for packet in packets}) == 1
+        assert_unbroken(packets, call.next)
+        assert [n for n, packet in enumerate(packets) if packet[1] >> 7] == [0, change]
+    relayed = [packet for packet, _, _ in call.got["b"]]
+    assert relayed[change:] == [changed(SSRC_A, n) for n in range(change, call.next)]
+
+
+def test_a_paused_fork_gets_nothing_and_goes_on_without_a_hole(make_call, engine) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    call.fork("inbound", call.srs["inbound"], active=False)
+    call.collect()
+    paused_at = call.next
+    assert len(call.got["inbound"]) == paused_at
+    call.settle()
+    assert len(call.got["inbound"]) == paused_at
+    call.fork("inbound", call.srs["inbound"])
+    resumed_at = call.next
+    call.settle()
+    assert_unbroken([packet for packet, _, _ in call.got["inbound"]], paused_at + call.next - resumed_at)
+    assert len(call.got["outbound"]) == len(call.got["a"]) == call.next
+
+
+def test_digits_in_between_are_relayed_and_keep_their_places(make_call, engine) -> None:
+    call = make_call("default", "default", "default")
+    call.settle()
+    begun = call.next
+
+    def event(ssrc: int, n: int) -> bytes:
+        packet = rtp(ssrc, n, 101, struct.pack("!BBH", 5, 0x80 if n - begun > 3 else 0, 160 * (n - begun + 1)))
+        return packet[:4] + struct.pack("!I", begun * 160) + packet[8:]
+
+    call.talk(6, event)
+    call.talk(30)
+    assert engine.legs == 2
+    for side in call.srs:
+        packets = [packet for packet, _, _ in call.got[side]]
+        assert_unbroken(packets, call.next)
+        assert [packet[1] & 0x7F for packet in packets[begun : begun + 7]] == [*6 * [101], 0]
+
+
+def test_a_changed_route_takes_legs_back_until_they_know_it(make_call, network, engine) -> None:
+    call = make_call("default", "far", "far")
+    call.settle()
+    for change in ("add", "del"):
+        route = ["ip", "-n", network.engine, "route", change, "10.99.0.0/24", "via", "10.91.1.254"]
+        subprocess.run(route, check=True)
+        deadline = time.monotonic() + 5
+        while engine.legs and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.legs == 0
+        call.settle()
+    call.check()
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_nothing_stays_attached_when_the_engine_is_gone(network, engine, tmp_path: Path, end: str) -> None:
+    links = ("near", "tagged", "away")
+    # the engine of the other tests is still attached
+    before = [attached(network.engine, link) for link in links]
+    other = Engine(network.engine, tmp_path / "other.sock", "require")
+    call = Call(other, network, "gone", "default", "vlan", "far")
+    call.settle()
+    # the phones' legs on the first two, and the forks' way out on the third
+    assert [now - then for now, then in zip((attached(network.engine, link) for link in links), before)] == [1, 1, 1]
+    if end == "kill":
+        # `ip netns exec` has become the engine itself
+        os.kill(other.process.pid, signal.SIGKILL)
+        other.process.wait(10)
+    else:
+        other.close()
+    deadline = time.monotonic() + 5
+    while [attached(network.engine, link) for link in links] != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [attached(network.engine, link) for link in links] == before
+    call.collect()
+    for n in range(20):
+        for party, port, ssrc in ((call.a, "a", SSRC_A), (call.b, "b", SSRC_B)):
+            with suppress(ConnectionRefusedError):
+                party.socket.sendto(rtp(ssrc, call.next + n), call.ports[port])
+    time.sleep(0.05)
+    for party in (call.a, call.b, *call.srs.values()):
+        with suppress(ConnectionRefusedError):
+            assert party.receive() == []
+    call.close()
