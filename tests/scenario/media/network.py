@@ -33,8 +33,8 @@ class Unsupported(Exception):
 class Network:
     """Three namespaces: the engine's, a router's, and the phones' and recorders'.
 
-    The engine's has `near` straight to the phones, with IPv4, IPv6 and the VLAN `tagged` on it, and `away` to the router, which
-    leads to the phones' `far`.
+    The engine's has `near` straight to the phones, with IPv4, IPv6 and the VLAN `tagged` on it, and `away` to the
+    router, which leads to the phones' `far`.
     """
 
     def __init__(self) -> None:

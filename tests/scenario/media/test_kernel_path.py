@@ -200,7 +200,8 @@ class Call:
             assert [packet[12:] for packet, _, _ in packets] == [rtp(ssrc, n)[12:] for n in range(self.next)]
             assert {source for _, source, _ in packets} == {self.ports[side]}
             first, ssrcs = packets[0][0], {packet[8:12] for packet, _, _ in packets}
-            assert len(ssrcs) == 1 and struct.pack("!I", ssrc) not in ssrcs
+            assert len(ssrcs) == 1
+            assert struct.pack("!I", ssrc) not in ssrcs
             assert_unbroken([packet for packet, _, _ in packets], self.next)
             begun = int.from_bytes(first[4:8])
             stamps = [int.from_bytes(packet[4:8]) for packet, _, _ in packets]
@@ -404,7 +405,8 @@ def test_nothing_stays_attached_when_the_engine_is_gone(network, engine, tmp_pat
     call = Call(other, network, "gone", "default", "vlan", "far")
     call.settle()
     # the phones' legs on the first two, and the forks' way out on the third
-    assert [now - then for now, then in zip((attached(network.engine, link) for link in links), before)] == [1, 1, 1]
+    during = [attached(network.engine, link) for link in links]
+    assert [now - then for now, then in zip(during, before, strict=True)] == [1, 1, 1]
     if end == "kill":
         # `ip netns exec` has become the engine itself
         os.kill(other.process.pid, signal.SIGKILL)
