@@ -202,8 +202,9 @@ impl Reception {
         Some((self.transit?, self.jitter_scaled))
     }
 
-    /// Takes what [`Reception::timing`] has become where packets were timed elsewhere.
-    pub fn set_timing(&mut self, transit: u32, jitter_scaled: u32) {
+    /// Takes what [`Reception::timing`] has become where packets were timed elsewhere, with the arrival of the last.
+    pub fn set_timing(&mut self, (transit, jitter_scaled): (u32, u32), arrival_ns: u64, clock_rate: u32) {
+        self.drift.observe(transit, arrival_ns, clock_rate);
         self.transit = Some(transit);
         self.jitter_scaled = jitter_scaled;
     }

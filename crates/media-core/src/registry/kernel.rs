@@ -350,7 +350,7 @@ fn add(session: &mut Session, key: Key, inside: &InKernel, tally: &KernelTally, 
     let whole = octets + packets * HEADER_LEN as u64;
     totals.octets += whole;
     if let Some(endpoint) = session.endpoints.get_mut(key) {
-        endpoint.add_received(before, tally);
+        endpoint.add_received(before, tally, leg.clock_rate);
     }
     if let Some(sink) = sink.and_then(|sink| session.endpoints.get_mut(sink)) {
         sink.add_sent(packets, octets);
@@ -373,7 +373,7 @@ impl Endpoint {
         self.configured && self.settings.receive && self.security.is_none() && self.is_settled()
     }
 
-    fn add_received(&mut self, before: &KernelTally, tally: &KernelTally) {
+    fn add_received(&mut self, before: &KernelTally, tally: &KernelTally, clock_rate: u32) {
         self.add_counts(tally.packets - before.packets, tally.octets - before.octets);
         self.heard_ns = self.heard_ns.max(tally.arrived_ns);
         self.silence_reported = false;
@@ -381,7 +381,7 @@ impl Endpoint {
             replay(before, tally, |sequence| {
                 reception.receive(sequence);
             });
-            reception.set_timing(tally.transit, tally.jitter_scaled);
+            reception.set_timing((tally.transit, tally.jitter_scaled), tally.arrived_ns, clock_rate);
         }
     }
 }
