@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use media_core::srtp::{CryptoSuite, SrtpKeys};
 use media_core::{
-    Audio, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Law, MediaKeys,
+    Audio, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Latch, Law, MediaKeys,
     NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
 };
 
@@ -30,6 +30,9 @@ impl Output for Judge {
         assert!(segment > 0 && packets.len() % segment == 0 && packets.len() <= 65_507);
     }
     fn send_rtcp(&mut self, _: PairKey, _: SocketAddr, packet: &[u8]) {
+        assert!(packet.len() <= 2048 + 64);
+    }
+    fn send_beside_rtp(&mut self, _: PairKey, _: SocketAddr, packet: &[u8]) {
         assert!(packet.len() <= 2048 + 64);
     }
     fn settle(&mut self, _: PairKey, _: Option<SocketAddr>) {}
@@ -112,9 +115,10 @@ fuzz_target!(|data: &[u8]| {
                     remote: (which & 4 == 0).then(|| host(which / 16)),
                     remote_rtcp: None,
                     formats: formats(first),
-                    latch: which & 2 != 0,
+                    latch: [Latch::Each, Latch::First, Latch::Signalled][usize::from(which / 2) % 3],
                     send: which & 8 == 0,
                     receive: first & 0x40 == 0,
+                    rtcp_mux: first & 0x20 != 0,
                     keys: keys(*length),
                 };
                 let _ = registry.configure_endpoint("s", endpoint, settings, now, out);
