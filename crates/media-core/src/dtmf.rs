@@ -1,14 +1,12 @@
 //! Telephone events (RFC 4733): one report for an event's many packets.
 
+use crate::digits::KEYS;
 use crate::rtp::{timestamp_delta, RtpPacket};
 use crate::time::NS_PER_MS;
 
 /// Without a packet for this long, an event whose end packets were lost is over (RFC 4733 §2.5.1.4 retransmits the end
 /// three times, so this is rare).
 const LOST_END_NS: u64 = 500 * NS_PER_MS;
-
-/// The events that are keys, in the order of RFC 4733 §3.2.
-const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
 /// A key that was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -138,6 +138,18 @@ impl Rewriter {
         self.note_sent(&header, clock_rate, at_ns);
     }
 
+    /// A packet of the source that is not passed on: it leaves no gap, which would be taken for loss.
+    pub fn omit(&mut self, packet: &RtpPacket<'_>) {
+        let Some(segment) = self.segment.as_mut().filter(|segment| segment.source == packet.ssrc()) else { return };
+        let sequence = packet.sequence();
+        if (1..MAX_DROPOUT).contains(&sequence_delta(segment.newest, sequence)) {
+            segment.sequence_offset = segment.sequence_offset.wrapping_sub(1);
+            segment.newest = sequence;
+            // what comes late from before it has no number left
+            segment.first = sequence.wrapping_add(1);
+        }
+    }
+
     /// The stream's time stamp at `now_ns`, for sender reports; None before the first packet.
     pub fn timestamp_at(&self, now_ns: u64) -> Option<u32> {
         let sent = self.sent?;
@@ -249,6 +261,27 @@ mod tests {
         assert_eq!(feed(&mut fork, 1, 11, 1640, 80 * MS), Some((2, 480, false)));
     }
 
+    fn omit(rewriter: &mut Rewriter, source: u32, sequence: u16) {
+        let mut bytes = [0; HEADER_LEN];
+        RtpHeader { marker: false, payload_type: 101, sequence, timestamp: 0, ssrc: source }.write(&mut bytes);
+        rewriter.omit(&RtpPacket::parse(&bytes).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_passed_on_leaves_no_gap_and_what_was_lost_does() {
+        let mut fork = rewriter();
+        omit(&mut fork, 1, 6);
+        feed(&mut fork, 1, 7, 1000, 0);
+        (8..11).for_each(|sequence| omit(&mut fork, 1, sequence));
+        omit(&mut fork, 1, 10);
+        omit(&mut fork, 2, 11);
+        // 12 is lost
+        assert_eq!(feed(&mut fork, 1, 11, 1640, 80 * MS), Some((65_535, 480, false)));
+        assert_eq!(feed(&mut fork, 1, 13, 1960, 120 * MS), Some((1, 800, false)));
+        assert_eq!(feed(&mut fork, 1, 12, 1800, 121 * MS), Some((0, 640, false)));
+        assert_eq!(feed(&mut fork, 1, 7, 1000, 122 * MS), None);
+    }
+
     #[test]
     fn a_new_source_goes_on_in_real_time_with_a_mark() {
         let mut fork = rewriter();
@@ -340,7 +373,9 @@ mod tests {
                 4..20 => sequence = sequence.wrapping_add(random.below(20) as u16),
                 _ => {}
             }
-            if let Some((out, _, _)) = feed(&mut fork, source, sequence, timestamp, now) {
+            if random.below(20) == 0 {
+                omit(&mut fork, source, sequence);
+            } else if let Some((out, _, _)) = feed(&mut fork, source, sequence, timestamp, now) {
                 assert!(newest.is_none_or(|newest| sequence_delta(newest, out) > 0), "{newest:?} {out}");
                 newest = Some(out);
             }

@@ -35,6 +35,11 @@ impl Format {
     pub fn is_telephone_event(&self) -> bool {
         &*self.encoding == "TELEPHONE-EVENT"
     }
+
+    /// True for comfort noise (RFC 3389).
+    pub fn is_comfort_noise(&self) -> bool {
+        &*self.encoding == "CN"
+    }
 }
 
 impl fmt::Debug for Format {

@@ -8,6 +8,7 @@
 
 mod arena;
 mod batch;
+mod digits;
 mod dtmf;
 mod event;
 mod fork;
@@ -28,17 +29,21 @@ pub mod rtp;
 pub mod srtp;
 mod statistics;
 mod time;
+mod tone;
+mod translation;
 pub mod wav;
 
 pub use arena::{Arena, Key};
 pub use batch::MAX_BATCH_NS;
+pub use digits::{BadDigits, DigitTiming, Digits};
 pub use dtmf::{Digit, DtmfDetector};
 pub use event::Event;
 pub use fork::{Rewriter, Rewritten};
 pub use format::{Format, FormatShelf, Formats};
+pub use g711::Law;
 pub use histogram::Histogram;
 pub use numbering::Numbering;
-pub use player::{Audio, Law, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};
+pub use player::{Audio, Player, WeakAudio, FRAME_NS, FRAME_SAMPLES};
 pub use ports::PortPool;
 pub use quality::{mos, Bursts, Drift, Quality, Tally};
 pub use reception::{Arrived, Reception};
@@ -46,7 +51,9 @@ pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{
     EndpointSettings, ForkPorts, ForkRole, ForkSettings, HandOver, KernelFork, KernelLeg, KernelTally, Latch,
-    MediaKeys, NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side, Totals, MAX_KERNEL_FORKS,
+    MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side, Totals, MAX_KERNEL_FORKS,
 };
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};
+pub use tone::{render as render_tones, Tone, MAX_FREQUENCIES, MAX_TONES, MAX_TONES_MS};
+pub use translation::Translation;

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::g711;
+use crate::format::TELEPHONE_RATE;
+use crate::g711::Law;
 use crate::time::NS_PER_MS;
 use crate::wav::{Coding, Wav};
 
@@ -10,40 +11,6 @@ use crate::wav::{Coding, Wav};
 pub const FRAME_SAMPLES: usize = 160;
 /// The time that a packet covers.
 pub const FRAME_NS: u64 = 20 * NS_PER_MS;
-
-/// The two laws of G.711.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Law {
-    /// PCMU.
-    Mu,
-    /// PCMA.
-    A,
-}
-
-impl Law {
-    /// The law of an encoding's upper-case name.
-    pub fn of(encoding: &str) -> Option<Self> {
-        match encoding {
-            "PCMU" => Some(Self::Mu),
-            "PCMA" => Some(Self::A),
-            _ => None,
-        }
-    }
-
-    fn silence(self) -> u8 {
-        match self {
-            Self::Mu => g711::MU_LAW_SILENCE,
-            Self::A => g711::A_LAW_SILENCE,
-        }
-    }
-
-    fn encode(self, sample: i16) -> u8 {
-        match self {
-            Self::Mu => g711::mu_law(sample),
-            Self::A => g711::a_law(sample),
-        }
-    }
-}
 
 /// Samples at 8 kHz that are ready to be played; cheap to clone.
 #[derive(Clone, Debug)]
@@ -136,12 +103,9 @@ impl Audio {
             }
             Self::Coded(own, codes) if *own == law => out.copy_from_slice(&codes[start..start + count]),
             Self::Coded(own, codes) => {
-                let table = match own {
-                    Law::Mu => &g711::MU_LAW_TO_LINEAR,
-                    Law::A => &g711::A_LAW_TO_LINEAR,
-                };
+                let table = own.to_other();
                 for (code, from) in out.iter_mut().zip(&codes[start..]) {
-                    *code = law.encode(table[usize::from(*from)]);
+                    *code = table[usize::from(*from)];
                 }
             }
         }
@@ -153,8 +117,8 @@ impl Audio {
 #[derive(Clone, Debug)]
 pub struct Player {
     audio: Audio,
-    law: Law,
     loops: u32,
+    start_ms: u64,
     /// None plays until stopped.
     loops_left: Option<u32>,
     position: usize,
@@ -163,15 +127,26 @@ pub struct Player {
 }
 
 impl Player {
-    /// A player whose first packet is due now; `loops` of 0 repeats for ever.
-    pub fn new(audio: Audio, law: Law, loops: u32, now_ns: u64) -> Self {
+    /// A player whose first packet is due now and stands at `start_ms`; `loops` of 0 repeats for ever.
+    pub fn new(audio: Audio, loops: u32, start_ms: u64, now_ns: u64) -> Self {
         let loops_left = (loops != 0).then_some(loops);
-        Self { audio, law, loops, loops_left, position: 0, started_ns: now_ns, frames: 0 }
+        let mut player = Self { audio, loops, start_ms, loops_left, position: 0, started_ns: now_ns, frames: 0 };
+        if start_ms > 0 {
+            player.seek(start_ms);
+        }
+        player
     }
 
-    /// True if it was asked to play just that.
-    pub fn plays(&self, audio: &Audio, loops: u32) -> bool {
-        self.loops == loops && self.audio.is_same(audio)
+    /// True if the other was asked to play just the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.loops, self.start_ms) == (other.loops, other.start_ms) && self.audio.is_same(&other.audio)
+    }
+
+    /// Goes on at another place of the audio, with the next packet; behind its end this turn is over.
+    pub fn seek(&mut self, position_ms: u64) {
+        let position = position_ms.saturating_mul(u64::from(TELEPHONE_RATE)) / 1000;
+        self.position = usize::try_from(position).unwrap_or(usize::MAX).min(self.audio.len());
+        self.turn();
     }
 
     /// When the next packet is due: a whole number of packets after the start, so nothing drifts.
@@ -179,24 +154,29 @@ impl Player {
         self.started_ns + self.frames * FRAME_NS
     }
 
-    /// The next packet's payload, the last one filled up with silence; false if the end has been reached.
-    pub fn next_frame(&mut self, out: &mut [u8; FRAME_SAMPLES]) -> bool {
+    /// The next packet's payload in `law`, the last one filled up with silence; false if the end has been reached.
+    pub fn next_frame(&mut self, law: Law, out: &mut [u8; FRAME_SAMPLES]) -> bool {
         let mut filled = 0;
         while filled < FRAME_SAMPLES && !self.is_over() {
-            let count = self.audio.encode(self.law, self.position, &mut out[filled..]);
+            let count = self.audio.encode(law, self.position, &mut out[filled..]);
             filled += count;
             self.position += count;
-            if self.position == self.audio.len() {
-                self.position = 0;
-                self.loops_left = self.loops_left.map(|left| left - 1);
-            }
+            self.turn();
         }
         if filled == 0 {
             return false;
         }
-        out[filled..].fill(self.law.silence());
+        out[filled..].fill(law.silence());
         self.frames += 1;
         true
+    }
+
+    /// At the end of the audio it begins again, if it may.
+    fn turn(&mut self) {
+        if self.position == self.audio.len() && !self.is_over() {
+            self.position = 0;
+            self.loops_left = self.loops_left.map(|left| left - 1);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -212,10 +192,10 @@ mod tests {
         Audio::Coded(law, (0..count).map(|n| n as u8).collect())
     }
 
-    fn play(mut player: Player) -> Vec<Vec<u8>> {
+    fn play(mut player: Player, law: Law) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut frame = [0; FRAME_SAMPLES];
-        while player.next_frame(&mut frame) {
+        while player.next_frame(law, &mut frame) {
             frames.push(frame.to_vec());
         }
         frames
@@ -223,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_same_law_is_sent_as_it_is_and_the_last_packet_is_filled_with_silence() {
-        let frames = play(Player::new(codes(Law::Mu, 200), Law::Mu, 1, 0));
+        let frames = play(Player::new(codes(Law::Mu, 200), 1, 0, 0), Law::Mu);
         assert_eq!(frames.len(), 2);
         assert_eq!(frames[0], (0..160).collect::<Vec<u8>>());
         assert_eq!(frames[1][..40], (160..200).collect::<Vec<u8>>());
@@ -232,35 +212,35 @@ mod tests {
 
     #[test]
     fn loops_join_without_a_gap() {
-        let frames = play(Player::new(codes(Law::A, 100), Law::A, 3, 0));
+        let frames = play(Player::new(codes(Law::A, 100), 3, 0, 0), Law::A);
         assert_eq!(frames.concat()[..300], vec![(0..100).collect::<Vec<u8>>(); 3].concat());
         assert_eq!(frames.concat()[300..], [0xd5; 20]);
-        let mut endless = Player::new(codes(Law::A, 100), Law::A, 0, 0);
-        assert!((0..1000).all(|_| endless.next_frame(&mut [0; FRAME_SAMPLES])));
+        let mut endless = Player::new(codes(Law::A, 100), 0, 0, 0);
+        assert!((0..1000).all(|_| endless.next_frame(Law::A, &mut [0; FRAME_SAMPLES])));
     }
 
     #[test]
     fn other_codings_are_converted() {
         let linear = Audio::from(Wav { coding: Coding::Linear16, data: &[0, 0, 0xff, 0x7f] });
-        assert_eq!(play(Player::new(linear.clone(), Law::Mu, 1, 0))[0][..3], [0xff, 0x80, 0xff]);
-        assert_eq!(play(Player::new(linear, Law::A, 1, 0))[0][..3], [0xd5, 0xaa, 0xd5]);
+        assert_eq!(play(Player::new(linear.clone(), 1, 0, 0), Law::Mu)[0][..3], [0xff, 0x80, 0xff]);
+        assert_eq!(play(Player::new(linear, 1, 0, 0), Law::A)[0][..3], [0xd5, 0xaa, 0xd5]);
         let mu = Audio::from(Wav { coding: Coding::MuLaw, data: &[0x80, 0xff] });
-        assert_eq!(play(Player::new(mu, Law::A, 1, 0))[0][..2], [0xaa, 0xd5]);
+        assert_eq!(play(Player::new(mu, 1, 0, 0), Law::A)[0][..2], [0xaa, 0xd5]);
         let a = Audio::from(Wav { coding: Coding::ALaw, data: &[0xaa] });
-        assert_eq!(play(Player::new(a, Law::Mu, 1, 0))[0][0], 0x80);
+        assert_eq!(play(Player::new(a, 1, 0, 0), Law::Mu)[0][0], 0x80);
     }
 
     #[test]
     fn nothing_to_play_ends_at_once_even_for_ever() {
-        assert!(play(Player::new(codes(Law::Mu, 0), Law::Mu, 0, 0)).is_empty());
+        assert!(play(Player::new(codes(Law::Mu, 0), 0, 0, 0), Law::Mu).is_empty());
     }
 
     #[test]
     fn packets_are_due_on_the_grid_of_the_start() {
-        let mut player = Player::new(codes(Law::Mu, 160), Law::Mu, 0, 7);
+        let mut player = Player::new(codes(Law::Mu, 160), 0, 0, 7);
         for n in 0..100_000 {
             assert_eq!(player.due_ns(), 7 + n * FRAME_NS);
-            player.next_frame(&mut [0; FRAME_SAMPLES]);
+            player.next_frame(Law::Mu, &mut [0; FRAME_SAMPLES]);
         }
     }
 
@@ -276,7 +256,24 @@ mod tests {
     }
 
     #[test]
-    fn only_g711_has_a_law() {
-        assert_eq!([Law::of("PCMU"), Law::of("PCMA"), Law::of("G729")], [Some(Law::Mu), Some(Law::A), None]);
+    fn a_player_goes_on_where_it_is_told_to_and_keeps_its_grid() {
+        let mut player = Player::new(codes(Law::Mu, 400), 2, 0, 7);
+        let mut frame = [0; FRAME_SAMPLES];
+        player.next_frame(Law::Mu, &mut frame);
+        player.seek(30);
+        assert_eq!(player.due_ns(), 7 + FRAME_NS);
+        player.next_frame(Law::Mu, &mut frame);
+        assert_eq!(frame[0], 240);
+        player.seek(0);
+        player.next_frame(Law::Mu, &mut frame);
+        assert_eq!(frame[0], 0);
+        // behind the end the second turn begins, and behind its end nothing
+        player.seek(50);
+        player.next_frame(Law::Mu, &mut frame);
+        assert_eq!(frame[0], 0);
+        player.seek(u64::MAX);
+        assert!(!player.next_frame(Law::Mu, &mut frame));
+        player.seek(0);
+        assert!(!player.next_frame(Law::Mu, &mut frame));
     }
 }

@@ -209,6 +209,11 @@ impl Reception {
         self.jitter_scaled = jitter_scaled;
     }
 
+    /// What the source's clock shows at `now_ns`, by its newest packet; None before the first with a time stamp.
+    pub fn timestamp_at(&self, now_ns: u64, clock_rate: u32) -> Option<u32> {
+        Some((samples_in(now_ns, clock_rate) as u32).wrapping_sub(self.transit?))
+    }
+
     /// The highest sequence number received, with its cycles in the upper half.
     pub fn extended_sequence(&self) -> u32 {
         self.cycles.wrapping_add(u32::from(self.max_sequence))

@@ -23,6 +23,8 @@ pub enum RefusalCode {
     NoEndpoint,
     /// No such fork.
     NoFork,
+    /// No such player.
+    NoPlayer,
     /// No such interface.
     NoInterface,
     /// Open under that name with other parameters.
@@ -81,6 +83,7 @@ impl RefusalCode {
             Self::NoSession => "no-session",
             Self::NoEndpoint => "no-endpoint",
             Self::NoFork => "no-fork",
+            Self::NoPlayer => "no-player",
             Self::NoInterface => "no-interface",
             Self::Conflict => "conflict",
             Self::Limit => "limit",

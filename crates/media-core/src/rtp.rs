@@ -81,9 +81,14 @@ impl<'a> RtpPacket<'a> {
         u32::from_be_bytes([self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]])
     }
 
+    /// Where in the packet the payload lies, without padding.
+    pub fn payload_range(&self) -> std::ops::Range<usize> {
+        self.payload_start..self.payload_end
+    }
+
     /// The payload without padding.
     pub fn payload(&self) -> &'a [u8] {
-        &self.bytes[self.payload_start..self.payload_end]
+        &self.bytes[self.payload_range()]
     }
 }
 
@@ -169,7 +174,8 @@ mod tests {
     #[test]
     fn csrcs_extension_and_padding_are_not_payload() {
         let bytes = packet(0xb1, &[9, 9, 9, 9, 0xbe, 0xde, 0, 1, 7, 7, 7, 7, b'a', b'b', 0, 2]);
-        assert_eq!(RtpPacket::parse(&bytes).unwrap().payload(), b"ab");
+        let packet = RtpPacket::parse(&bytes).unwrap();
+        assert_eq!((packet.payload(), packet.payload_range()), (&b"ab"[..], 24..26));
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! What the control process may ask for.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::arena::Key;
-use crate::event::Event;
-use crate::player::{Audio, Law, Player};
 use crate::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
@@ -13,7 +10,8 @@ use crate::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::fork::Fork;
-use super::session::{PlayerSlot, RecorderSlot, Session, Sink, MAX_ENDPOINTS, MAX_FORKS, MAX_PLAYERS, MAX_RECORDERS};
+use super::playing::end_player;
+use super::session::{RecorderSlot, Session, Sink, MAX_ENDPOINTS, MAX_FORKS, MAX_RECORDERS};
 use super::{
     EndpointSettings, ForkPorts, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry, Side,
 };
@@ -79,7 +77,7 @@ impl Registry {
                 out.settle(endpoint.pair, None);
             }
         }
-        session.map_forks();
+        session.map();
         Ok(())
     }
 
@@ -107,7 +105,7 @@ impl Registry {
         }
         let mut pair = None;
         if let Some(mut endpoint) = session.endpoints.remove(key) {
-            if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
+            if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.stream.timestamp_at(now.mono_ns)) {
                 let goodbye = endpoint.own.reporter.goodbye(now, Some(timestamp));
                 endpoint.send_rtcp(to, &goodbye, out);
             }
@@ -115,9 +113,9 @@ impl Registry {
             pair = Some(endpoint.pair);
         }
         for other in session.endpoints.values_mut() {
-            other.received.retain(|sink| *sink != Sink::Bridge(key));
+            other.received.retain(|sink| sink.bridge() != Some(key));
         }
-        session.map_forks();
+        session.map();
         pair.and_then(|pair| self.pairs.remove(pair));
         removed.iter().for_each(|fork| self.forget(fork));
         statistics
@@ -129,13 +127,13 @@ impl Registry {
         let source = session.endpoint(source)?;
         let sink = sink.map(|sink| session.endpoint(sink)).transpose()?;
         if let Some(endpoint) = session.endpoints.get_mut(source) {
-            endpoint.received.retain(|sink| !matches!(sink, Sink::Bridge(_)));
+            endpoint.received.retain(|sink| sink.bridge().is_none());
             // the call comes first: its party hears a packet before it is forked or recorded
             if let Some(sink) = sink {
                 endpoint.received.insert(0, Sink::Bridge(sink));
             }
         }
-        session.map_forks();
+        session.map();
         Ok(())
     }
 
@@ -166,7 +164,7 @@ impl Registry {
         if new.ports == ForkPorts::Shared {
             shared.insert(new.numbers.ssrc, pair);
         }
-        session.map_forks();
+        session.map();
         Ok(pair)
     }
 
@@ -189,7 +187,7 @@ impl Registry {
                 out.settle(fork.pair, after);
             }
         }
-        session.map_forks();
+        session.map();
         Ok(())
     }
 
@@ -206,57 +204,6 @@ impl Registry {
         let fork = remove_fork(session, key, now, out)?;
         self.forget(&fork);
         Some(fork.statistics())
-    }
-
-    /// Plays audio so many times (0: for ever) into an endpoint; a player that runs there ends.
-    pub fn play(
-        &mut self,
-        session: &str,
-        name: &Arc<str>,
-        endpoint: &str,
-        (audio, loops): (Audio, u32),
-        now: Instant,
-        out: &mut impl Output,
-    ) -> Result<(), Refusal> {
-        let session_key = self.session_key(session)?;
-        let session = self.session_mut(session_key)?;
-        let key = session.endpoint(endpoint)?;
-        if let Some(running) = session.player(name).and_then(|player| session.players.get(player)) {
-            // asked again by somebody who does not know whether the first asking arrived
-            let same = running.endpoint == key && running.player.plays(&audio, loops);
-            return if same { Ok(()) } else { Err(conflict("player", name)) };
-        }
-        let law = session
-            .endpoints
-            .get(key)
-            .and_then(|endpoint| endpoint.law())
-            .ok_or_else(|| Refusal::new(RefusalCode::NoFormat, format!("endpoint {endpoint} has no PCMU or PCMA")))?
-            .1;
-        within(session.players.len(), MAX_PLAYERS, "players")?;
-        if let Some(running) = session.endpoints.get(key).and_then(|endpoint| endpoint.player) {
-            end_player(session, running, false, out);
-        }
-        let player = session.players.insert(PlayerSlot {
-            name: name.clone(),
-            endpoint: key,
-            player: Player::new(audio, law, loops, now.mono_ns),
-            mark_next: true,
-        });
-        if let Some(endpoint) = session.endpoints.get_mut(key) {
-            endpoint.own.begin(now.mono_ns);
-            endpoint.player = Some(player);
-        }
-        self.players.push(Reverse((now.mono_ns, session_key, player)));
-        Ok(())
-    }
-
-    /// Stops a player, if it runs.
-    pub fn stop_player(&mut self, session: &str, player: &str, out: &mut impl Output) {
-        if let Ok(session) = self.session_named(session) {
-            if let Some(key) = session.player(player) {
-                end_player(session, key, false, out);
-            }
-        }
     }
 
     /// Records what an endpoint receives into the file that the caller knows by `id`.
@@ -310,36 +257,18 @@ impl Registry {
         }
     }
 
-    fn session_key(&self, name: &str) -> Result<Key, Refusal> {
+    pub(super) fn session_key(&self, name: &str) -> Result<Key, Refusal> {
         self.names.get(name).copied().ok_or_else(|| no_session(name))
     }
 
-    fn session_mut(&mut self, key: Key) -> Result<&mut Session, Refusal> {
+    pub(super) fn session_mut(&mut self, key: Key) -> Result<&mut Session, Refusal> {
         self.sessions.get_mut(key).ok_or_else(|| no_session("that was just found"))
     }
 
-    fn session_named(&mut self, name: &str) -> Result<&mut Session, Refusal> {
+    pub(super) fn session_named(&mut self, name: &str) -> Result<&mut Session, Refusal> {
         let key = self.session_key(name)?;
         self.session_mut(key)
     }
-}
-
-impl Endpoint {
-    /// The first of its formats that players can send: (payload type, law).
-    pub(super) fn law(&self) -> Option<(u8, Law)> {
-        self.settings.formats.iter().find_map(|format| {
-            let law = Law::of(&format.encoding).filter(|_| format.clock_rate == 8000 && format.channels == 1)?;
-            Some((format.payload_type, law))
-        })
-    }
-}
-
-pub(super) fn end_player(session: &mut Session, key: Key, completed: bool, out: &mut impl Output) {
-    let Some(slot) = session.players.remove(key) else { return };
-    if let Some(endpoint) = session.endpoints.get_mut(slot.endpoint) {
-        endpoint.player = None;
-    }
-    out.report(Event::PlayerEnded { session: session.name.clone(), player: slot.name, completed });
 }
 
 fn remove_fork(session: &mut Session, key: Key, now: Instant, out: &mut impl Output) -> Option<Fork> {
@@ -364,14 +293,14 @@ fn remove_recorder(session: &mut Session, key: Key, out: &mut impl Output) -> Op
     Some(statistics)
 }
 
-fn within(count: usize, most: usize, what: &str) -> Result<(), Refusal> {
+pub(super) fn within(count: usize, most: usize, what: &str) -> Result<(), Refusal> {
     if count < most {
         return Ok(());
     }
     Err(Refusal::new(RefusalCode::Limit, format!("the session has {most} {what} already")))
 }
 
-fn conflict(what: &str, name: &str) -> Refusal {
+pub(super) fn conflict(what: &str, name: &str) -> Refusal {
     Refusal::new(RefusalCode::Conflict, format!("{what} {name} is open already"))
 }
 

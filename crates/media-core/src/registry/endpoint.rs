@@ -6,19 +6,20 @@ use std::sync::Arc;
 use crate::arena::Key;
 use crate::dtmf::DtmfDetector;
 use crate::format::Formats;
-use crate::player::Law;
+use crate::g711::Law;
 use crate::reception::Reception;
 use crate::refusal::Refusal;
-use crate::report::Reporter;
 use crate::rtcp::ReportBlock;
-use crate::rtp::{RtpHeader, RtpPacket};
+use crate::rtp::RtpPacket;
 use crate::srtp::{Rollover, SrtpError};
 use crate::statistics::EndpointStatistics;
-use crate::time::{samples_in, Instant, NS_PER_S};
+use crate::time::{Instant, NS_PER_S};
+use crate::translation::Translation;
 
 use super::kernel::Nearness;
 use super::security::{sealed, Security};
 use super::session::Sink;
+use super::stream::{OwnStream, Splice, Stream};
 use super::{EndpointSettings, Latch, Numbers, Output, PairKey};
 
 /// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
@@ -35,7 +36,7 @@ const KEEP_ALIVE_NS: u64 = 15 * NS_PER_S;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
-const RATE: u32 = 8000;
+pub(super) const RATE: u32 = 8000;
 
 /// Whom an endpoint listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,44 +58,15 @@ pub(super) enum Admission {
     Learned(SocketAddr),
 }
 
-/// The stream that players send from an endpoint: one SSRC for all of them.
-#[derive(Debug)]
-pub(super) struct OwnStream {
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
-    sent_ns: Option<u64>,
-    pub(super) reporter: Reporter,
-}
-
-impl OwnStream {
-    /// A new talkspurt begins: the time stamp has gone on since the last packet.
-    pub(super) fn begin(&mut self, now_ns: u64) {
-        if let Some(sent_ns) = self.sent_ns {
-            let elapsed = samples_in(now_ns.saturating_sub(sent_ns), RATE) as u32;
-            self.timestamp = self.timestamp.wrapping_add(elapsed);
-        }
-    }
-
-    pub(super) fn next_header(&mut self, marker: bool, payload_type: u8) -> RtpHeader {
-        let (sequence, timestamp) = (self.sequence, self.timestamp);
-        self.sequence = sequence.wrapping_add(1);
-        RtpHeader { marker, payload_type, sequence, timestamp, ssrc: self.ssrc }
-    }
-
-    /// The time of a packet has passed, whether it was sent or not.
-    pub(super) fn advance(&mut self, samples: usize, due_ns: u64) {
-        self.timestamp = self.timestamp.wrapping_add(samples as u32);
-        self.sent_ns = Some(due_ns + samples as u64 * NS_PER_S / u64::from(RATE));
-    }
-
-    /// The stream's time stamp at `now_ns`; None before the first packet.
-    pub(super) fn timestamp_at(&self, now_ns: u64) -> Option<u32> {
-        let ahead_ns = self.sent_ns?;
-        let elapsed = samples_in(now_ns.saturating_sub(ahead_ns), RATE) as u32;
-        let behind = samples_in(ahead_ns.saturating_sub(now_ns), RATE) as u32;
-        Some(self.timestamp.wrapping_add(elapsed).wrapping_sub(behind))
-    }
+/// Where a received stream has got to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) ssrc: u32,
+    /// The newest.
+    pub(super) sequence: u16,
+    /// What the source's clock shows now.
+    pub(super) timestamp: u32,
+    pub(super) clock_rate: u32,
 }
 
 #[derive(Debug)]
@@ -113,6 +85,10 @@ pub(super) struct Endpoint {
     pub(super) sent: Vec<Key>,
     pub(super) player: Option<Key>,
     pub(super) own: OwnStream,
+    /// Where a stream that is relayed to the remote was changed; what follows is numbered by it.
+    pub(super) splice: Option<Box<Splice>>,
+    /// What changes on the way from here to the endpoint that this one is relayed to.
+    pub(super) translation: Option<Box<Translation>>,
     pub(super) dtmf: DtmfDetector,
     pub(super) heard_ns: u64,
     pub(super) silence_reported: bool,
@@ -147,7 +123,6 @@ struct Taken {
 
 impl Endpoint {
     pub(super) fn new(name: Arc<str>, pair: PairKey, numbers: Numbers, cname: &str) -> Self {
-        let Numbers { ssrc, sequence, timestamp } = numbers;
         Self {
             name,
             pair,
@@ -156,6 +131,7 @@ impl Endpoint {
                 remote: None,
                 remote_rtcp: None,
                 formats: Formats::default(),
+                send_formats: None,
                 latch: Latch::Each,
                 send: false,
                 receive: false,
@@ -168,7 +144,9 @@ impl Endpoint {
             received: Vec::new(),
             sent: Vec::new(),
             player: None,
-            own: OwnStream { ssrc, sequence, timestamp, sent_ns: None, reporter: Reporter::new(ssrc, cname) },
+            own: OwnStream::new(numbers, cname),
+            splice: None,
+            translation: None,
             dtmf: DtmfDetector::default(),
             heard_ns: 0,
             silence_reported: false,
@@ -429,9 +407,25 @@ impl Endpoint {
 
     /// The endpoint that what is received is relayed to.
     pub(super) fn bridge(&self) -> Option<Key> {
-        self.received.iter().find_map(|sink| match sink {
-            Sink::Bridge(key) => Some(*key),
-            _ => None,
+        self.received.iter().find_map(|sink| sink.bridge())
+    }
+
+    /// The stream that a player's packets belong to.
+    pub(super) fn played(&mut self, spliced: bool) -> Option<&mut Stream> {
+        if spliced {
+            return self.splice.as_mut()?.inserted();
+        }
+        Some(&mut self.own.stream)
+    }
+
+    /// Where the stream that is received has got to; None before its first audio.
+    pub(super) fn heard(&self, now_ns: u64) -> Option<Heard> {
+        let reception = self.reception.as_ref()?;
+        Some(Heard {
+            ssrc: reception.ssrc(),
+            sequence: reception.extended_sequence() as u16,
+            timestamp: reception.timestamp_at(now_ns, self.clock_rate)?,
+            clock_rate: self.clock_rate,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::arena::Key;
 use crate::batch::Batch;
 use crate::fork::Rewriter;
-use crate::format::Formats;
+use crate::format::{Format, Formats};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::report::Reporter;
 use crate::rtcp::ReportBlock;
@@ -34,6 +34,7 @@ pub(super) struct Fork {
     pub(super) side: Side,
     pub(super) role: ForkRole,
     pub(super) ports: ForkPorts,
+    drop_dtmf: bool,
     pub(super) settings: ForkSettings,
     pub(super) security: Option<Box<Security>>,
     pub(super) unreachable_ns: Option<u64>,
@@ -56,6 +57,7 @@ impl Fork {
             side: new.side,
             role: new.role,
             ports: new.ports,
+            drop_dtmf: new.drop_dtmf,
             settings: ForkSettings {
                 remote: None,
                 remote_rtcp: None,
@@ -122,6 +124,7 @@ impl Fork {
         let destination = self.destination()?;
         let Some(mapped) = self.map.iter().find(|mapped| mapped.from == packet.payload_type()).copied() else {
             self.counts.packets_filtered += 1;
+            self.rewriter.omit(packet);
             return None;
         };
         let header = match self.role {
@@ -264,6 +267,8 @@ impl Fork {
 
     /// Works out which payload types are passed on, given the formats of the packets' sources, first come first.
     pub(super) fn map_payload_types(&mut self, sources: &[&Formats]) {
+        let drop_dtmf = self.drop_dtmf;
+        let is_wanted = |format: &Format| !(drop_dtmf && format.is_telephone_event());
         let agreed = &self.settings.formats;
         let mut map: Vec<Mapped> = Vec::new();
         let mut known = [false; 128];
@@ -272,13 +277,17 @@ impl Fork {
             if std::mem::replace(&mut known[usize::from(from & 0x7f)], true) {
                 continue;
             }
+            if !is_wanted(format) {
+                continue;
+            }
             // the same number, if it means the same, else the first that does
             let same = agreed.find(from).filter(|there| there.same_encoding(format));
             if let Some(there) = same.or_else(|| agreed.first(|there| there.same_encoding(format))) {
                 map.push(Mapped { from, to: there.payload_type, clock_rate: there.clock_rate.max(1) });
             }
         }
-        for there in agreed.iter().filter(|there| !known[usize::from(there.payload_type & 0x7f)]) {
+        let unnamed = |format: &&Format| !known[usize::from(format.payload_type & 0x7f)];
+        for there in agreed.iter().filter(unnamed).filter(|there| is_wanted(there)) {
             map.push(Mapped { from: there.payload_type, to: there.payload_type, clock_rate: there.clock_rate.max(1) });
         }
         self.map = map;

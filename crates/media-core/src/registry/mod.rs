@@ -8,8 +8,10 @@ mod endpoint;
 mod fork;
 mod kernel;
 mod packets;
+mod playing;
 mod security;
 mod session;
+mod stream;
 mod timers;
 mod wheel;
 
@@ -25,6 +27,8 @@ use crate::arena::{Arena, Key};
 use crate::event::Event;
 use crate::format::Formats;
 use crate::srtp::SrtpKeys;
+
+pub use playing::Playback;
 
 use session::Session;
 
@@ -126,6 +130,8 @@ pub struct EndpointSettings {
     pub remote_rtcp: Option<SocketAddr>,
     /// What payload types mean.
     pub formats: Formats,
+    /// How the remote numbers what it takes; None: as `formats`.
+    pub send_formats: Option<Formats>,
     /// Which source becomes the remote.
     pub latch: Latch,
     /// RTP may be sent.
@@ -179,6 +185,8 @@ pub struct NewFork {
     pub ports: ForkPorts,
     /// Packets of so much audio leave together; 0: each at once.
     pub batch_ns: u64,
+    /// Telephone events are left out, whatever the SRS has agreed to.
+    pub drop_dtmf: bool,
     /// Its CNAME.
     pub cname: Arc<str>,
     /// Where its stream begins.

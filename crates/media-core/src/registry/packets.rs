@@ -12,6 +12,7 @@ use crate::time::Instant;
 use super::endpoint::{may_repeat, Admission, Endpoint};
 use super::kernel;
 use super::session::{Session, Sink};
+use super::stream::Splice;
 use super::timers::Unreachable;
 use super::wheel::{Deadline, Wheel};
 use super::{ForkRole, Member, Output, PairKey, Registry, Side, Totals};
@@ -27,12 +28,18 @@ const MAX_UNREACHABLE: usize = 64;
 pub(super) struct Scratch {
     /// A packet to be sent.
     pub(super) packet: Box<[u8; MAX_PACKET]>,
+    /// A packet that was changed on its way.
+    changed: Vec<u8>,
     samples: Vec<i16>,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { packet: Box::new([0; MAX_PACKET]), samples: Vec::with_capacity(MAX_PACKET) }
+        Self {
+            packet: Box::new([0; MAX_PACKET]),
+            changed: Vec::with_capacity(MAX_PACKET),
+            samples: Vec::with_capacity(MAX_PACKET),
+        }
     }
 }
 
@@ -186,6 +193,12 @@ impl Way<'_> {
                         self.totals.packets_relayed += 1;
                     }
                 }
+                Sink::Translate(to) => {
+                    let withheld = session.endpoints.get(to).is_none_or(|endpoint| endpoint.player.is_some());
+                    if !withheld && self.translate(session, key, to, packet, out) {
+                        self.totals.packets_relayed += 1;
+                    }
+                }
                 Sink::Fork(fork) => self.feed_fork(session, fork, packet, out),
                 Sink::Recorder(recorder) => self.record(session, key, recorder, packet, out),
             }
@@ -193,6 +206,23 @@ impl Way<'_> {
         if let Some(endpoint) = session.endpoints.get_mut(key) {
             endpoint.received = sinks;
         }
+    }
+
+    /// Relays a packet as the other side takes it; false if it may not be sent.
+    fn translate(
+        &mut self,
+        session: &mut Session,
+        from: Key,
+        to: Key,
+        packet: &RtpPacket<'_>,
+        out: &mut impl Output,
+    ) -> bool {
+        let mut changed = std::mem::take(&mut self.scratch.changed);
+        let wanted = change(session, from, to, packet, &mut changed);
+        let sent =
+            wanted && RtpPacket::parse(&changed).is_ok_and(|packet| self.send_to_remote(session, to, &packet, out));
+        self.scratch.changed = changed;
+        sent
     }
 
     /// Sends a packet to an endpoint's remote and to the forks of its outbound side; false if it may not be sent.
@@ -253,6 +283,30 @@ impl Way<'_> {
     }
 }
 
+/// Writes a packet of `from` as `to` takes it; false if it takes none of these, or this one is too late.
+fn change(session: &mut Session, from: Key, to: Key, packet: &RtpPacket<'_>, changed: &mut Vec<u8>) -> bool {
+    let Some(source) = session.endpoints.get(from) else { return false };
+    let wanted = match &source.translation {
+        Some(translation) => translation.translate(packet, changed),
+        None => {
+            changed.clear();
+            changed.extend_from_slice(packet.bytes());
+            true
+        }
+    };
+    let Some(sink) = session.endpoints.get_mut(to) else { return false };
+    let (ssrc, sequence) = (packet.ssrc(), packet.sequence());
+    if !wanted {
+        let splice = sink.splice.get_or_insert_with(|| Box::new(Splice::new(ssrc, sequence.wrapping_sub(1))));
+        splice.omit(ssrc, sequence);
+        return false;
+    }
+    let Some(splice) = &mut sink.splice else { return true };
+    let Some(number) = splice.number(ssrc, sequence) else { return false };
+    changed[2..4].copy_from_slice(&number.to_be_bytes());
+    true
+}
+
 /// What an endpoint received, decrypted into `room` if all is; None, and counted, if it is not to be heard.
 fn open_rtp<'a>(endpoint: &mut Endpoint, source: SocketAddr, bytes: &'a [u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
     if endpoint.security.is_none() {
@@ -295,7 +349,7 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
     for sink in &endpoint.received.clone() {
         match *sink {
             // RFC 3550 §7.2: a translator that changes no packet passes reports on unchanged
-            Sink::Bridge(to) => {
+            Sink::Bridge(to) | Sink::Translate(to) => {
                 let Some(to) = session.endpoints.get_mut(to).filter(|to| to.configured) else { continue };
                 if let Some(remote) = to.remote_rtcp {
                     to.send_rtcp(remote, bytes, out);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::arena::{Arena, Key};
-use crate::player::Player;
 use crate::recorder::Recorder;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::statistics::SessionStatistics;
+use crate::translation::Translation;
 
 use super::endpoint::Endpoint;
 use super::fork::Fork;
+use super::playing::Source;
 use super::Side;
 
 /// Bounds a session's memory; far above what a call needs.
@@ -21,19 +22,33 @@ pub(super) const MAX_RECORDERS: usize = 16;
 /// Where a packet that an endpoint received goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sink {
-    /// To the remote of this endpoint.
+    /// To the remote of this endpoint, as it is.
     Bridge(Key),
+    /// To the remote of this endpoint, which takes it with other payload types, in the other law or with other numbers.
+    Translate(Key),
     Fork(Key),
     Recorder(Key),
+}
+
+impl Sink {
+    /// The endpoint that it relays to.
+    pub(super) fn bridge(self) -> Option<Key> {
+        match self {
+            Self::Bridge(to) | Self::Translate(to) => Some(to),
+            Self::Fork(_) | Self::Recorder(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct PlayerSlot {
     pub(super) name: Arc<str>,
     pub(super) endpoint: Key,
-    pub(super) player: Player,
+    pub(super) source: Source,
     /// The next packet comes after a gap.
     pub(super) mark_next: bool,
+    /// Its packets become part of the stream that is relayed to the endpoint.
+    pub(super) spliced: bool,
 }
 
 #[derive(Debug)]
@@ -82,12 +97,34 @@ impl Session {
         find(&self.recorders, |recorder| &*recorder.name == name)
     }
 
-    /// Works out anew which payload types each fork passes on, after formats or routes have changed.
-    pub(super) fn map_forks(&mut self) {
+    /// Works out anew what has to change on each route and which payload types each fork passes on, after formats or
+    /// routes have changed: no packet has to ask.
+    pub(super) fn map(&mut self) {
+        self.map_routes();
+        self.map_forks();
+    }
+
+    pub(super) fn map_routes(&mut self) {
+        let routes: Vec<(Key, Key)> =
+            self.endpoints.iter().filter_map(|(from, source)| Some((from, source.bridge()?))).collect();
+        for (from, to) in routes {
+            let (Some(source), Some(sink)) = (self.endpoints.get(from), self.endpoints.get(to)) else { continue };
+            let translation = Translation::between(&source.settings.formats, sink.settings.sent());
+            let changes = translation.is_some() || sink.splice.is_some();
+            let Some(source) = self.endpoints.get_mut(from) else { continue };
+            source.translation = translation.map(Box::new);
+            for sink in source.received.iter_mut().filter(|sink| sink.bridge().is_some()) {
+                *sink = if changes { Sink::Translate(to) } else { Sink::Bridge(to) };
+            }
+        }
+    }
+
+    fn map_forks(&mut self) {
         for fork in self.forks.values_mut() {
             let Some(endpoint) = self.endpoints.get(fork.endpoint) else { continue };
             let mut sources = vec![&endpoint.settings.formats];
             if fork.side == Side::Outbound {
+                sources = vec![endpoint.settings.sent()];
                 let routed = self.endpoints.iter().filter(|(_, source)| source.bridge() == Some(fork.endpoint));
                 sources.extend(routed.map(|(_, source)| &source.settings.formats));
             }

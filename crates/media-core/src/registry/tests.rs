@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use crate::event::Event;
 use crate::format::Format;
-use crate::player::{Audio, Law};
+use crate::g711::Law;
+use crate::player::Audio;
 use crate::refusal::RefusalCode;
 use crate::rtcp::{parse_compound, CompoundBuilder, ReportBlock, RtcpPacket};
 use crate::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
 use super::{
-    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Latch, NewFork, Numbers, Output, PairKey, Registry,
+    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Latch, NewFork, Numbers, Output, PairKey, Playback, Registry,
     RegistryOptions, Side,
 };
 
+mod digits;
 mod forks;
 mod kernel;
 mod remotes;
 mod security;
+mod translation;
 
 const WALL: u64 = 1_764_000_000 * NS_PER_S;
 
@@ -95,6 +98,7 @@ fn settings(port: u16) -> EndpointSettings {
         remote: Some(host(port)),
         remote_rtcp: None,
         formats: formats().into(),
+        send_formats: None,
         latch: Latch::Each,
         send: true,
         receive: true,
@@ -107,6 +111,10 @@ fn numbers(ssrc: u32) -> Numbers {
     Numbers { ssrc, sequence: 100, timestamp: 7000 }
 }
 
+fn playback(audio: Audio, loops: u32) -> Playback {
+    Playback { audio, loops, start_ms: 0 }
+}
+
 fn fork(name_: &str, endpoint: &str, side: Side, role: ForkRole) -> NewFork {
     NewFork {
         name: name(name_),
@@ -115,6 +123,7 @@ fn fork(name_: &str, endpoint: &str, side: Side, role: ForkRole) -> NewFork {
         role,
         ports: ForkPorts::Own,
         batch_ns: 0,
+        drop_dtmf: false,
         cname: name("cname@fork"),
         numbers: numbers(0xf0),
     }
@@ -510,7 +519,7 @@ fn a_player_sends_on_its_schedule_and_is_forked_as_outbound() {
     let mut scene = Scene::bridged();
     scene.fork(&fork("out", "a", Side::Outbound, ForkRole::Endpoint), active(5000));
     let audio = Audio::Coded(Law::Mu, (0..400).map(|n| n as u8).collect());
-    scene.registry.play("s", &name("p"), "a", (audio, 1), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("p"), "a", playback(audio, 1), scene.now, &mut scene.out).unwrap();
     // what is relayed meanwhile is withheld
     scene.receive(scene.b, 2000, &rtp(0, 2, 1, 0, b"not now"));
     scene.pass(100);
@@ -533,7 +542,7 @@ fn a_player_sends_on_its_schedule_and_is_forked_as_outbound() {
 
     // the next player goes on with the same stream, in real time, and reports it
     let audio = Audio::Coded(Law::Mu, vec![0; 160].into());
-    scene.registry.play("s", &name("q"), "a", (audio.clone(), 0), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("q"), "a", playback(audio.clone(), 0), scene.now, &mut scene.out).unwrap();
     scene.pass(1);
     let packet = RtpPacket::parse(&scene.out.rtp[4].2).unwrap();
     assert_eq!((packet.marker(), packet.sequence(), packet.timestamp()), (true, 103, 7000 + 800));
@@ -543,7 +552,7 @@ fn a_player_sends_on_its_schedule_and_is_forked_as_outbound() {
 
     // a player takes over from another; stopping what does not run does nothing
     scene.events();
-    scene.registry.play("s", &name("r"), "a", (audio, 0), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("r"), "a", playback(audio, 0), scene.now, &mut scene.out).unwrap();
     scene.registry.stop_player("s", "q", &mut scene.out);
     scene.registry.stop_player("s", "r", &mut scene.out);
     scene.pass(100);
@@ -555,7 +564,7 @@ fn a_player_sends_on_its_schedule_and_is_forked_as_outbound() {
 fn a_player_goes_on_silently_over_a_hold() {
     let mut scene = Scene::bridged();
     let audio = Audio::Coded(Law::Mu, (0..=255).flat_map(|frame| [frame; 160]).collect());
-    scene.registry.play("s", &name("p"), "a", (audio, 1), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("p"), "a", playback(audio, 1), scene.now, &mut scene.out).unwrap();
     scene.pass(50);
     scene.configure("a", EndpointSettings { send: false, ..settings(1000) });
     scene.pass(1000);
@@ -611,7 +620,7 @@ fn closing_takes_everything_along() {
     let inbound = scene.fork(&fork("in", "a", Side::Inbound, ForkRole::Endpoint), active(5000));
     scene.registry.open_recorder("s", &name("r"), "a", 1).unwrap();
     let audio = Audio::Coded(Law::Mu, vec![0; 1600].into());
-    scene.registry.play("s", &name("p"), "a", (audio, 0), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("p"), "a", playback(audio, 0), scene.now, &mut scene.out).unwrap();
     scene.pass(30);
     scene.registry.close_endpoint("s", "a", scene.now, &mut scene.out);
     scene.registry.close_endpoint("s", "a", scene.now, &mut scene.out);
@@ -634,7 +643,7 @@ fn what_cannot_be_is_refused() {
     let mut scene = Scene::bridged();
     let code = |result: Result<(), crate::refusal::Refusal>| result.unwrap_err().code;
     let Scene { registry, out, now, .. } = &mut scene;
-    let audio = || (Audio::Coded(Law::Mu, vec![0; 160].into()), 1);
+    let audio = || playback(Audio::Coded(Law::Mu, vec![0; 160].into()), 1);
     assert_eq!(code(registry.session_statistics("x").map(|_| ())), RefusalCode::NoSession);
     assert_eq!(code(registry.set_route("s", "a", Some("x"))), RefusalCode::NoEndpoint);
     assert_eq!(code(registry.configure_fork("s", "x", active(1), out)), RefusalCode::NoFork);

@@ -3,16 +3,11 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
-use crate::arena::Key;
 use crate::event::Event;
-use crate::player::{FRAME_NS, FRAME_SAMPLES};
-use crate::rtp::{RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS};
 
-use super::commands::end_player;
 use super::endpoint::may_repeat;
 use super::kernel;
-use super::packets::Way;
 use super::session::Session;
 use super::{ForkPorts, Output, Registry};
 
@@ -20,8 +15,6 @@ use super::{ForkPorts, Output, Registry};
 const TICK_NS: u64 = 25 * NS_PER_MS;
 /// Each session is visited once in so many ticks.
 const TURNS: usize = 10;
-/// A player that is late sends at most so many packets at once.
-const MAX_CATCH_UP: usize = 10;
 
 /// The regular visit of the sessions.
 #[derive(Debug, Default)]
@@ -91,47 +84,6 @@ impl Registry {
             self.tick.due_ns = (!self.sessions.is_empty()).then_some(now.mono_ns + TICK_NS);
         }
     }
-
-    /// Sends the packets of a player that are due; tells when the next is, None if it has ended.
-    fn run_player(&mut self, of: Key, key: Key, now: Instant, out: &mut impl Output) -> Option<u64> {
-        let session = self.sessions.get_mut(of)?;
-        for _ in 0..MAX_CATCH_UP {
-            let slot = session.players.get_mut(key)?;
-            let due_ns = slot.player.due_ns();
-            if due_ns > now.mono_ns {
-                return Some(due_ns);
-            }
-            let mut payload = [0; FRAME_SAMPLES];
-            let marker = slot.mark_next;
-            if !slot.player.next_frame(&mut payload) {
-                end_player(session, key, true, out);
-                return None;
-            }
-            let to = slot.endpoint;
-            let endpoint = session.endpoints.get_mut(to)?;
-            let format = endpoint.law();
-            let may_send = endpoint.settings.send && endpoint.remote.is_some();
-            slot.mark_next = !may_send;
-            if let Some((payload_type, _)) = format.filter(|_| may_send) {
-                let header = endpoint.own.next_header(marker, payload_type);
-                endpoint.own.reporter.note_sent(FRAME_SAMPLES, now.mono_ns);
-                let mut bytes = [0; HEADER_LEN + FRAME_SAMPLES];
-                if let Some(first) = bytes.first_chunk_mut() {
-                    header.write(first);
-                }
-                bytes[HEADER_LEN..].copy_from_slice(&payload);
-                if let Ok(packet) = RtpPacket::parse(&bytes) {
-                    let arrival =
-                        Instant { mono_ns: due_ns, wall_ns: now.wall_ns - (now.mono_ns - due_ns).min(now.wall_ns) };
-                    let (scratch, totals, batches) = (&mut self.scratch, &mut self.totals, &mut self.batches);
-                    let mut way = Way { session: of, arrival, scratch, totals, batches };
-                    way.send_to_remote(session, to, &packet, out);
-                }
-            }
-            session.endpoints.get_mut(to)?.own.advance(FRAME_SAMPLES, due_ns);
-        }
-        Some(now.mono_ns + FRAME_NS / 20)
-    }
 }
 
 /// Tells of forks whose SRS cannot be reached.
@@ -163,7 +115,7 @@ fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Ou
             }
         }
         // an endpoint reports on a stream of its own only if it ever sent one; relayed streams have their sender's
-        if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.timestamp_at(now.mono_ns)) {
+        if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.stream.timestamp_at(now.mono_ns)) {
             if let Some(report) = endpoint.own.reporter.handle_timeout(now, Some(timestamp)) {
                 endpoint.send_rtcp(to, &report, out);
             }

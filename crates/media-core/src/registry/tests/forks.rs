@@ -133,3 +133,25 @@ fn an_unreachable_srs_is_told_once_a_second_of_each_fork_that_sends_there() {
     assert_eq!(scene.events()[0], told);
     assert!(scene.registry.unreachable.is_empty());
 }
+
+#[test]
+fn events_that_are_not_for_the_recorder_leave_no_trace() {
+    let mut scene = Scene::bridged();
+    scene.fork(&NewFork { drop_dtmf: true, ..fork("in", "a", Side::Inbound, ForkRole::Endpoint) }, active(5000));
+    for (sequence, payload_type) in [(10, 0), (11, 101), (12, 101), (13, 0)] {
+        scene.receive(scene.a, 1000, &rtp(payload_type, 1, sequence, u32::from(sequence) * 160, &[5, 10, 0, 160]));
+    }
+    let numbers: Vec<(u8, u16, u32)> = scene
+        .out
+        .queued
+        .iter()
+        .map(|(_, _, bytes)| {
+            let packet = RtpPacket::parse(bytes).unwrap();
+            (packet.payload_type(), packet.sequence(), packet.timestamp())
+        })
+        .collect();
+    assert_eq!(numbers, [(0, 100, 7000), (0, 101, 7000 + 480)]);
+    assert_eq!(scene.registry.session_statistics("s").unwrap().forks["in"].packets_filtered, 2);
+    // the other party gets them all the same
+    assert_eq!(scene.out.rtp.len(), 4);
+}

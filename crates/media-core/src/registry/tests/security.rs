@@ -155,7 +155,7 @@ fn rtcp_is_srtcp_where_the_leg_is_secure() {
 fn what_players_send_is_protected_with_its_reports_and_its_goodbye() {
     let (mut scene, mut phone) = mixed();
     let audio = Audio::Coded(Law::Mu, vec![0x2a; 160 * 400].into());
-    scene.registry.play("s", &name("p"), "a", (audio, 1), scene.now, &mut scene.out).unwrap();
+    scene.registry.play("s", &name("p"), "a", playback(audio, 1), scene.now, &mut scene.out).unwrap();
     scene.pass(6000);
     for (_, _, bytes) in &scene.out.rtp {
         let packet = opened(&mut phone, bytes);
