@@ -315,7 +315,7 @@ mod tests {
         let sent = frames(&mut digits("1"), None, Some(48_000));
         assert_eq!(sent.iter().filter_map(parts).map(|one| one.2).collect::<Vec<_>>(), [960, 1920, 2880, 2880, 2880]);
         let mut long = Digits::new("1", DigitTiming::new(1000, 40).unwrap(), 0).unwrap();
-        assert_eq!(frames(&mut long, None, Some(96_000)).iter().filter_map(parts).last().unwrap().2, 0xffff);
+        assert_eq!(frames(&mut long, None, Some(96_000)).iter().filter_map(parts).next_back().unwrap().2, 0xffff);
     }
 
     #[test]

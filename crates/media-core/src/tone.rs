@@ -12,6 +12,7 @@ pub const MAX_TONES: usize = 32;
 pub const MAX_TONES_MS: u32 = 60_000;
 /// The amplitude of a sine of 3.14 dBm0, which is as loud as G.711 goes.
 const FULL_AMPLITUDE: f64 = 32_767.0;
+#[allow(clippy::approx_constant)] // the level of ITU-T G.711 A-law, which only looks like pi
 const FULL_DBM0: f64 = 3.14;
 
 /// Frequencies that sound together for a while; without any, silence.
@@ -85,7 +86,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_too_loud_is_clipped() {
-        let samples = render(&[Tone { frequencies: vec![1000, 1000, 1000], ms: 10 }], 3.14);
+        let samples = render(&[Tone { frequencies: vec![1000, 1000, 1000], ms: 10 }], 3.0);
         assert_eq!(samples.iter().max(), Some(&i16::MAX));
         assert_eq!(samples.iter().min(), Some(&i16::MIN));
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use media_core::{
-    Audio, EndpointSettings, EndpointStatistics, Event, ForkSettings, ForkStatistics, NewFork, Numbers,
+    Digits, EndpointSettings, EndpointStatistics, Event, ForkSettings, ForkStatistics, NewFork, Numbers, Playback,
     RecorderStatistics, Refusal, SessionStatistics,
 };
 
@@ -83,8 +83,16 @@ pub(crate) enum Work {
     Play {
         player: Arc<str>,
         endpoint: Arc<str>,
-        audio: Audio,
-        loops: u32,
+        playback: Playback,
+    },
+    SendDigits {
+        player: Arc<str>,
+        endpoint: Arc<str>,
+        digits: Digits,
+    },
+    SeekPlayer {
+        player: Arc<str>,
+        position_ms: u64,
     },
     StopPlayer {
         player: Arc<str>,

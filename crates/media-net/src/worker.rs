@@ -312,9 +312,13 @@ impl Worker {
                 let statistics = registry.close_fork(session, &fork, now, outbox);
                 return Ok(Reply::Fork(statistics.unwrap_or_default()));
             }
-            Work::Play { player, endpoint, audio, loops } => {
-                registry.play(session, &player, &endpoint, (audio, loops), now, outbox)?;
+            Work::Play { player, endpoint, playback } => {
+                registry.play(session, &player, &endpoint, playback, now, outbox)?;
             }
+            Work::SendDigits { player, endpoint, digits } => {
+                registry.send_digits(session, &player, &endpoint, digits, now, outbox)?;
+            }
+            Work::SeekPlayer { player, position_ms } => registry.seek_player(session, &player, position_ms)?,
             Work::StopPlayer { player } => registry.stop_player(session, &player, outbox),
             Work::OpenRecorder { recorder, endpoint, id, info } => {
                 registry.open_recorder(session, &recorder, &endpoint, id)?;

@@ -145,6 +145,7 @@ fn endpoint_settings(remote: SocketAddr) -> EndpointSettings {
         remote: Some(remote),
         remote_rtcp: None,
         formats: formats().into(),
+        send_formats: None,
         latch: Latch::Each,
         send: true,
         receive: true,
@@ -161,6 +162,7 @@ fn inbound_fork() -> NewFork {
         role: ForkRole::Endpoint,
         ports: ForkPorts::Own,
         batch_ns: 0,
+        drop_dtmf: false,
         cname: name("rig"),
         numbers: numbers(99),
     }

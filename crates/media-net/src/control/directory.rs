@@ -24,6 +24,7 @@ pub(crate) struct ForkKind {
     pub(crate) interface: usize,
     pub(crate) ports: ForkPorts,
     pub(crate) batch_ns: u64,
+    pub(crate) drop_dtmf: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -192,6 +193,7 @@ mod tests {
                 interface: 0,
                 ports: ForkPorts::Own,
                 batch_ns: 0,
+                drop_dtmf: false,
             };
             session.forks.insert(format!("f{name}").into(), ForkEntry { kind, lease: lease(port + 100) });
             session.recorders.insert(name.into(), RecorderEntry { endpoint: name.into(), path: "/r".into() });

@@ -6,6 +6,7 @@ mod directory;
 mod few;
 mod keys;
 mod operations;
+mod playing;
 mod reply;
 mod request;
 mod stream;

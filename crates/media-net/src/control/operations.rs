@@ -18,6 +18,7 @@ use crate::{files, random};
 
 use super::admission::{Admission, Sample};
 use super::directory::{Directory, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
+use super::playing::{self, Wanted};
 use super::reply;
 use super::request::{self, Request};
 
@@ -170,6 +171,7 @@ impl Operations {
                     Err(refusal) => return Outcome::Answered(Err(refusal)),
                 };
                 settings.formats = self.formats.share(settings.formats);
+                settings.send_formats = settings.send_formats.map(|formats| self.formats.share(formats));
                 let work = Work::ConfigureEndpoint { endpoint: request.endpoint.0, settings };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }
@@ -190,6 +192,11 @@ impl Operations {
             }
             Request::CloseFork(request) => self.close_fork(origin, request),
             Request::Play(request) => self.play(origin, request).into(),
+            Request::SendDigits(request) => self.send_digits(origin, request).into(),
+            Request::SeekPlayer(request) => {
+                let work = Work::SeekPlayer { player: request.player.0, position_ms: request.position_ms };
+                self.send(origin, &request.session.0, work, Afterwards::default()).into()
+            }
             Request::StopPlayer(request) => {
                 let work = Work::StopPlayer { player: request.player.0 };
                 self.send(origin, &request.session.0, work, Afterwards::default())
@@ -262,6 +269,7 @@ impl Operations {
             cname: request.cname.clone(),
             ports,
             batch_ns: request.batch_ns,
+            drop_dtmf: request.drop_dtmf,
             interface,
         };
         if let Some(open) = entry.forks.get(&fork) {
@@ -271,11 +279,11 @@ impl Operations {
         has_endpoint(entry, &kind.endpoint)?;
         let numbers = random::numbers().map_err(internal)?;
         let (lease, sockets) = self.fork_sockets(&session, &kind)?;
-        let (ports, batch_ns) = (kind.ports, kind.batch_ns);
+        let (ports, batch_ns, drop_dtmf) = (kind.ports, kind.batch_ns, kind.drop_dtmf);
         self.session(&session)?.forks.insert(fork.clone(), ForkEntry { kind, lease });
         let entered = Some(Entered::Fork(fork.clone()));
         let (endpoint, side, role, cname) = (request.endpoint.0, request.side, request.role, request.cname);
-        let new = NewFork { name: fork, endpoint, side, role, ports, batch_ns, cname, numbers };
+        let new = NewFork { name: fork, endpoint, side, role, ports, batch_ns, drop_dtmf, cname, numbers };
         let work = Work::OpenFork { new, sockets };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
         Ok(Outcome::Sent(Some(lease)))
@@ -309,11 +317,21 @@ impl Operations {
         self.send(origin, &request.session.0, work, Afterwards { freed, entered: None }).unwrap_or_else(|_| nothing())
     }
 
-    fn play(&mut self, origin: Origin, request: request::Play) -> Result<Outcome, Refusal> {
+    fn play(&mut self, origin: Origin, request: playing::Play) -> Result<Outcome, Refusal> {
         has_endpoint(self.session(&request.session.0)?, &request.endpoint.0)?;
-        let audio = self.shelf.load(&request.path)?;
-        let (player, endpoint, loops) = (request.player.0, request.endpoint.0, request.loops.unwrap_or(1));
-        let work = Work::Play { player, endpoint, audio, loops };
+        let audio = match request.wanted()? {
+            Wanted::File(path) => self.shelf.load(&path)?,
+            Wanted::Tones(audio) => audio,
+        };
+        let playback = request.playback(audio);
+        let work = Work::Play { player: request.player.0, endpoint: request.endpoint.0, playback };
+        self.send(origin, &request.session.0, work, Afterwards::default())
+    }
+
+    fn send_digits(&mut self, origin: Origin, request: playing::SendDigits) -> Result<Outcome, Refusal> {
+        let digits = request.digits()?;
+        has_endpoint(self.session(&request.session.0)?, &request.endpoint.0)?;
+        let work = Work::SendDigits { player: request.player.0, endpoint: request.endpoint.0, digits };
         self.send(origin, &request.session.0, work, Afterwards::default())
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::keys;
+use super::playing::{Play, SeekPlayer, SendDigits};
 
 const MAX_NAME: usize = 128;
 const MAX_FORMATS: usize = 32;
@@ -99,12 +100,21 @@ fn formats<'de, D: Deserializer<'de>>(from: D) -> Result<Formats, D::Error> {
     formats.map(Formats::from).map_err(D::Error::custom)
 }
 
-fn absolute_path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-    let path = PathBuf::deserialize(from)?;
+fn send_formats<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Formats>, D::Error> {
+    let formats = formats(from)?;
+    Ok((!formats.is_empty()).then_some(formats))
+}
+
+/// The path if it is an absolute one.
+pub(super) fn absolute_path(path: PathBuf) -> Result<PathBuf, Refusal> {
     if !path.is_absolute() || path.as_os_str().len() > 4096 {
-        return Err(D::Error::custom("path is an absolute path"));
+        return Err(bad_field("path is an absolute path"));
     }
     Ok(path)
+}
+
+fn recording_path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    absolute_path(PathBuf::deserialize(from)?).map_err(|refusal| D::Error::custom(refusal.message))
 }
 
 fn cname<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
@@ -163,6 +173,14 @@ fn latch<'de, D: Deserializer<'de>>(from: D) -> Result<Latch, D::Error> {
     }
 }
 
+fn drop_dtmf<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    match Option::<String>::deserialize(from)?.as_deref() {
+        None | Some("forward") => Ok(false),
+        Some("drop") => Ok(true),
+        Some(_) => Err(D::Error::custom("dtmf is \"forward\" or \"drop\"")),
+    }
+}
+
 fn endpoint_role() -> ForkRole {
     ForkRole::Endpoint
 }
@@ -201,6 +219,8 @@ pub(crate) struct ConfigureEndpoint {
     remote_rtcp: Option<Address>,
     #[serde(default, deserialize_with = "formats")]
     formats: Formats,
+    #[serde(default, deserialize_with = "send_formats")]
+    send_formats: Option<Formats>,
     #[serde(default = "latch_each", deserialize_with = "latch")]
     latch: Latch,
     #[serde(default)]
@@ -221,6 +241,7 @@ impl ConfigureEndpoint {
             remote: self.remote.map(SocketAddr::from),
             remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
             formats: self.formats.clone(),
+            send_formats: self.send_formats.clone(),
             latch: self.latch,
             send: self.send.unwrap_or(true),
             receive: self.receive.unwrap_or(true),
@@ -264,6 +285,8 @@ pub(crate) struct OpenFork {
     fork_ports: Option<ForkPorts>,
     #[serde(default, rename = "fork_batch_ms", deserialize_with = "fork_batch_ns")]
     pub(crate) batch_ns: u64,
+    #[serde(default, rename = "dtmf", deserialize_with = "drop_dtmf")]
+    pub(crate) drop_dtmf: bool,
 }
 
 impl OpenFork {
@@ -319,18 +342,6 @@ pub(crate) struct CloseFork {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Play {
-    pub(crate) session: Name,
-    pub(crate) player: Name,
-    pub(crate) endpoint: Name,
-    #[serde(deserialize_with = "absolute_path")]
-    pub(crate) path: PathBuf,
-    #[serde(default)]
-    pub(crate) loops: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct StopPlayer {
     pub(crate) session: Name,
     pub(crate) player: Name,
@@ -342,7 +353,7 @@ pub(crate) struct OpenRecorder {
     pub(crate) session: Name,
     pub(crate) recorder: Name,
     pub(crate) endpoint: Name,
-    #[serde(deserialize_with = "absolute_path")]
+    #[serde(deserialize_with = "recording_path")]
     pub(crate) path: PathBuf,
 }
 
@@ -370,6 +381,8 @@ pub(crate) enum Request {
     ConfigureFork(ConfigureFork),
     CloseFork(CloseFork),
     Play(Play),
+    SendDigits(SendDigits),
+    SeekPlayer(SeekPlayer),
     StopPlayer(StopPlayer),
     OpenRecorder(OpenRecorder),
     CloseRecorder(CloseRecorder),
@@ -408,6 +421,8 @@ fn parse_operation(operation: &str, fields: Map<String, Value>) -> Result<Reques
         "configure_fork" => typed(fields).map(Request::ConfigureFork),
         "close_fork" => typed(fields).map(Request::CloseFork),
         "play" => typed(fields).map(Request::Play),
+        "send_digits" => typed(fields).map(Request::SendDigits),
+        "seek_player" => typed(fields).map(Request::SeekPlayer),
         "stop_player" => typed(fields).map(Request::StopPlayer),
         "open_recorder" => typed(fields).map(Request::OpenRecorder),
         "close_recorder" => typed(fields).map(Request::CloseRecorder),
@@ -454,7 +469,11 @@ mod tests {
             (r#"{"id":1,"op":"open_session","session":""}"#, json!(1), "bad-field"),
             (r#"{"id":1,"op":"open_session","session":"a\nb"}"#, json!(1), "bad-field"),
             (r#"{"id":1,"op":"open_session","session":7}"#, json!(1), "bad-field"),
-            (r#"{"id":1,"op":"play","session":"s","player":"p","endpoint":"e","path":"rel"}"#, json!(1), "bad-field"),
+            (
+                r#"{"id":1,"op":"open_recorder","session":"s","recorder":"r","endpoint":"e","path":"rel"}"#,
+                json!(1),
+                "bad-field",
+            ),
         ];
         for (line, id, expected) in cases {
             assert_eq!(code(line), (id, expected), "{line}");
@@ -521,7 +540,11 @@ mod tests {
         let told = |latch: Value| request(json!({"latch": latch, "rtcp_mux": true})).unwrap();
         assert_eq!((told(json!("first")).latch, told(json!("each")).latch), (Latch::First, Latch::Each));
         assert!(told(json!("signalled")).rtcp_mux);
-        assert_eq!(full.keys, None);
+        assert_eq!((full.keys, full.send_formats), (None, None));
+        let sent = request(
+            json!({"formats": [format], "send_formats": [{"payload_type": 8, "encoding": "pcma", "clock_rate": 8000}]}),
+        );
+        assert!(sent.unwrap().send_formats.unwrap().find(8).is_some());
         let key = json!({"suite": "AEAD_AES_128_GCM", "key": "A".repeat(38)});
         assert!(request(json!({"send_key": key, "receive_key": key})).unwrap().keys.is_some());
         for bad in [
@@ -560,5 +583,14 @@ mod tests {
         assert_eq!(request("both", "c", Value::Null), Err("bad-field"));
         assert_eq!(request("inbound", "", Value::Null), Err("bad-field"));
         assert_eq!(request("inbound", "c", json!("mixer")), Err("bad-field"));
+        for (dtmf, expected) in [("forward", Ok(false)), ("drop", Ok(true)), ("mute", Err("bad-field"))] {
+            let line = json!({"id": 1, "op": "open_fork", "session": "s", "fork": "f", "endpoint": "e",
+                "side": "inbound", "cname": "c", "dtmf": dtmf});
+            let dropped = match parse(line.to_string().as_bytes()).1 {
+                Ok(Request::OpenFork(fork)) => Ok(fork.drop_dtmf),
+                other => Err(other.unwrap_err().code.as_str()),
+            };
+            assert_eq!(dropped, expected);
+        }
     }
 }

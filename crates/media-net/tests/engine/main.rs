@@ -3,6 +3,7 @@
 mod client;
 mod forks;
 mod garbage;
+mod playing;
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
