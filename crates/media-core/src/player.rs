@@ -77,10 +77,11 @@ impl Audio {
         }
     }
 
-    /// True if it is the same piece of memory: a file that is played again while it is played.
+    /// True if it sounds the same: the same piece of memory for a file that is played again while it is played, the same
+    /// samples for tones.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Linear(mine), Self::Linear(theirs)) => Arc::ptr_eq(mine, theirs),
+            (Self::Linear(mine), Self::Linear(theirs)) => Arc::ptr_eq(mine, theirs) || mine == theirs,
             (Self::Coded(_, mine), Self::Coded(_, theirs)) => Arc::ptr_eq(mine, theirs),
             _ => false,
         }

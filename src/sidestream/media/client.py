@@ -25,6 +25,7 @@ from sidestream.media.engine import (
     SessionStatistics,
     Side,
     SrtpKey,
+    Tone,
 )
 from sidestream.media.protocol import Events, Hello
 
@@ -121,6 +122,7 @@ class EngineClient:
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
+        send_formats: tuple[Format, ...] = (),
         latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
@@ -140,6 +142,7 @@ class EngineClient:
             send=send,
             receive=receive,
             rtcp_mux=rtcp_mux,
+            **_numbered(send_formats),
             **_keys(send_key, receive_key),
         )
 
@@ -162,6 +165,7 @@ class EngineClient:
         interface: str = "default",
         batch_ms: int = 0,
         own_ports: bool = False,
+        drop_dtmf: bool = False,
     ) -> LocalPorts:
         return await self._command(
             "open_fork",
@@ -174,6 +178,7 @@ class EngineClient:
             interface=interface,
             fork_batch_ms=batch_ms,
             fork_ports="own" if own_ports else "shared",
+            dtmf="drop" if drop_dtmf else "forward",
         )
 
     async def configure_fork(
@@ -203,8 +208,50 @@ class EngineClient:
     async def close_fork(self, session: str, fork: str) -> ForkStatistics:
         return await self._command("close_fork", ForkStatistics, session=session, fork=fork)
 
-    async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
-        await self._command("play", _Nothing, session=session, player=player, endpoint=endpoint, path=path, loops=loops)
+    async def play(
+        self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1, start_ms: int = 0
+    ) -> None:
+        await self._command(
+            "play",
+            _Nothing,
+            session=session,
+            player=player,
+            endpoint=endpoint,
+            path=path,
+            loops=loops,
+            start_ms=start_ms,
+        )
+
+    async def play_tones(
+        self, session: str, player: str, *, endpoint: str, tones: tuple[Tone, ...], level_dbm0: float, loops: int = 1
+    ) -> None:
+        await self._command(
+            "play",
+            _Nothing,
+            session=session,
+            player=player,
+            endpoint=endpoint,
+            tones=tones,
+            level_dbm0=level_dbm0,
+            loops=loops,
+        )
+
+    async def seek_player(self, session: str, player: str, position_ms: int) -> None:
+        await self._command("seek_player", _Nothing, session=session, player=player, position_ms=position_ms)
+
+    async def send_digits(
+        self, session: str, player: str, *, endpoint: str, digits: str, tone_ms: int = 100, gap_ms: int = 100
+    ) -> None:
+        await self._command(
+            "send_digits",
+            _Nothing,
+            session=session,
+            player=player,
+            endpoint=endpoint,
+            digits=digits,
+            tone_ms=tone_ms,
+            gap_ms=gap_ms,
+        )
 
     async def stop_player(self, session: str, player: str) -> None:
         await self._command("stop_player", _Nothing, session=session, player=player)

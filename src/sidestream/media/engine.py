@@ -86,6 +86,14 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Tone:
+    """Frequencies in Hz (20 to 3999, at most four) that sound together for `ms`; without any, silence."""
+
+    frequencies_hz: tuple[int, ...]
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointStatistics:
     packets_received: int
     octets_received: int
@@ -256,6 +264,7 @@ class MediaEngine(Protocol):
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
+        send_formats: tuple[Format, ...] = (),
         latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
@@ -265,6 +274,8 @@ class MediaEngine(Protocol):
     ) -> None:
         """Set what offer/answer agreed. `remote_rtcp` defaults to the RTP port + 1. May be repeated (re-INVITE).
 
+        `formats`: what the payload types that are received mean. `send_formats`: how the remote numbers what it takes;
+        () means the same. Routes map what differs between their two sides, and convert between PCMU and PCMA.
         `latch`: which source becomes the remote. `send`, `receive`: the direction, as seen from us. `rtcp_mux`: RTCP
         shares the RTP ports of both sides (RFC 5761), and `remote_rtcp` counts for nothing.
         With keys, both of them, it is SRTP and SRTCP alone; a key that was replaced must not be set again.
@@ -290,11 +301,13 @@ class MediaEngine(Protocol):
         interface: str = "default",
         batch_ms: int = 0,
         own_ports: bool = False,
+        drop_dtmf: bool = False,
     ) -> LocalPorts:
         """Find the ports that a fork sends from. Nothing is sent until it is configured active.
 
         Forks of one session have different ports; without `own_ports`, forks of other sessions send from the same.
         `batch_ms`, 0 to 160: packets of so much audio leave together, which takes less work; live listeners want 0.
+        `drop_dtmf`: telephone events are left out without a gap, whatever the SRS takes.
         """
         ...
 
@@ -318,10 +331,33 @@ class MediaEngine(Protocol):
 
     async def close_fork(self, session: str, fork: str) -> ForkStatistics: ...
 
-    async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
+    async def play(
+        self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1, start_ms: int = 0
+    ) -> None:
         """Send a WAV file (8 kHz mono, 16-bit PCM, A-law or mu-law) into an endpoint, every 20 ms, `loops` times.
 
-        `loops=0` repeats until stopped. The endpoint's first G.711 format is used. Ends with `PlayerEnded`.
+        `loops=0` repeats until stopped; the first turn begins at `start_ms`. The endpoint's first G.711 format is used.
+        Ends with `PlayerEnded`.
+        """
+        ...
+
+    async def play_tones(
+        self, session: str, player: str, *, endpoint: str, tones: tuple[Tone, ...], level_dbm0: float, loops: int = 1
+    ) -> None:
+        """Send tones one after the other, each frequency at this level, like a file."""
+        ...
+
+    async def seek_player(self, session: str, player: str, position_ms: int) -> None:
+        """Let a player of a file or tones go on at another place. Raises MediaEngineError if it does not run."""
+        ...
+
+    async def send_digits(
+        self, session: str, player: str, *, endpoint: str, digits: str, tone_ms: int = 100, gap_ms: int = 100
+    ) -> None:
+        """Dial `0-9 * # A-D` into an endpoint; `w` waits half a second, `W` a second.
+
+        By telephone events (RFC 4733), or as tones to a remote that takes none. It is a player: meanwhile nothing is
+        relayed to the endpoint, `stop_player` stops it, and it ends with `PlayerEnded`.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sidestream.media.engine import (
@@ -21,6 +21,7 @@ from sidestream.media.engine import (
     SessionStatistics,
     Side,
     SrtpKey,
+    Tone,
 )
 
 FIRST_PORT = 40000
@@ -41,6 +42,7 @@ class FakeEndpoint:
     remote: Address | None = None
     remote_rtcp: Address | None = None
     formats: tuple[Format, ...] = ()
+    send_formats: tuple[Format, ...] = ()
     latch: Latch = Latch.EACH
     send: bool = False
     receive: bool = False
@@ -62,6 +64,7 @@ class FakeFork:
     ports: LocalPorts
     batch_ms: int = 0
     own_ports: bool = False
+    drop_dtmf: bool = False
     remote: Address | None = None
     remote_rtcp: Address | None = None
     active: bool = False
@@ -74,9 +77,14 @@ class FakeFork:
 
 @dataclass(frozen=True, slots=True)
 class FakePlayer:
+    """A file, tones or digits on their way into an endpoint; `position_ms` is where it was last told to be."""
+
     endpoint: str
-    path: str
-    loops: int
+    path: str = ""
+    loops: int = 1
+    position_ms: int = 0
+    tones: tuple[Tone, ...] = ()
+    digits: str = ""
 
 
 @dataclass(slots=True)
@@ -186,6 +194,7 @@ class FakeEngine:
         remote: Address | None,
         remote_rtcp: Address | None = None,
         formats: tuple[Format, ...] = (),
+        send_formats: tuple[Format, ...] = (),
         latch: Latch = Latch.EACH,
         send: bool = True,
         receive: bool = True,
@@ -196,6 +205,7 @@ class FakeEngine:
         await self._begin("configure_endpoint", session, endpoint)
         found = _named(self._session(session).endpoints, endpoint, "endpoint")
         found.remote, found.remote_rtcp, found.formats = remote, remote_rtcp, formats
+        found.send_formats = send_formats or formats
         found.latch, found.send, found.receive, found.rtcp_mux = latch, send, receive, rtcp_mux
         found.send_key, found.receive_key = _both_or_neither(send_key, receive_key)
         found.configured += 1
@@ -234,16 +244,17 @@ class FakeEngine:
         interface: str = "default",
         batch_ms: int = 0,
         own_ports: bool = False,
+        drop_dtmf: bool = False,
     ) -> LocalPorts:
         await self._begin("open_fork", session, fork)
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
         if fork not in found.forks:
             ports = self._allocate(interface) if own_ports else self._shared_ports(found, interface)
-            found.forks[fork] = FakeFork(endpoint, side, cname, interface, ports, batch_ms, own_ports)
+            found.forks[fork] = FakeFork(endpoint, side, cname, interface, ports, batch_ms, own_ports, drop_dtmf)
         open_ = found.forks[fork]
         before = (open_.endpoint, open_.side, open_.cname, open_.interface, open_.batch_ms, open_.own_ports)
-        _same(fork, before, (endpoint, side, cname, interface, batch_ms, own_ports))
+        _same(fork, (*before, open_.drop_dtmf), (endpoint, side, cname, interface, batch_ms, own_ports, drop_dtmf))
         return open_.ports
 
     async def configure_fork(
@@ -272,15 +283,28 @@ class FakeEngine:
         closed = found.forks.pop(fork, None) if found else None
         return closed.statistics if closed else _NOTHING_FORKED
 
-    async def play(self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1) -> None:
+    async def play(
+        self, session: str, player: str, *, endpoint: str, path: str, loops: int = 1, start_ms: int = 0
+    ) -> None:
         await self._begin("play", session, player)
-        found = self._session(session)
-        _named(found.endpoints, endpoint, "endpoint")
-        wanted = FakePlayer(endpoint, path, loops)
-        _same(player, found.players.get(player, wanted), wanted)
-        for other in [name for name, one in found.players.items() if one.endpoint == endpoint and name != player]:
-            self._end_player(session, other, completed=False)
-        found.players[player] = wanted
+        self._start_player(session, player, FakePlayer(endpoint, path, loops, start_ms))
+
+    async def play_tones(
+        self, session: str, player: str, *, endpoint: str, tones: tuple[Tone, ...], level_dbm0: float, loops: int = 1
+    ) -> None:
+        await self._begin("play_tones", session, player)
+        self._start_player(session, player, FakePlayer(endpoint, loops=loops, tones=tones))
+
+    async def seek_player(self, session: str, player: str, position_ms: int) -> None:
+        await self._begin("seek_player", session, player)
+        players = self._session(session).players
+        players[player] = replace(_named(players, player, "player"), position_ms=position_ms)
+
+    async def send_digits(
+        self, session: str, player: str, *, endpoint: str, digits: str, tone_ms: int = 100, gap_ms: int = 100
+    ) -> None:
+        await self._begin("send_digits", session, player)
+        self._start_player(session, player, FakePlayer(endpoint, digits=digits))
 
     async def stop_player(self, session: str, player: str) -> None:
         await self._begin("stop_player", session, player)
@@ -320,6 +344,15 @@ class FakeEngine:
 
     def subscribe(self, session: str, sink: Callable[[MediaEvent], None]) -> None:
         self._sinks[session] = sink
+
+    def _start_player(self, session: str, player: str, wanted: FakePlayer) -> None:
+        found = self._session(session)
+        _named(found.endpoints, wanted.endpoint, "endpoint")
+        if player in found.players:
+            raise MediaEngineError("conflict", f"player {player!r} is open already")
+        for other in [name for name, one in found.players.items() if one.endpoint == wanted.endpoint]:
+            self._end_player(session, other, completed=False)
+        found.players[player] = wanted
 
     def _end_player(self, session: str, player: str, *, completed: bool) -> None:
         del self.sessions[session].players[player]

@@ -22,6 +22,7 @@ from sidestream.media.engine import (
     SessionStatistics,
     Side,
     SrtpKey,
+    Tone,
 )
 
 PCMU = Format(0, "PCMU", 8000)
@@ -81,6 +82,16 @@ COMMANDS = [
         None,
     ),
     (
+        lambda c: c.configure_endpoint("s", "a", remote=None, send_formats=(PCMU,)),
+        {
+            "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": None, "remote_rtcp": None,
+            "latch": True, "send": True, "receive": True, "formats": [],
+            "send_formats": [{"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000, "channels": 1}],
+        },
+        {},
+        None,
+    ),
+    (
         lambda c: c.configure_endpoint("s", "a", remote=None, send_key=OWN_KEY, receive_key=THEIR_KEY),
         {
             "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": None, "remote_rtcp": None,
@@ -107,16 +118,16 @@ COMMANDS = [
         lambda c: c.open_fork("s", "f", endpoint="a", side=Side.OUTBOUND, cname="x@y"),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "outbound", "cname": "x@y",
-            "interface": "default", "fork_batch_ms": 0, "fork_ports": "shared",
+            "interface": "default", "fork_batch_ms": 0, "fork_ports": "shared", "dtmf": "forward",
         },
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),
     ),
     (
-        lambda c: c.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=80, own_ports=True),
+        lambda c: c.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=80, own_ports=True, drop_dtmf=True),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "inbound", "cname": "x",
-            "interface": "default", "fork_batch_ms": 80, "fork_ports": "own",
+            "interface": "default", "fork_batch_ms": 80, "fork_ports": "own", "dtmf": "drop",
         },
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),
@@ -143,7 +154,31 @@ COMMANDS = [
     (lambda c: c.close_fork("s", "f"), {"op": "close_fork", "session": "s", "fork": "f"}, FORK, FORK_STATISTICS),
     (
         lambda c: c.play("s", "p", endpoint="a", path="/w", loops=0),
-        {"op": "play", "session": "s", "player": "p", "endpoint": "a", "path": "/w", "loops": 0},
+        {"op": "play", "session": "s", "player": "p", "endpoint": "a", "path": "/w", "loops": 0, "start_ms": 0},
+        {},
+        None,
+    ),
+    (
+        lambda c: c.play_tones("s", "p", endpoint="a", tones=(Tone((440, 480), 2000), Tone((), 4000)), level_dbm0=-19.0),
+        {
+            "op": "play", "session": "s", "player": "p", "endpoint": "a", "loops": 1, "level_dbm0": -19.0,
+            "tones": [{"frequencies_hz": [440, 480], "ms": 2000}, {"frequencies_hz": [], "ms": 4000}],
+        },
+        {},
+        None,
+    ),
+    (
+        lambda c: c.seek_player("s", "p", 1500),
+        {"op": "seek_player", "session": "s", "player": "p", "position_ms": 1500},
+        {},
+        None,
+    ),
+    (
+        lambda c: c.send_digits("s", "p", endpoint="a", digits="ww1#", tone_ms=80),
+        {
+            "op": "send_digits", "session": "s", "player": "p", "endpoint": "a", "digits": "ww1#", "tone_ms": 80,
+            "gap_ms": 100,
+        },
         {},
         None,
     ),

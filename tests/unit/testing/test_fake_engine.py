@@ -15,6 +15,7 @@ from sidestream.media.engine import (
     RecorderStatistics,
     Side,
     SrtpKey,
+    Tone,
 )
 from sidestream.testing.fake_engine import ALWAYS, FakeEngine, names
 
@@ -163,3 +164,20 @@ async def test_keys_are_remembered_come_in_pairs_and_stand_in_no_list_of_command
     await engine.configure_endpoint("s", "a", remote=None)
     assert endpoint.send_key is None
     assert "b3du" not in repr(engine.commands)
+
+
+async def test_tones_and_digits_are_players_too(engine) -> None:
+    await engine.open_session("s")
+    await engine.open_endpoint("s", "a")
+    await engine.play_tones("s", "t", endpoint="a", tones=(Tone((440,), 100),), level_dbm0=-10.0, loops=0)
+    assert engine.sessions["s"].players["t"].tones == (Tone((440,), 100),)
+    await engine.seek_player("s", "t", 50)
+    assert engine.sessions["s"].players["t"].position_ms == 50
+    await engine.send_digits("s", "d", endpoint="a", digits="12")
+    assert {name: one.digits for name, one in engine.sessions["s"].players.items()} == {"d": "12"}
+    with pytest.raises(MediaEngineError, match="conflict"):
+        await engine.send_digits("s", "d", endpoint="a", digits="3")
+    with pytest.raises(MediaEngineError, match="no-player"):
+        await engine.seek_player("s", "t", 0)
+    with pytest.raises(MediaEngineError, match="no-endpoint"):
+        await engine.send_digits("s", "e", endpoint="x", digits="3")
