@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sidestream.media.client import EngineClient
-from sidestream.media.engine import Address, EngineLost, Format, MediaEvent, Side
+from sidestream.media.engine import Address, EngineLost, Format, MediaEvent, Side, Tone
 from sidestream.media.options import EngineOptions
 from sidestream.testing.engine_process import engine_process
 from sidestream.testing.speech import CALLER
@@ -74,6 +74,9 @@ async def test_every_command_may_be_repeated(tmp_path: Path, protocol_watch) -> 
             lambda: client.configure_fork("s", "f", remote=to, active=False, formats=(PCMU,)),
             lambda: client.open_recorder("s", "r", endpoint="a", path=str(tmp_path / "r.wav")),
             lambda: client.play("s", "p", endpoint="b", path=str(CALLER), loops=0),
+            lambda: client.seek_player("s", "p", 500),
+            lambda: client.play_tones("s", "t", endpoint="b", tones=(Tone((440,), 100),), level_dbm0=-19.0, loops=0),
+            lambda: client.send_digits("s", "d", endpoint="b", digits="wwww1"),
             lambda: client.list_sessions(),
             lambda: client.stop_player("s", "p"),
             lambda: client.set_route("s", "a", None),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use media_core::srtp::{CryptoSuite, SrtpKeys};
 use media_core::{
-    Audio, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Latch, Law, MediaKeys,
-    NewFork, Numbers, Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
+    Audio, BadDigits, DigitTiming, Digits, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats,
+    Instant, Latch, Law, MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side, NS_PER_MS,
+    NS_PER_S,
 };
 
 const ENDPOINTS: [&str; 2] = ["a", "b"];
@@ -115,6 +116,7 @@ fuzz_target!(|data: &[u8]| {
                     remote: (which & 4 == 0).then(|| host(which / 16)),
                     remote_rtcp: None,
                     formats: formats(first),
+                    send_formats: (first & 0x20 != 0).then(|| formats(first.rotate_left(3))),
                     latch: [Latch::Each, Latch::First, Latch::Signalled][usize::from(which / 2) % 3],
                     send: which & 8 == 0,
                     receive: first & 0x40 == 0,
@@ -131,6 +133,7 @@ fuzz_target!(|data: &[u8]| {
                     role: if which & 4 == 0 { ForkRole::Endpoint } else { ForkRole::Translator },
                     ports: if which & 8 == 0 { ForkPorts::Own } else { ForkPorts::Shared },
                     batch_ns: u64::from(first) * NS_PER_MS,
+                    drop_dtmf: which & 16 != 0,
                     cname: name("c"),
                     numbers: numbers(u32::from(which)),
                 };
@@ -154,11 +157,18 @@ fuzz_target!(|data: &[u8]| {
             12 => drop(registry.open_recorder("s", &name("r"), endpoint, 1)),
             13 => drop(registry.close_fork("s", fork, now, out)),
             14 => {
+                if let Ok(digits) = std::str::from_utf8(bytes)
+                    .map_or(Err(BadDigits), |text| Digits::new(text, DigitTiming::default(), now.mono_ns))
+                {
+                    let _ = registry.send_digits("s", &name("p"), endpoint, digits, now, out);
+                }
                 let audio = Audio::Coded(Law::Mu, bytes.into());
-                let _ = registry.play("s", &name("p"), endpoint, (audio, u32::from(which / 64)), now, out);
+                let playback = Playback { audio, loops: u32::from(which / 64), start_ms: u64::from(first) };
+                let _ = registry.play("s", &name("p"), endpoint, playback, now, out);
             }
             _ => match which % 4 {
-                0 => registry.stop_player("s", "p", out),
+                0 if first & 1 == 0 => registry.stop_player("s", "p", out),
+                0 => drop(registry.seek_player("s", "p", u64::from(*length))),
                 1 => drop(registry.close_recorder("s", "r", out)),
                 2 => registry.receive_unreachable(pairs[usize::from(which) % pairs.len()], now, out),
                 _ => registry.receive_shared_unreachable(host(which / 16)),

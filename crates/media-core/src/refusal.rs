@@ -49,7 +49,7 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadJson,
         Self::LineTooLong,
         Self::BadField,
@@ -59,6 +59,7 @@ impl RefusalCode {
         Self::NoSession,
         Self::NoEndpoint,
         Self::NoFork,
+        Self::NoPlayer,
         Self::NoInterface,
         Self::Conflict,
         Self::Limit,

@@ -347,3 +347,8 @@ class EngineClient:
 def _keys(send: SrtpKey | None, receive: SrtpKey | None) -> dict[str, Any]:
     """The fields of keys; left out where there are none, which every engine understands."""
     return {name: key for name, key in (("send_key", send), ("receive_key", receive)) if key is not None}
+
+
+def _numbered(send_formats: tuple[Format, ...]) -> dict[str, Any]:
+    """The field of formats that the remote numbers otherwise; left out where it does not."""
+    return {"send_formats": send_formats} if send_formats else {}

@@ -124,7 +124,9 @@ COMMANDS = [
         LocalPorts("127.0.0.1", 40000, 40001),
     ),
     (
-        lambda c: c.open_fork("s", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=80, own_ports=True, drop_dtmf=True),
+        lambda c: c.open_fork(
+            "s", "f", endpoint="a", side=Side.INBOUND, cname="x", batch_ms=80, own_ports=True, drop_dtmf=True
+        ),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "inbound", "cname": "x",
             "interface": "default", "fork_batch_ms": 80, "fork_ports": "own", "dtmf": "drop",
@@ -159,9 +161,9 @@ COMMANDS = [
         None,
     ),
     (
-        lambda c: c.play_tones("s", "p", endpoint="a", tones=(Tone((440, 480), 2000), Tone((), 4000)), level_dbm0=-19.0),
+        lambda c: c.play_tones("s", "p", endpoint="a", tones=(Tone((440, 480), 2000), Tone((), 4000)), level_dbm0=-9.0),
         {
-            "op": "play", "session": "s", "player": "p", "endpoint": "a", "loops": 1, "level_dbm0": -19.0,
+            "op": "play", "session": "s", "player": "p", "endpoint": "a", "loops": 1, "level_dbm0": -9.0,
             "tones": [{"frequencies_hz": [440, 480], "ms": 2000}, {"frequencies_hz": [], "ms": 4000}],
         },
         {},
