@@ -24,6 +24,7 @@ from sidestream.sdp.keying import Keying, answering_crypto, keying, new_cryptos
 from sidestream.sdp.layout import answering, following
 from sidestream.sdp.lines import Origin
 from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL
+from sidestream.sdp.numbering import both_laws, pairs
 from sidestream.sdp.offer import AudioLine, offer
 from sidestream.sdp.relay import relayed
 from sidestream.sdp.remote import RemoteAddress, remote_address
@@ -40,12 +41,14 @@ _ORIGIN_ID_DIGITS = 9  # RFC 8866 §5.2: a number; nine digits are unique enough
 class _Terms:
     """What two descriptions agree on. `remote_sends`, `remote_receives`: the direction as the peer has it.
 
-    `muxed`: RTCP shares the RTP port.
+    `formats` have the numbers that we gave, `sent` those that the peer wants. `muxed`: RTCP shares the
+    RTP port.
     """
 
     address: RemoteAddress | None
     keying: Keying | None
     formats: tuple[Format, ...]
+    sent: tuple[Format, ...]
     remote_sends: bool
     remote_receives: bool
     muxed: bool
@@ -110,7 +113,7 @@ class LegMedia:
     def narrowed(self) -> tuple[SdpFormat, ...]:
         """What another leg may be offered when the peer took less than we offered; () when `local` says it all.
 
-        We do not transcode, so a codec that this peer did not take must not reach the other.
+        Only G.711 is converted, so any other codec that this peer did not take must not reach the other.
         """
         lines = usable_lines(self.local) if self.local is not None else ()
         if self.local is None or not lines:
@@ -198,6 +201,7 @@ class LegMedia:
             {index: ports.rtp},
             self._origin(ports.host),
             offered=answers,
+            known=self._known(),
             cryptos={index: keys} if keys else {},
             muxed=[index] if self._wants_mux(answers, index) else [],
         )
@@ -231,12 +235,17 @@ class LegMedia:
         return self._sent(description)
 
     async def describe_offer(self, formats: tuple[SdpFormat, ...] = OWN_FORMATS) -> SessionDescription:
-        """An offer of our own."""
+        """An offer of our own; with one law of G.711 the other is offered too, for the engine converts."""
         ports = await self.open()
         keys = self._offered_cryptos()
         protocol = SRTP_PROTOCOL if keys else RTP_PROTOCOL
         line = AudioLine(
-            ports.rtp, formats, Direction.SENDRECV, protocol=protocol, cryptos=keys, rtcp_mux=self._is_muxed
+            ports.rtp,
+            both_laws(formats),
+            Direction.SENDRECV,
+            protocol=protocol,
+            cryptos=keys,
+            rtcp_mux=self._is_muxed,
         )
         return self._sent(self._following(offer(ports.host, [line], self._origin(ports.host))))
 
@@ -249,7 +258,9 @@ class LegMedia:
             self.endpoint,
             remote=None if address is None else Address(address.host, address.rtp_port),
             remote_rtcp=None if address is None else Address(address.rtcp_host, address.rtcp_port),
-            formats=terms.formats,
+            # Who gave a codec another number in its answer may send it under either.
+            formats=(*terms.formats, *_unnumbered(terms.sent, terms.formats)),
+            send_formats=() if terms.sent == terms.formats else terms.sent,
             latch=self.latch,
             send=terms.remote_receives,
             receive=terms.remote_sends,
@@ -298,16 +309,16 @@ class LegMedia:
         address = remote_address(remote, index)
         agreed = self._agreed_keys(remote, index)
         direction = remote.direction(index)
-        formats = tuple(
-            Format(f.payload_type, f.encoding, f.clock_rate, f.channels or 1) for f in self._common(remote, index)
-        )
+        common = self._common(remote, index)
+        formats = tuple(_format(ours) for ours, _ in common)
+        sent = tuple(_format(theirs) for _, theirs in common)
         local = self.local.direction(index) if self.local is not None else Direction.SENDRECV
         remote_sends = direction.sends and local.receives
         remote_receives = direction.receives and local.sends
         # RFC 5761 §5.1.1: only if both descriptions say so.
         ours = self.local.media[index] if self.local is not None and index < len(self.local.media) else None
         muxed = ours is not None and ours.rtcp_mux and remote.media[index].rtcp_mux
-        return _Terms(address, agreed, formats, remote_sends, remote_receives, muxed)
+        return _Terms(address, agreed, formats, sent, remote_sends, remote_receives, muxed)
 
     def _wants_mux(self, answers: SessionDescription | None, index: int) -> bool:
         """Whether RTCP is to share the port of a line: if the peer's offer asks for it, or as it was agreed on."""
@@ -353,13 +364,22 @@ class LegMedia:
             raise SdpError("no keys for SRTP in common", status=NOT_ACCEPTABLE)
         return agreed
 
-    def _common(self, remote: SessionDescription, index: int) -> tuple[SdpFormat, ...]:
-        """The formats of the peer's line that ours has too, by payload type; the peer's order (RFC 3264 §6.1)."""
-        formats = remote.media[index].rtpmaps()
+    def _common(self, remote: SessionDescription, index: int) -> tuple[tuple[SdpFormat, SdpFormat], ...]:
+        """The formats that both lines have, as (ours, theirs); in the peer's order (RFC 3264 §6.1)."""
+        theirs = remote.media[index].rtpmaps()
         if self.local is None or index >= len(self.local.media):
-            return formats
-        ours = {f.payload_type for f in self.local.media[index].rtpmaps()}
-        return tuple(f for f in formats if f.payload_type in ours)
+            return tuple(zip(theirs, theirs, strict=True))
+        return pairs(theirs, self.local.media[index].rtpmaps())
+
+    def _known(self) -> tuple[SdpFormat, ...]:
+        """What payload types have meant so far in this session (RFC 3264 §8.3.2); what we said comes first."""
+        known: dict[int, SdpFormat] = {}
+        for description in (self.local, self.remote):
+            for index in usable_lines(description)[:1] if description is not None and self.is_agreed else ():
+                assert description is not None
+                for format_ in description.media[index].rtpmaps():
+                    known.setdefault(format_.payload_type, format_)
+        return tuple(known.values())
 
     def _sent(self, description: SessionDescription) -> SessionDescription:
         self.local = description.succeeding(self.local or self._before)
@@ -380,6 +400,16 @@ def check_offer(offered: SessionDescription) -> None:
     if not lines:
         raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
     remote_address(offered, lines[0])
+
+
+def _format(format_: SdpFormat) -> Format:
+    return Format(format_.payload_type, format_.encoding, format_.clock_rate, format_.channels or 1)
+
+
+def _unnumbered(sent: tuple[Format, ...], formats: tuple[Format, ...]) -> tuple[Format, ...]:
+    """What the peer numbers otherwise, where we gave that number to nothing."""
+    taken = {f.payload_type for f in formats}
+    return tuple(f for f in sent if f.payload_type not in taken)
 
 
 def _to_engine(key: MasterKey) -> SrtpKey:

@@ -1,12 +1,14 @@
 """One leg's description, made over for the other leg of a B2BUA whose media path lies in between."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from sidestream.sdp.crypto import Crypto
+from sidestream.sdp.formats import Format
 from sidestream.sdp.lines import DIRECTION_NAMES, Connection, Line, Origin, without_attributes
 from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
+from sidestream.sdp.numbering import numbered_as_known, numbered_as_offered, with_both_laws
 from sidestream.sdp.offer import RTCP_MUX
 from sidestream.sdp.session import SessionDescription
 
@@ -56,14 +58,17 @@ def relayed(
     origin: Origin,
     *,
     offered: SessionDescription | None = None,
+    known: Sequence[Format] = (),
     cryptos: Mapping[int, tuple[Crypto, ...]] = _NO_CRYPTOS,
     muxed: Collection[int] = (),
 ) -> SessionDescription:
-    """`description` of one leg for the other: same codecs, order, payload types and unknown lines; our o=, c=, ports.
+    """`description` of one leg for the other: same codecs, order and unknown lines; our o=, c=, ports.
 
     `ports`: m-line index → our RTP port toward the receiver of the result. Lines without one, and those that are no
     audio by RTP, get port 0. For an answer pass the offer it goes back to as `offered`: m-lines that the answer
-    lacks are added refused and those that it has too many are dropped, so that RFC 3264 §6 holds.
+    lacks are added refused and those that it has too many are dropped, so that RFC 3264 §6 holds, and payload types
+    are those of the offer. In an offer they stay, but for codecs that the receiver has heard of under other numbers in
+    this session: those are `known`. With one law of G.711 it offers the other too.
     `cryptos`: m-line index → our keys toward the receiver. Such a line goes by SRTP, the others by plain RTP, whatever
     the description says: each leg has its own security. `muxed`: the m-lines whose port RTCP shares on this hop.
     """
@@ -71,7 +76,9 @@ def relayed(
         _relayed_media(description, i, ports.get(i), cryptos.get(i, ()), i in muxed)
         for i in range(len(description.media))
     ]
-    if offered is not None:
+    if offered is None:
+        media = [line if line.is_refused else with_both_laws(numbered_as_known(line, known)) for line in media]
+    else:
         media = [
             _answering(line, media[i]) if i < len(media) else line.refused() for i, line in enumerate(offered.media)
         ]
@@ -98,7 +105,7 @@ def _answering(offered: MediaDescription, line: MediaDescription) -> MediaDescri
     if line.is_refused or offered.is_secure is not line.is_secure:
         return offered.refused()
     # RFC 5124 §3.3.1: the answer has the profile of the offer.
-    return replace(line, protocol=offered.protocol)
+    return replace(numbered_as_offered(line, offered), protocol=offered.protocol)
 
 
 def _relayed_media(

@@ -419,3 +419,46 @@ async def test_a_restart_forgets_neither_the_shared_port_nor_whose_packets_are_t
     restored = LegMedia(engine, Ids(), session="CA1", endpoint="CA1", interface="default", latch=image.latch)
     restored.restore(image)
     assert (await restored.describe_offer()).media[0].rtcp_mux
+
+
+class TestNumbers:
+    """Payload types that differ between the legs, and laws that do."""
+
+    async def test_an_answer_that_numbers_otherwise_is_understood_both_ways(self, media, engine):
+        await media.describe_offer()
+        await media.apply(sdp("m=audio 4000 RTP/AVP 0 97", "a=rtpmap:97 telephone-event/8000"))
+        endpoint = engine.sessions["CA1"].endpoints["CA1"]
+        assert [f.payload_type for f in endpoint.formats] == [0, 101, 97]
+        assert [f.payload_type for f in endpoint.send_formats] == [0, 97]
+        assert [f.payload_type for f in media.formats] == [0, 101]
+
+    async def test_the_usual_answer_has_one_list(self, media, engine):
+        await media.describe_offer()
+        await media.apply(sdp("m=audio 4000 RTP/AVP 8 101", PHONE[2]))
+        endpoint = engine.sessions["CA1"].endpoints["CA1"]
+        assert endpoint.formats == endpoint.send_formats == media.formats
+
+    async def test_a_later_offer_keeps_what_was_agreed(self, media):
+        await media.describe_answer(sdp("m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"))
+        await media.apply(sdp("m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"))
+        onward = await media.describe_relayed(
+            sdp("m=audio 5000 RTP/AVP 8 96 101", "a=rtpmap:96 opus/48000/2", PHONE[2]), answers=None
+        )
+        assert [(f.payload_type, f.encoding) for f in onward.media[0].rtpmaps()] == [
+            (8, "PCMA"),
+            (97, "OPUS"),
+            (0, "PCMU"),
+            (96, "TELEPHONE-EVENT"),
+        ]
+
+    async def test_who_speaks_one_law_is_answered_in_it(self, media):
+        onward = await media.describe_relayed(sdp("m=audio 5000 RTP/AVP 0 101", PHONE[2]), answers=None)
+        assert onward.media[0].formats == ("0", "8", "101")
+        back = await media.describe_relayed(
+            sdp("m=audio 5000 RTP/AVP 8 101", PHONE[2]), answers=sdp("m=audio 4000 RTP/AVP 0 101", PHONE[2])
+        )
+        assert back.media[0].formats == ("0", "101")
+
+    async def test_an_offer_of_one_law_has_both(self, media):
+        described = await media.describe_offer((PCMA, EVENTS))
+        assert described.media[0].formats == ("8", "0", "101")

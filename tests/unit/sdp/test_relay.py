@@ -53,7 +53,7 @@ def test_a_description_is_made_over_for_the_other_leg() -> None:
         "b=CT:128",
         "t=0 0",
         "a=tool:pbx",
-        "m=audio 6000 RTP/AVP 97 0 101",
+        "m=audio 6000 RTP/AVP 97 0 8 101",
         "b=AS:64",
         "a=rtpmap:97 iLBC/8000",
         "a=fmtp:97 mode=20",
@@ -71,7 +71,7 @@ def test_mandatory_lines_that_the_peer_left_out_are_added() -> None:
         "c=IN IP6 2001:db8::1",
         "b=CT:9",
         "t=0 0",
-        "m=audio 6000 RTP/AVP 0",
+        "m=audio 6000 RTP/AVP 0 8",
     ]
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_carried_gets_port_0() -> None:
     )
     made = relayed(offered, "198.51.100.1", {0: 1, 1: 1, 2: 1, 3: 6000}, ORIGIN)
     assert [media.port for media in made.media] == [0, 0, 0, 6000, 0]
-    assert [media.formats for media in made.media] == [media.formats for media in offered.media]
+    assert [media.formats for media in made.media] == [("99",), ("0",), ("0",), ("0", "8"), ("0",)]
 
 
 @pytest.mark.parametrize(("stated", "meant"), [("sendrecv", "sendonly"), ("recvonly", "inactive")])
@@ -125,9 +125,9 @@ PLAIN = parse("c=IN IP4 192.0.2.7", "m=audio 4000 RTP/AVP 0", "a=ptime:20")
 @pytest.mark.parametrize("source", [SECURE, PLAIN])
 def test_each_leg_has_its_own_security(source: SessionDescription) -> None:
     plain = relayed(source, "198.51.100.1", {0: 6000}, ORIGIN)
-    assert rows(plain)[-2:] == ["m=audio 6000 RTP/AVP 0", "a=ptime:20"]
+    assert rows(plain)[-2:] == ["m=audio 6000 RTP/AVP 0 8", "a=ptime:20"]
     secure = relayed(source, "198.51.100.1", {0: 6000}, ORIGIN, cryptos={0: (OURS,)})
-    assert rows(secure)[-3:] == ["m=audio 6000 RTP/SAVP 0", "a=ptime:20", str(OURS.to_line())]
+    assert rows(secure)[-3:] == ["m=audio 6000 RTP/SAVP 0 8", "a=ptime:20", str(OURS.to_line())]
 
 
 def test_an_answer_has_the_profile_of_its_offer() -> None:
@@ -172,3 +172,21 @@ def test_early_feedback_is_accepted_in_its_profile_and_not_offered_on() -> None:
 def test_a_port_is_shared_with_rtcp_on_the_hop_that_agreed_on_it() -> None:
     assert not relayed(OFFER, "198.51.100.1", {0: 6000}, ORIGIN).media[0].rtcp_mux
     assert relayed(OFFER, "198.51.100.1", {0: 6000}, ORIGIN, muxed=[0]).media[0].rtcp_mux
+
+
+def test_an_answer_has_the_numbers_of_its_offer() -> None:
+    offered = parse("m=audio 4000 RTP/AVP 96 101", "a=rtpmap:96 opus/48000/2", "a=rtpmap:101 telephone-event/8000")
+    answer = parse("m=audio 5000 RTP/AVP 111 97", "a=rtpmap:111 opus/48000/2", "a=rtpmap:97 telephone-event/8000")
+    made = relayed(answer, "198.51.100.1", {0: 6000}, ORIGIN, offered=offered)
+    assert rows(made)[-3:] == [
+        "m=audio 6000 RTP/AVP 96 101",
+        "a=rtpmap:96 opus/48000/2",
+        "a=rtpmap:101 telephone-event/8000",
+    ]
+
+
+def test_an_offer_keeps_the_numbers_that_the_receiver_knows() -> None:
+    offer = parse("m=audio 4000 RTP/AVP 111", "a=rtpmap:111 opus/48000/2")
+    known = parse("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2").media[0].rtpmaps()
+    made = relayed(offer, "198.51.100.1", {0: 6000}, ORIGIN, known=known)
+    assert rows(made)[-2:] == ["m=audio 6000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2"]

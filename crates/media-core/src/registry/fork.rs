@@ -109,6 +109,11 @@ impl Fork {
         self.settings.remote_rtcp.is_some_and(|srs| srs.ip() == source.ip())
     }
 
+    /// True if packets of this payload type are sent to the SRS.
+    pub(super) fn passes(&self, payload_type: u8) -> bool {
+        self.map.iter().any(|mapped| mapped.from == payload_type)
+    }
+
     /// Where reports go.
     pub(super) fn report_destination(&self) -> Option<SocketAddr> {
         self.settings.remote_rtcp

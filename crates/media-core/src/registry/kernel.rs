@@ -164,7 +164,7 @@ impl Registry {
         }
         count(session, key, &mut self.totals, out);
         let keeps = session.endpoints.get(key).is_some_and(|endpoint| keeps_constants(endpoint, source, bytes));
-        if !keeps {
+        if !keeps || is_omitted(session, key, bytes) {
             take_back(session, key, &mut self.totals, out);
         }
     }
@@ -246,6 +246,14 @@ fn keeps_constants(endpoint: &Endpoint, source: SocketAddr, bytes: &[u8]) -> boo
         && jump.unsigned_abs() <= TIMESTAMP_JUMP_S * leg.clock_rate
 }
 
+/// True if one of the leg's forks leaves the packet out, after which its numbers are moved by something else.
+fn is_omitted(session: &Session, key: Key, bytes: &[u8]) -> bool {
+    let inside = session.endpoints.get(key).and_then(|endpoint| endpoint.kernel.leg.as_ref());
+    let (Some(inside), Ok(packet)) = (inside, RtpPacket::parse(bytes)) else { return false };
+    let mut forks = inside.plan.forks.iter().filter_map(|fork| session.forks.get(*fork));
+    forks.any(|fork| !fork.passes(packet.payload_type()))
+}
+
 /// What an endpoint's stream is to the kernel; None if it has to be handled in user space.
 fn plan(session: &Session, key: Key, ssrc: u32, payload_type: u8) -> Option<Plan> {
     let endpoint = session.endpoints.get(key).filter(|endpoint| endpoint.is_steady())?;
@@ -257,7 +265,8 @@ fn plan(session: &Session, key: Key, ssrc: u32, payload_type: u8) -> Option<Plan
     let (mut relay, mut sink, mut forks) = (None, None, Vec::new());
     for one in &endpoint.received {
         match *one {
-            Sink::Recorder(_) => return None,
+            // what is changed on its way, or written down, has to come by here
+            Sink::Recorder(_) | Sink::Translate(_) => return None,
             Sink::Fork(fork) => forks.push(fork),
             Sink::Bridge(to) => {
                 let other = session.endpoints.get(to)?;
