@@ -374,11 +374,11 @@ class LegMedia:
     def _known(self) -> tuple[SdpFormat, ...]:
         """What payload types have meant so far in this session (RFC 3264 §8.3.2); what we said comes first."""
         known: dict[int, SdpFormat] = {}
-        for description in (self.local, self.remote):
-            for index in usable_lines(description)[:1] if description is not None and self.is_agreed else ():
-                assert description is not None
-                for format_ in description.media[index].rtpmaps():
-                    known.setdefault(format_.payload_type, format_)
+        for description in (self.local or self._before, self.remote):
+            if description is not None:
+                for index in usable_lines(description)[:1]:
+                    for format_ in description.media[index].rtpmaps():
+                        known.setdefault(format_.payload_type, format_)
         return tuple(known.values())
 
     def _sent(self, description: SessionDescription) -> SessionDescription:

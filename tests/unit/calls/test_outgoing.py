@@ -75,7 +75,7 @@ async def test_a_dialled_one_lives_in_its_parents_session_and_offers_what_that_o
     assert call.record.direction is Direction.OUTBOUND_DIAL
     assert set(room.engine.sessions) == {parent.record.sid}
     fields = room.agent.last("invite").fields
-    assert [m.formats for m in SessionDescription.parse(fields["body"]).media] == [("8", "101")]
+    assert [m.formats for m in SessionDescription.parse(fields["body"]).media] == [("8", "0", "101")]
     assert (fields["from_"].display_name, fields["max_forwards"]) == ("Ada", 69)
 
 
@@ -90,7 +90,7 @@ async def test_after_the_answer_it_is_offered_what_was_agreed(room):
     parent = await room.incoming(SDP_TEXT.replace("AVP 0 101", "AVP 8 0 9 101"))
     await parent.ensure_answered()
     await placed(room, parent=parent)
-    assert SessionDescription.parse(room.agent.last("invite").fields["body"]).media[0].formats == ("8", "101")
+    assert SessionDescription.parse(room.agent.last("invite").fields["body"]).media[0].formats == ("8", "0", "101")
 
 
 @pytest.mark.parametrize(("hops", "sent"), [(2, 1), (70, 69)])

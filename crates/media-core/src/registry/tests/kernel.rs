@@ -304,11 +304,15 @@ fn a_leg_whose_packets_do_not_pass_the_kernel_is_taken_back() {
 
 #[test]
 fn what_has_to_be_seen_in_user_space_is_not_handed_over() {
-    let cases: [fn(&mut Call); 6] = [
+    let cases: [fn(&mut Call); 7] = [
+        |call| {
+            let a_law = EndpointSettings { formats: vec![Format::new(8, "PCMA", 8000, 1)].into(), ..settings(2000) };
+            call.set_endpoint("b", a_law);
+        },
         |call| call.registry.open_recorder("s", &name("r"), "a", 1).unwrap(),
         |call| {
-            let audio = (Audio::Coded(Law::Mu, vec![0; 1600].into()), 0);
-            call.registry.play("s", &name("p"), "b", audio, call.now, &mut call.kernel).unwrap();
+            let silence = playback(Audio::Coded(Law::Mu, vec![0; 1600].into()), 0);
+            call.registry.play("s", &name("p"), "b", silence, call.now, &mut call.kernel).unwrap();
         },
         |call| {
             call.set_fork("in", ForkSettings { formats: vec![Format::new(8, "PCMA", 8000, 1)].into(), ..active(5000) })
@@ -393,6 +397,7 @@ fn by_destination(out: &Written) -> HashMap<SocketAddr, Vec<Vec<u8>>> {
 #[test]
 fn whatever_happens_the_same_packets_leave_with_and_without_the_kernel() {
     let (mut handled, mut packets) = (0, 0);
+    let pcmu = Format::new(0, "PCMU", 8000, 1);
     for seed in 1..=20 {
         let mut random = Random::new(seed);
         let mut calls = [Call::new(true), Call::new(false)];
@@ -408,6 +413,7 @@ fn whatever_happens_the_same_packets_leave_with_and_without_the_kernel() {
                     3 => call.set_endpoint("b", settings(2100)),
                     4 => call.set_endpoint("b", settings(2000)),
                     5 => call.pass(3000),
+                    6 | 7 => call.set_fork("in", ForkSettings { formats: vec![pcmu.clone()].into(), ..active(5000) }),
                     _ => {}
                 }
             }
