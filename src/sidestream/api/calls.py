@@ -29,7 +29,7 @@ TWIML_TOO_LONG = 32018
 INVALID_APPLICATION = 21218
 INVALID_SEND_DIGITS = 21206
 _EVENTS = ("initiated", "ringing", "answered", "completed")
-_DIGITS = frozenset("0123456789*#wWABCDabcd,")
+_DIGITS = frozenset("0123456789*#wWABCDabcd")
 
 
 class CallsResource:
@@ -69,11 +69,10 @@ def create_call(form: Form) -> CreateCall:
         if form.text("ApplicationSid") is not None:
             raise Refusal(400, INVALID_APPLICATION, "ApplicationSid names no application of this account")
         raise Refusal(400, INVALID_URL, "Url or Twiml is required")
-    _check_send_digits(form)
     return CreateCall(
         to=to,
         from_=from_,
-        instructions=instructions,
+        instructions=replace(instructions, digits=_send_digits(form)),
         caller_id=form.text("CallerId"),
         timeout=fields.integer(form, "Timeout", 1, TIMEOUT_LIMIT) or TIMEOUT_DEFAULT,
         time_limit=fields.integer(form, "TimeLimit", 1, TIME_LIMIT_MAXIMUM),
@@ -140,11 +139,12 @@ def _events(form: Form) -> tuple[str, ...]:
     return tuple(event for event in _EVENTS if event in wanted) or ("completed",)
 
 
-def _check_send_digits(form: Form) -> None:
-    digits = form.text("SendDigits")
+def _send_digits(form: Form) -> str | None:
+    digits = form.text("SendDigits") or None
     if digits is not None and (len(digits) > SEND_DIGITS_LIMIT or not set(digits) <= _DIGITS):
         raise Refusal(
             400,
             INVALID_SEND_DIGITS,
-            f"SendDigits must be at most {SEND_DIGITS_LIMIT} of the characters 0-9 A-D * # w ,",
+            f"SendDigits must be at most {SEND_DIGITS_LIMIT} of the characters 0-9 A-D * # w W",
         )
+    return digits

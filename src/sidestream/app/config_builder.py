@@ -148,6 +148,7 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
             final_metadata_in_bye=table.flag("final_metadata_in_bye"),
             fork_batch_ms=table.integer("fork_batch_ms"),
             own_fork_ports=table.flag("own_fork_ports"),
+            dtmf=table.flag("dtmf"),
             srtp_suites=tuple(CryptoSuite(suite) for suite in table.texts("srtp_suites")),
             keys_without_tls=table.flag("keys_without_tls"),
             plain_copy_of_secure_calls=table.flag("plain_copy_of_secure_calls"),

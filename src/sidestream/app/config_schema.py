@@ -309,6 +309,12 @@ _SECTIONS = (
                 _OPTIONS.own_fork_ports,
             ),
             Key(
+                "dtmf",
+                Kind.BOOLEAN,
+                "send the keys that are pressed too, if the server takes telephone events; false keeps card numbers out",
+                _OPTIONS.dtmf,
+            ),
+            Key(
                 "srtp_suites",
                 Kind.CHOICES,
                 "what SRTP is offered with where the address says secure=true, best first",

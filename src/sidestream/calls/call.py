@@ -224,15 +224,22 @@ class Call:
         match event:
             case PlayerEnded():
                 player_ended(self, event)
-            case Dtmf(_, endpoint, digit) if endpoint == self.leg.media.endpoint:
-                self.note("dtmf", digit=digit)
-                if digit == "*":
-                    self.star_pressed.set()
+            case Dtmf(_, endpoint, digit):
+                if endpoint == self.leg.media.endpoint:
+                    self.pressed(digit)
+                if self.pairing is not None:
+                    self.pairing.key_pressed(endpoint, digit)
             case EngineLost(_, reason):
                 log.error("! media engine lost", call=self.record.sid, reason=reason)
                 self.give_up(CallStatus.FAILED)
             case _:
                 pass
+
+    def pressed(self, digit: str) -> None:
+        """The party pressed a key."""
+        self.note("dtmf", digit=digit)
+        if digit == "*":
+            self.star_pressed.set()
 
     # --- transfers
 

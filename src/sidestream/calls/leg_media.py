@@ -100,6 +100,11 @@ class LegMedia:
         return bool(self.formats)
 
     @property
+    def takes_events(self) -> bool:
+        """Whether keys go to the peer, and come from it, as telephone events (RFC 4733)."""
+        return any(f.encoding == TELEPHONE_EVENT for f in self.formats)
+
+    @property
     def security(self) -> MediaSecurity:
         """What the same peer may or must do in another negotiation: what it has, it keeps."""
         return MediaSecurity.REQUIRED if self.is_secure else self._security

@@ -19,6 +19,7 @@ from sidestream.calls.bridge import (
     Tell,
     decide,
 )
+from sidestream.calls.digits import DigitRelay, digit_of
 from sidestream.calls.events import Answered, LegEvent, Progress, Ringing, Updated
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.negotiation import OfferRefused
@@ -54,6 +55,7 @@ class Pairing:
         self._exchanges: set[asyncio.Task[None]] = set()
         self._is_parted = False
         self.audible = Flag()
+        self._digits = DigitRelay(first)
 
     def restore(self) -> None:
         """The two hear each other from before a restart."""
@@ -96,6 +98,7 @@ class Pairing:
         self._is_parted = True
         for call in (self._first, self._second):
             call.abort_transfer()
+        self._digits.stop()
         exchanges = list(self._exchanges)
         for exchange in exchanges:
             exchange.cancel()
@@ -161,9 +164,26 @@ class Pairing:
             case RefuseOffer(status):
                 source.leg.refuse_offer(status)
             case Tell(content_type, body):
-                other.leg.tell(content_type, body)
+                self._tell(source, other, content_type, body)
             case Release() | None:
                 pass
+
+    def _tell(self, source: "Call", other: "Call", content_type: str, body: bytes) -> None:
+        """Pass an INFO on; a key in it goes as an event if that is how the other side, and only it, wants keys."""
+        digit = digit_of(content_type, body)
+        if digit is not None:
+            source.pressed(digit)
+        if digit is None or source.leg.media.takes_events or not other.leg.media.takes_events:
+            other.leg.tell(content_type, body)
+        else:
+            self._digits.send(other, digit)
+
+    def key_pressed(self, endpoint: str, digit: str) -> None:
+        """A telephone event of one side has ended; the engine relays it unless the other side takes none."""
+        for source, other in ((self._first, self._second), (self._second, self._first)):
+            agreed = other.leg.media.is_agreed and not other.leg.media.takes_events
+            if source.leg.media.endpoint == endpoint and agreed and self.audible.is_set():
+                self._digits.send(other, digit)
 
     async def _answer_for(self, other: "Call", sdp: SessionDescription) -> SessionDescription:
         """What answers the other's waiting INVITE: this description if it made an offer, else an offer of ours."""

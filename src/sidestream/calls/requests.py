@@ -9,13 +9,14 @@ TWIML_INLINE_LIMIT = 4000  # characters; the limit Twilio documents for inline T
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """Where a call's TwiML comes from: `url` wins over `twiml` (warning 32019)."""
+    """Where a call's TwiML comes from: `url` wins over `twiml` (warning 32019). `digits` are dialled before it runs."""
 
     url: str | None = None
     method: str = "POST"
     fallback_url: str | None = None
     fallback_method: str = "POST"
     twiml: str | None = None
+    digits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

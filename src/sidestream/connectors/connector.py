@@ -39,6 +39,7 @@ class ConnectorOptions:
     final_metadata_in_bye: bool = True  # RFC 8068 §3.2.4
     fork_batch_ms: int = 0  # audio of so much time leaves together: less work, for recorders that are not live
     own_fork_ports: bool = False  # for recorders that tell streams by the port they come from alone
+    dtmf: bool = True  # the keys that are pressed go to the recorder too, if it takes telephone events
     # What SRTP is offered with, best first. The default is the one suite that every recorder of `secure=true` takes.
     srtp_suites: tuple[CryptoSuite, ...] = (CryptoSuite.AES_CM_128_HMAC_SHA1_80,)
     keys_without_tls: bool = False  # M1: SRTP although everybody on the way can read its keys

@@ -40,7 +40,8 @@ class ForkSet:
         self._sid = siprec_sid
         self._session = call.media_session
         self._endpoint = call.endpoint
-        self._formats = tuple(to_sdp(format_) for format_ in call.formats)
+        offered = (to_sdp(format_) for format_ in call.formats)
+        self._formats = tuple(f for f in offered if options.dtmf or f.encoding != sdp_formats.TELEPHONE_EVENT)
         self._labels = _LABELS[track]
         self._options = options
         self._is_secure = is_secure
@@ -62,6 +63,7 @@ class ForkSet:
                 batch_ms=self._options.fork_batch_ms,
                 # From shared ports a secure fork could not hear its server: only decrypted it says whom it speaks to.
                 own_ports=self._options.own_fork_ports or self._is_secure,
+                drop_dtmf=not self._options.dtmf,
             )
             self._open.append(label)
             self.host = ports.host

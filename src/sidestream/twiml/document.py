@@ -78,10 +78,14 @@ class LegCallbacks:
 
 @dataclass(frozen=True, slots=True)
 class DialNumber:
-    """A phone number without visual separators. It was checked for form only, not that it exists."""
+    """A phone number without visual separators. It was checked for form only, not that it exists.
+
+    `send_digits` are dialled when it has answered.
+    """
 
     number: str
     callbacks: LegCallbacks | None = None
+    send_digits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ _ELEMENTS = (
         "plays the audio file at the URL between its tags",
         (
             _loop("play it"),
-            Attribute("digits", "digits to send instead of audio; not supported yet, the verb is skipped", Kind.DIGITS),
+            Attribute("digits", "digits to dial instead of audio; w waits half a second, W a second", Kind.DIGITS),
         ),
         text=TextRule.VALUE,
     ),
@@ -157,9 +157,14 @@ _ELEMENTS = (
     Element(
         "Number",
         "a phone number to dial",
-        _LEG_CALLBACKS,
+        (
+            Attribute(
+                "sendDigits", "digits to dial when it has answered; w waits half a second, W a second", Kind.DIGITS
+            ),
+            *_LEG_CALLBACKS,
+        ),
         text=TextRule.VALUE,
-        unsupported_attributes=("byoc", "method", "sendDigits", "url", *_DETECTION),
+        unsupported_attributes=("byoc", "method", "url", *_DETECTION),
     ),
     Element(
         "Sip",

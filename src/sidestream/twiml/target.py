@@ -1,6 +1,7 @@
 """Whom a `<Dial>` calls: numbers and SIP addresses out of the text between the tags."""
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 from sidestream.sip.errors import MessageError
@@ -35,7 +36,8 @@ def read_targets(dial: Node, problems: Problems) -> tuple[DialTarget, ...]:
 
 
 def _number_noun(node: Node, problems: Problems) -> DialNumber | None:
-    return _number(node.text, _callbacks(node), node.line, problems)
+    target = _number(node.text, _callbacks(node), node.line, problems)
+    return None if target is None else replace(target, send_digits=node.word("sendDigits"))
 
 
 def _number(text: str, callbacks: LegCallbacks | None, line: int | None, problems: Problems) -> DialNumber | None:

@@ -47,7 +47,7 @@ def read_value(attribute: Attribute, text: str) -> Value:
             return words
         case Kind.DIGITS:
             if not _DIGITS.fullmatch(text):
-                raise BadValue(f"1 to {DIGITS_LIMIT} of 0-9, *, #, A-D and w")
+                raise BadValue(f"1 to {DIGITS_LIMIT} of 0-9, *, #, A-D, w and W")
         case _:
             assert attribute.kind is Kind.URL
     return text

@@ -39,7 +39,7 @@ def test_values_that_fit(attribute: Attribute, text: str, value: Value) -> None:
         (Attribute("c", "", Kind.CHOICE, choices=("a", "b")), "B", "expected a or b"),
         (SOME, " ", "expected some of a, b"),
         (SOME, "a c", "expected some of a, b"),
-        (Attribute("d", "", Kind.DIGITS), "", "expected 1 to 32 of 0-9, *, #, A-D and w"),
+        (Attribute("d", "", Kind.DIGITS), "", "expected 1 to 32 of 0-9, *, #, A-D, w and W"),
     ],
 )
 def test_values_that_do_not_fit_say_what_would(attribute: Attribute, text: str, expected: str) -> None:

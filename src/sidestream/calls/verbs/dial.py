@@ -11,7 +11,7 @@ from sidestream.calls.destinations import Destination, number_destination, sip_d
 from sidestream.calls.interpreter import GoTo, Interpreter, Outcome
 from sidestream.calls.outgoing import Callbacks, place
 from sidestream.calls.pairing import Pairing
-from sidestream.calls.playback import play_file
+from sidestream.calls.playback import play_file, send_digits
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
 from sidestream.calls.refusal import Refusal
@@ -25,6 +25,7 @@ from sidestream.webhooks.parameters import DialOutcome, dial_parameters
 log = get_logger("calls")
 
 _NOT_DIALLED = 13201  # Dial: the call could not be placed
+_NO_MEDIA = 31900
 _UNAVAILABLE = 480  # RFC 3261 §21.4.18: known, but not registered
 
 
@@ -37,16 +38,17 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     # One that was connected before a restart is not dialled again.
     winner: Call | None = interpreter.dialled
     children: list[Call] = [winner] if winner is not None else []
+    digits: dict[Call, str] = {}
     absent: int | None = None
     try:
         if winner is not None:
             interpreter.took_time()
             await _talk(verb, interpreter, winner)
         else:
-            absent = await _place_all(verb, interpreter, children)
+            absent = await _place_all(verb, interpreter, children, digits)
         if children and winner is None:
             interpreter.took_time()
-            winner = await _connect(verb, interpreter, children)
+            winner = await _connect(verb, interpreter, children, digits)
     finally:
         await _clear_away(children, call)
         interpreter.connected(None)
@@ -60,8 +62,8 @@ async def run(verb: Dial, interpreter: Interpreter) -> Outcome:
     return None if url is None else GoTo(url, verb.method, dial_parameters(call_parameters(call.record), outcome))
 
 
-async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call]) -> int | None:
-    """Invite every target that can be, into `children`; the others are alerts.
+async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call], digits: dict[Call, str]) -> int | None:
+    """Invite every target that can be, into `children` and `digits` what each is sent first; the others are alerts.
 
     Returns the SIP status that stands for targets in our own domains who cannot be called now; None without any.
     """
@@ -76,6 +78,8 @@ async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call])
                 child.pairing = Pairing(call, child, call.services.engine, alone=alone)
                 child.partner = call
                 children.append(child)
+                if isinstance(target, DialNumber) and target.send_digits:
+                    digits[child] = target.send_digits
         except Refusal as refusal:
             interpreter.report(refusal.code, f"<Dial>: {refusal.message}")
         except NoSuchUser as nobody:
@@ -107,7 +111,7 @@ async def _place(target: DialTarget, destination: Destination, verb: Dial, inter
 def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
     """Where to call for a target: a registered user has a place for each phone. Raises Refusal, NoSuchUser."""
     match target:
-        case DialNumber(number):
+        case DialNumber(number=number):
             return (number_destination(call.services, call.account, number),)
         case DialSip(uri, headers, username, password, secure):
             credentials = None
@@ -116,10 +120,13 @@ def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
             return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers, secure=secure)
 
 
-async def _connect(verb: Dial, interpreter: Interpreter, children: list[Call]) -> Call | None:
+async def _connect(
+    verb: Dial, interpreter: Interpreter, children: list[Call], digits: dict[Call, str]
+) -> Call | None:
     """Wait for an answer, then for the end; returns who answered. The caller clears away, also when cancelled."""
     call = interpreter.call
     ringing: asyncio.Task[None] | None = None
+    dialling: asyncio.Task[None] | None = None
     try:
         if call.leg.phase is LegPhase.ESTABLISHED:
             ringing = asyncio.create_task(_play_ringing(call, children))
@@ -128,13 +135,32 @@ async def _connect(verb: Dial, interpreter: Interpreter, children: list[Call]) -
             _release(children, call, CallStatus.NO_ANSWER)
         else:
             _release([child for child in children if child is not winner], call, CallStatus.CANCELED)
+            if winner in digits:
+                dialling = asyncio.create_task(_send_digits(call, winner, digits[winner]))
             await _talk(verb, interpreter, winner)
         return winner
     finally:
+        if dialling is not None:
+            dialling.cancel()
+            await asyncio.wait([dialling])
         _release(children, call, CallStatus.CANCELED)
         if ringing is not None:
             ringing.cancel()
             await asyncio.wait([ringing])
+
+
+async def _send_digits(call: Call, winner: Call, digits: str) -> None:
+    """Dial an extension, say. The two hear each other already, but for the caller while the digits are sent."""
+    try:
+        await send_digits(call, digits, media=winner.leg.media)
+    except MediaEngineError as error:
+        log.info("! digits not sent", call=winner.record.sid, problem=str(error))
+        call.services.debugger.report(
+            _NO_MEDIA,
+            account_sid=call.account.sid,
+            call_sid=winner.record.sid,
+            text=f"<Number sendDigits>: the digits were not sent: {error}",
+        )
 
 
 async def _clear_away(children: list[Call], call: Call) -> None:

@@ -1,20 +1,21 @@
-"""`<Play>`: play an audio file to the caller."""
+"""`<Play>`: play an audio file to the caller, or dial digits."""
 
 from sidestream.calls.audio import AudioError
 from sidestream.calls.interpreter import Interpreter, Outcome
-from sidestream.calls.playback import play_file
+from sidestream.calls.playback import play_file, send_digits
 from sidestream.twiml.document import Play
 from sidestream.webhooks.failures import FetchError
 
 _NOT_AUDIO = 12300  # the content type, or the content, is not what Play can play
-_UNSUPPORTED = 12200
 
 
 async def run(verb: Play, interpreter: Interpreter) -> Outcome:
     """A file that cannot be fetched or decoded is an alert; the call goes on with the next verb."""
     call = interpreter.call
     if verb.digits:
-        interpreter.report(_UNSUPPORTED, "<Play digits>: sending DTMF is not supported, the verb is skipped")
+        await call.ensure_answered()
+        interpreter.took_time()
+        await send_digits(call, verb.digits)
         return None
     url = interpreter.absolute(verb.url)
     if url is None:

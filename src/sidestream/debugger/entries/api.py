@@ -110,7 +110,7 @@ ENTRIES = (
         21206,
         "Invalid SendDigits",
         "SendDigits holds characters that are no DTMF digits, or more than 32 of them.",
-        "Use the digits 0-9, *, # and w for half a second's wait.",
+        "Use the digits 0-9, *, #, A-D, w for half a second's wait and W for a second's.",
     ),
     error(
         21209,
