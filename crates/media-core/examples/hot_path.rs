@@ -137,6 +137,7 @@ fn open(registry: &mut Registry, call: usize, what: &str, now: Instant, out: &mu
             remote: Some(host(port)),
             remote_rtcp: None,
             formats: formats(),
+            send_formats: None,
             latch: Latch::Each,
             send: true,
             receive: true,
@@ -155,6 +156,7 @@ fn open(registry: &mut Registry, call: usize, what: &str, now: Instant, out: &mu
             role: ForkRole::Endpoint,
             ports: ForkPorts::Shared,
             batch_ns: if what == "fork-batched" { BATCH_NS } else { 0 },
+            drop_dtmf: false,
             cname: name("c"),
             numbers,
         };

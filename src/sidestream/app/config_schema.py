@@ -311,7 +311,7 @@ _SECTIONS = (
             Key(
                 "dtmf",
                 Kind.BOOLEAN,
-                "send the keys that are pressed too, if the server takes telephone events; false keeps card numbers out",
+                "send the keys that are pressed, if the server takes telephone events; false keeps card numbers out",
                 _OPTIONS.dtmf,
             ),
             Key(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -26,6 +27,7 @@ from sidestream.connectors.connector import make_connector
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.alert import Alert
 from sidestream.debugger.debugger import Debugger
+from sidestream.media.engine import MediaEngine
 from sidestream.sip.agent.config import DEFAULT_ALLOW, AgentConfig
 from sidestream.sip.transport import Transport
 from sidestream.sip.uri import Uri
@@ -94,11 +96,17 @@ class Office:
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+def office_engine() -> MediaEngine:
+    """What moves the office's audio; nothing does, unless a module has another one."""
+    return FakeEngine()
+
+
+@pytest.fixture
+async def office(tmp_path: Path, office_engine: MediaEngine) -> AsyncIterator[Office]:
     clock, ids, metrics = SystemClock(), Ids(), Metrics()
     stores = open_memory()
     account = Account(ids.sid("AC"), ids.auth_token())
-    engine = FakeEngine()
+    engine = cast(FakeEngine, office_engine)
     app = WebhookApp(account.auth_token)
     await app.start()
     srs = SrsServer(

@@ -49,6 +49,16 @@ async def test_the_connector_says_how_packets_leave(scene: Scene) -> None:
     assert [(fork.batch_ms, fork.own_ports) for fork in opened] == [(80, True)] * 2
 
 
+async def test_the_connector_may_keep_keys_from_its_server(scene: Scene) -> None:
+    for dtmf in (True, False):
+        forks = await forks_of(scene, options=ConnectorOptions(dtmf=dtmf))
+        await forks.open()
+        encodings = {f.encoding for offered in forks.offered for f in offered.formats}
+        assert ("TELEPHONE-EVENT" in encodings) is dtmf
+        assert {fork.drop_dtmf for fork in scene.engine.sessions["CA1"].forks.values()} == {not dtmf}
+        await forks.close()
+
+
 async def test_streams_and_cnames_are_unique(scene: Scene) -> None:
     """C26, C38, C46."""
     forks = await forks_of(scene)

@@ -125,3 +125,8 @@ def test_tls_alone_stays_in_the_address(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "a@b", "tel:+1555", "sip:", "sip:a@b c", "sip:a@b;" + "x" * 254])
 def test_what_is_no_sip_address_is_not_dialled(text: str) -> None:
     assert dial(f"<Sip>{text}</Sip>") == ((), [13243])
+
+
+def test_a_number_may_have_digits_to_dial() -> None:
+    assert dial('<Number sendDigits="ww1234#">1</Number>') == ((DialNumber("1", send_digits="ww1234#"),), [])
+    assert dial('<Number sendDigits="12-34">1</Number>') == ((DialNumber("1"),), [12200])

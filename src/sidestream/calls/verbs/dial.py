@@ -120,9 +120,7 @@ def _destinations(target: DialTarget, call: Call) -> tuple[Destination, ...]:
             return sip_destinations(call.services, call.account, str(uri), uri, credentials, headers, secure=secure)
 
 
-async def _connect(
-    verb: Dial, interpreter: Interpreter, children: list[Call], digits: dict[Call, str]
-) -> Call | None:
+async def _connect(verb: Dial, interpreter: Interpreter, children: list[Call], digits: dict[Call, str]) -> Call | None:
     """Wait for an answer, then for the end; returns who answered. The caller clears away, also when cancelled."""
     call = interpreter.call
     ringing: asyncio.Task[None] | None = None
