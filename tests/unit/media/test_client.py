@@ -85,7 +85,7 @@ COMMANDS = [
         lambda c: c.configure_endpoint("s", "a", remote=None, send_formats=(PCMU,)),
         {
             "op": "configure_endpoint", "session": "s", "endpoint": "a", "remote": None, "remote_rtcp": None,
-            "latch": True, "send": True, "receive": True, "formats": [],
+            "latch": "each", "rtcp_mux": False, "send": True, "receive": True, "formats": [],
             "send_formats": [{"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000, "channels": 1}],
         },
         {},
