@@ -272,7 +272,7 @@ class TestAnswers:
         carol = await office.carol.wait_for_call()
         assert b"m=audio" in carol.request.body
         line = next(line for line in carol.request.body.decode().split("\r\n") if line.startswith("m=audio"))
-        assert line.split()[3:] == ["8", "101"]
+        assert line.split()[3:] == ["8", "0", "101"]
         carol.answer()
         await carol.acknowledged()
         bob.bye()
