@@ -10,7 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -401,29 +401,29 @@ def test_nothing_stays_attached_when_the_engine_is_gone(network, engine, tmp_pat
     links = ("near", "tagged", "away")
     # the engine of the other tests is still attached
     before = [attached(network.engine, link) for link in links]
-    other = Engine(network.engine, tmp_path / "other.sock", "require")
-    call = Call(other, network, "gone", "default", "vlan", "far")
-    call.settle()
-    # the phones' legs on the first two, and the forks' way out on the third
-    during = [attached(network.engine, link) for link in links]
-    assert [now - then for now, then in zip(during, before, strict=True)] == [1, 1, 1]
-    if end == "kill":
-        # `ip netns exec` has become the engine itself
-        os.kill(other.process.pid, signal.SIGKILL)
-        other.process.wait(10)
-    else:
-        other.close()
-    deadline = time.monotonic() + 5
-    while [attached(network.engine, link) for link in links] != before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [attached(network.engine, link) for link in links] == before
-    call.collect()
-    for n in range(20):
-        for party, port, ssrc in ((call.a, "a", SSRC_A), (call.b, "b", SSRC_B)):
+    with closing(Engine(network.engine, tmp_path / "other.sock", "require")) as other:
+        call = Call(other, network, "gone", "default", "vlan", "far")
+        call.settle()
+        # the phones' legs on the first two, and the forks' way out on the third
+        during = [attached(network.engine, link) for link in links]
+        assert [now - then for now, then in zip(during, before, strict=True)] == [1, 1, 1]
+        if end == "kill":
+            # `ip netns exec` has become the engine itself
+            os.kill(other.process.pid, signal.SIGKILL)
+            other.process.wait(10)
+        else:
+            other.close()
+        deadline = time.monotonic() + 5
+        while [attached(network.engine, link) for link in links] != before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [attached(network.engine, link) for link in links] == before
+        call.collect()
+        for n in range(20):
+            for party, port, ssrc in ((call.a, "a", SSRC_A), (call.b, "b", SSRC_B)):
+                with suppress(ConnectionRefusedError):
+                    party.socket.sendto(rtp(ssrc, call.next + n), call.ports[port])
+        time.sleep(0.05)
+        for party in (call.a, call.b, *call.srs.values()):
             with suppress(ConnectionRefusedError):
-                party.socket.sendto(rtp(ssrc, call.next + n), call.ports[port])
-    time.sleep(0.05)
-    for party in (call.a, call.b, *call.srs.values()):
-        with suppress(ConnectionRefusedError):
-            assert party.receive() == []
-    call.close()
+                assert party.receive() == []
+        call.close()
