@@ -1,5 +1,6 @@
 //! Pairs of bound sockets out of the port pools, one pool an interface.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 
 use media_core::{PortPool, Refusal, RefusalCode};
@@ -9,6 +10,9 @@ use crate::sys::udp;
 
 /// So many ports may be in use by others before the search ends.
 const MAX_ATTEMPTS: usize = 64;
+/// A pair that somebody goes on sending to rests so many times, a minute by default, and is used all the same then: who
+/// sends to every port must not take them all away.
+const MAX_RESTS: u32 = 15;
 
 /// The sockets of an endpoint or fork.
 #[derive(Debug)]
@@ -34,24 +38,58 @@ pub(crate) struct Lease {
 }
 
 pub(crate) struct Ports {
-    interfaces: Vec<(Interface, PortPool)>,
+    interfaces: Vec<InterfacePorts>,
     dscp: u8,
+}
+
+struct InterfacePorts {
+    interface: Interface,
+    pool: PortPool,
+    /// Sockets at RTP ports that rest, which show whether the remote of the call before still sends there.
+    resting: HashMap<u16, UdpSocket>,
+}
+
+impl InterfacePorts {
+    fn wake(&mut self, now_ns: u64) {
+        let Self { interface, pool, resting } = self;
+        pool.wake(now_ns, |port, rests| {
+            let is_in_use = rests < MAX_RESTS && resting.get(&port).is_some_and(udp::has_waiting);
+            resting.remove(&port);
+            if is_in_use {
+                // one that is bound anew has nothing waiting
+                resting.extend(listen(interface, port).map(|socket| (port, socket)));
+            }
+            is_in_use
+        });
+    }
+}
+
+/// Who sends to a port that rests is heard here, and nowhere else; without a socket to spare nobody is.
+fn listen(interface: &Interface, rtp_port: u16) -> Option<UdpSocket> {
+    let socket = udp::bind(SocketAddr::new(interface.bind_host, rtp_port), false).ok()?;
+    // a packet or two tell as much as a full buffer, whose memory is better spent on calls
+    udp::keep_little(&socket).ok().map(|()| socket)
 }
 
 impl Ports {
     pub(crate) fn new(options: &EngineOptions) -> Self {
         let cooldown_ns = options.port_cooldown.as_nanos() as u64;
         let pool = || PortPool::new(options.port_min, options.port_max, cooldown_ns);
-        let interfaces = options.interfaces.iter().map(|interface| (interface.clone(), pool())).collect();
-        Self { interfaces, dscp: options.dscp }
+        let ports = |interface: &Interface| InterfacePorts {
+            interface: interface.clone(),
+            pool: pool(),
+            resting: HashMap::new(),
+        };
+        Self { interfaces: options.interfaces.iter().map(ports).collect(), dscp: options.dscp }
     }
 
     /// Binds a pair on an interface.
     pub(crate) fn take(&mut self, index: usize, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
-        let (interface, pool) = &mut self.interfaces[index];
+        self.interfaces[index].wake(now_ns);
+        let InterfacePorts { interface, pool, .. } = &mut self.interfaces[index];
         let mut last: Option<std::io::Error> = None;
         for _ in 0..MAX_ATTEMPTS {
-            let Some(port) = pool.take(now_ns) else { break };
+            let Some(port) = pool.take() else { break };
             let bind = |port, errors| -> std::io::Result<UdpSocket> {
                 let socket = udp::bind(SocketAddr::new(interface.bind_host, port), errors)?;
                 // marked badly is better than not sent
@@ -73,28 +111,91 @@ impl Ports {
 
     /// Lets a pair whose sockets are closed cool down.
     pub(crate) fn give_back(&mut self, lease: Lease, now_ns: u64) {
-        self.interfaces[lease.interface].1.give_back(lease.rtp_port, now_ns);
+        let InterfacePorts { interface, pool, resting } = &mut self.interfaces[lease.interface];
+        pool.give_back(lease.rtp_port, now_ns);
+        resting.extend(listen(interface, lease.rtp_port).map(|socket| (lease.rtp_port, socket)));
     }
 
     /// The number of an interface.
     pub(crate) fn index(&self, interface: &str) -> Result<usize, Refusal> {
         self.interfaces
             .iter()
-            .position(|(known, _)| known.name == interface)
+            .position(|known| known.interface.name == interface)
             .ok_or_else(|| Refusal::new(RefusalCode::NoInterface, format!("no interface {interface}")))
     }
 
     /// The interface of a lease.
     pub(crate) fn interface(&self, lease: Lease) -> &Interface {
-        &self.interfaces[lease.interface].0
+        &self.interfaces[lease.interface].interface
     }
 
     pub(crate) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
-        self.interfaces.iter().map(|(interface, _)| interface)
+        self.interfaces.iter().map(|ports| &ports.interface)
     }
 
     /// (free, cooling) pairs of all interfaces.
     pub(crate) fn counts(&mut self, now_ns: u64) -> (usize, usize) {
-        self.interfaces.iter_mut().map(|(_, pool)| pool.counts(now_ns)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        let counts = self.interfaces.iter_mut().map(|ports| {
+            ports.wake(now_ns);
+            ports.pool.counts()
+        });
+        counts.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use media_core::NS_PER_S;
+
+    use super::*;
+
+    /// One pair.
+    fn on_loopback(rtp_port: u16) -> EngineOptions {
+        let host = std::net::Ipv4Addr::LOCALHOST;
+        let interface = Interface { name: "default".into(), bind_host: host.into(), advertised_host: host.to_string() };
+        EngineOptions::new("unused.sock".into(), vec![interface], rtp_port, rtp_port + 1)
+    }
+
+    #[test]
+    fn a_pair_rests_for_as_long_as_somebody_sends_there() {
+        let options = on_loopback(43_210);
+        let rest_ns = options.port_cooldown.as_nanos() as u64;
+        let mut ports = Ports::new(&options);
+        let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
+        let host = sockets.rtp.local_addr().unwrap();
+        drop(sockets);
+        ports.give_back(lease, NS_PER_S);
+        let still_talking = UdpSocket::bind((host.ip(), 0)).unwrap();
+        let mut now_ns = NS_PER_S;
+        for _ in 0..3 {
+            still_talking.send_to(&[0x80; 172], host).unwrap();
+            sleep(Duration::from_millis(20)); // the loopback's own time
+            now_ns += rest_ns;
+            assert!(ports.take(0, now_ns).is_err());
+        }
+        assert_eq!(ports.counts(now_ns + rest_ns), (1, 0));
+        assert_eq!(ports.take(0, now_ns + rest_ns).unwrap().0, lease);
+    }
+
+    #[test]
+    fn nobody_can_keep_a_pair_for_ever() {
+        let options = on_loopback(43_220);
+        let rest_ns = options.port_cooldown.as_nanos() as u64;
+        let mut ports = Ports::new(&options);
+        let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
+        let host = sockets.rtp.local_addr().unwrap();
+        drop(sockets);
+        ports.give_back(lease, NS_PER_S);
+        let flooding = UdpSocket::bind((host.ip(), 0)).unwrap();
+        let mut rests = 0;
+        while ports.counts(NS_PER_S + rests * rest_ns) == (0, 1) {
+            flooding.send_to(b"flood", host).unwrap();
+            sleep(Duration::from_millis(5));
+            rests += 1;
+        }
+        assert_eq!(rests, u64::from(MAX_RESTS));
     }
 }

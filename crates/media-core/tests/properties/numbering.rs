@@ -162,22 +162,24 @@ proptest! {
     ) {
         const COOLDOWN: u64 = 9;
         let mut pool = PortPool::new(min, min + span, COOLDOWN);
-        let all = pool.counts(0).0;
+        let all = pool.counts().0;
         let (mut now, mut held, mut given) = (0, Vec::<u16>::new(), HashMap::<u16, u64>::new());
         for (takes, wait, which) in moves {
             now += wait;
+            pool.wake(now, |port, rests| port % 4 == 0 && rests < 2);
             if takes {
-                let Some(port) = pool.take(now) else { continue };
+                let Some(port) = pool.take() else { continue };
                 prop_assert!(port % 2 == 0 && port >= min && port < min + span);
                 prop_assert!(!held.contains(&port));
-                prop_assert!(given.get(&port).is_none_or(|at| at + COOLDOWN <= now));
+                let rest = if port % 4 == 0 { 2 * COOLDOWN } else { COOLDOWN };
+                prop_assert!(given.get(&port).is_none_or(|at| at + rest <= now));
                 held.push(port);
             } else if !held.is_empty() {
                 let port = held.swap_remove(which.index(held.len()));
                 pool.give_back(port, now);
                 given.insert(port, now);
             }
-            let (free, cooling) = pool.counts(now);
+            let (free, cooling) = pool.counts();
             prop_assert_eq!(free + cooling + held.len(), all);
         }
     }

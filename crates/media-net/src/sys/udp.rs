@@ -48,6 +48,11 @@ pub(crate) fn want_errors(socket: &UdpSocket, is_ipv6: bool, wanted: bool) -> io
     set_flag(socket, level, option, wanted)
 }
 
+/// Has the kernel hold as little as it can of what arrives.
+pub(crate) fn keep_little(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 0)
+}
+
 pub(super) fn set_flag(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: bool) -> io::Result<()> {
     set_option(socket, level, option, libc::c_int::from(value))
 }
