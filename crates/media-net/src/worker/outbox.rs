@@ -139,6 +139,13 @@ impl Outbox {
 
     /// Sends what was forked in this round: relayed packets have gone before.
     pub(super) fn flush(&mut self, registry: &mut Registry) {
+        self.flush_all();
+        for (pair, packets) in self.unsent.drain(..) {
+            registry.note_send_errors(pair, packets);
+        }
+    }
+
+    fn flush_all(&mut self) {
         self.flush_own();
         for shared in self.shared.iter_mut().filter(|shared| !shared.queue.is_empty()) {
             let rtp = &shared.sockets.rtp;
@@ -151,9 +158,6 @@ impl Outbox {
                     }
                 },
             );
-        }
-        for (pair, packets) in self.unsent.drain(..) {
-            registry.note_send_errors(pair, packets);
         }
     }
 
@@ -254,6 +258,11 @@ impl Output for Outbox {
     }
 
     fn enter_kernel(&mut self, pair: PairKey, leg: &KernelLeg, begin: &KernelTally) -> HandOver {
+        if self.kernel.is_none() {
+            return HandOver::Refused;
+        }
+        // what the kernel forks next must not overtake what waits here
+        self.flush_all();
         let Some(kernel) = &mut self.kernel else { return HandOver::Refused };
         // without the filter of a connected socket a stranger's packet could come in between
         let Some((sockets, true)) = own(&self.pairs, pair) else { return HandOver::Refused };
