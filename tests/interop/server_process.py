@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 HOST = "127.0.0.1"
 # Below those that Linux gives to clients: who asks one of these whether anybody listens may be answered by itself.
 PORTS = (10000, 19990)
+_GIVEN: set[int] = set()  # who asked for a port may not have bound it yet, or may be about to bind it again
 # Out of the way of the default range, so that other platforms on this machine do not come into a capture.
 MEDIA_PORTS = (31000, 32700)
 START_SECONDS = 30.0  # a loaded machine imports and migrates in a few
@@ -223,7 +224,9 @@ def free_port(count: int = 1) -> int:
     """The first, an even one, of `count` adjacent ports that are free on loopback for both TCP and UDP."""
     while True:
         first = random.randrange(*PORTS, 2)
-        if all(is_free(port) for port in range(first, first + count)):
+        wanted = range(first, first + count)
+        if _GIVEN.isdisjoint(wanted) and all(is_free(port) for port in wanted):
+            _GIVEN.update(wanted)
             return first
 
 
