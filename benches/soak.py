@@ -46,7 +46,10 @@ class Look:
     def read(cls, text: str) -> "Look":
         found = json.loads(text)
         held = found.pop("held")
-        ports = held.pop("ports_free") + held.pop("ports_cooling")
+        resting = held.pop("ports_cooling")
+        ports = held.pop("ports_free") + resting
+        # Each pair that rests has a socket, by which to hear whether somebody still sends there.
+        held["descriptors"] -= resting
         return cls(**found, **held, ports=ports)
 
 
