@@ -53,7 +53,7 @@ pub use registry::{
     EndpointSettings, ForkPorts, ForkRole, ForkSettings, HandOver, KernelFork, KernelLeg, KernelTally, Latch,
     MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side, Totals, MAX_KERNEL_FORKS,
 };
-pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, SessionStatistics};
+pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, RecordingGap, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};
 pub use tone::{render as render_tones, Tone, MAX_FREQUENCIES, MAX_TONES, MAX_TONES_MS};
 pub use translation::Translation;

@@ -1,13 +1,14 @@
 //! Where in a file the audio of a packet belongs.
 //!
 //! The file runs in real time: its first sample is the first packet's, a packet is placed by its time stamp, and where
-//! the time stamps break (a new SSRC, a jump) the arrival time joins them anew. Holes are silence.
+//! the time stamps break (a new SSRC, a jump) the arrival time joins them anew. Holes are silence;
+//! those that stand for lost packets are told of, those of a source that sent nothing (RFC 3551 §4.1) are not.
 
 use crate::format::Format;
 use crate::g711;
 use crate::reception::{Arrived, Reception};
-use crate::rtp::{timestamp_delta, RtpPacket};
-use crate::statistics::RecorderStatistics;
+use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket};
+use crate::statistics::{RecorderStatistics, RecordingGap};
 use crate::time::{samples_in, Instant, NS_PER_MS};
 
 const RATE: u32 = 8000;
@@ -15,6 +16,8 @@ const RATE: u32 = 8000;
 const DISAGREEMENT_SAMPLES: i64 = 2 * RATE as i64;
 /// For this long after an SSRC change, packets of the old SSRC are late ones; later it has come back.
 const RETIRED_NS: u64 = 500 * NS_PER_MS;
+/// Gaps that are told of: a line that loses more in one call is bad throughout, and a reply stays some 40 kB long.
+const MAX_GAPS: usize = 1000;
 
 /// A packet's audio and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Recorder {
     retired: Option<Retired>,
     first: Option<Instant>,
     lost_before: u64,
+    /// Samples of the last packet with audio.
+    packet_samples: usize,
     statistics: RecorderStatistics,
 }
 
@@ -64,7 +69,8 @@ impl Recorder {
         if changed {
             self.change_source(ssrc, packet.sequence(), arrival.mono_ns);
         }
-        let arrived = self.reception.as_mut()?.receive(packet.sequence());
+        let (arrived, missing) = receive(self.reception.as_mut()?, packet.sequence());
+        self.packet_samples = samples;
         match arrived {
             Arrived::Duplicate => {
                 self.statistics.duplicates += 1;
@@ -96,13 +102,69 @@ impl Recorder {
             // audio that comes faster than real time for seconds has no place: the file stays bounded
             return None;
         }
+        self.mark(anchor.position, missing);
         self.put(anchor, timestamp, samples)
+    }
+
+    /// Takes a packet that has no audio for the file, such as comfort noise (RFC 3389) or an event (RFC 4733): it was
+    /// not lost, and shows what was lost before it.
+    pub fn pass(&mut self, packet: &RtpPacket<'_>, arrival: Instant) {
+        let Some(reception) = self.reception.as_mut().filter(|reception| reception.ssrc() == packet.ssrc()) else {
+            return;
+        };
+        let (_, missing) = receive(reception, packet.sequence());
+        let (Some(anchor), Some(first)) = (self.anchor, self.first) else { return };
+        let by_clock = samples_in(arrival.mono_ns.saturating_sub(first.mono_ns), RATE) as i64;
+        let position = anchor.position as i64 + i64::from(timestamp_delta(anchor.timestamp, packet.timestamp()));
+        if position >= 0 && (position - by_clock).abs() <= DISAGREEMENT_SAMPLES {
+            self.mark(position as u64, missing);
+        }
     }
 
     /// The counts so far.
     pub fn statistics(&self) -> RecorderStatistics {
         let lost = self.lost_before + self.reception.as_ref().map_or(0, Reception::lost);
-        RecorderStatistics { lost, first_sample_ns: self.first.map(|first| first.wall_ns), ..self.statistics }
+        let mut statistics = self.statistics.clone();
+        statistics.lost = lost;
+        statistics.first_sample_ns = self.first.map(|first| first.wall_ns);
+        // what was lost behind the last audio lies behind the file's end
+        statistics.gaps.retain_mut(|gap| {
+            gap.samples = gap.samples.min(statistics.samples.saturating_sub(gap.at));
+            gap.samples > 0
+        });
+        statistics
+    }
+
+    /// Marks what so many missing packets left silent before `end`; a longer hole is also one of suppressed silence.
+    fn mark(&mut self, end: u64, missing: u64) {
+        let marked = self.statistics.gaps.last().map_or(0, |gap| gap.at + gap.samples);
+        let hole = end.saturating_sub(self.statistics.samples.max(marked));
+        let samples = hole.min(missing * self.packet_samples as u64);
+        if samples == 0 {
+            return;
+        }
+        let at = end - samples;
+        let listed = self.statistics.gaps.len();
+        match self.statistics.gaps.last_mut() {
+            Some(last) if marked == at => last.samples += samples,
+            _ if listed < MAX_GAPS => self.statistics.gaps.push(RecordingGap { at, samples }),
+            _ => {}
+        }
+    }
+
+    /// Audio from `begin` to `end` is no gap, or no longer.
+    fn fill(&mut self, begin: u64, end: u64) {
+        let gaps = &mut self.statistics.gaps;
+        // all but always none lies behind `begin`, or the last ones do
+        let from = gaps.iter().rposition(|gap| gap.at + gap.samples <= begin).map_or(0, |before| before + 1);
+        let Some(gap) = gaps.get(from).copied().filter(|gap| gap.at < end) else { return };
+        gaps.remove(from);
+        let rest = (end, (gap.at + gap.samples).saturating_sub(end));
+        for (at, samples) in [rest, (gap.at, begin.saturating_sub(gap.at))] {
+            if samples > 0 && gaps.len() < MAX_GAPS {
+                gaps.insert(from, RecordingGap { at, samples });
+            }
+        }
     }
 
     fn change_source(&mut self, ssrc: u32, sequence: u16, now_ns: u64) {
@@ -118,8 +180,19 @@ impl Recorder {
         let skip = usize::try_from(-position.min(0)).ok().filter(|skip| *skip < samples)?;
         let at = position.max(0) as u64;
         self.statistics.packets += 1;
-        self.statistics.samples = self.statistics.samples.max(at + (samples - skip) as u64);
+        let end = at + (samples - skip) as u64;
+        self.fill(at, end);
+        self.statistics.samples = self.statistics.samples.max(end);
         Some(Placement { at, skip })
+    }
+}
+
+/// Takes a sequence number, and tells how many are missing between it and the newest before it.
+fn receive(reception: &mut Reception, sequence: u16) -> (Arrived, u64) {
+    let step = sequence_delta(reception.extended_sequence() as u16, sequence);
+    match reception.receive(sequence) {
+        Arrived::InOrder => (Arrived::InOrder, u64::try_from(step - 1).unwrap_or(0)),
+        arrived => (arrived, 0),
     }
 }
 
@@ -173,7 +246,8 @@ mod tests {
                 duplicates: 1,
                 late: 1,
                 samples: 800,
-                first_sample_ns: Some(BEGIN)
+                first_sample_ns: Some(BEGIN),
+                gaps: vec![RecordingGap { at: 320, samples: 160 }],
             }
         );
     }
@@ -220,6 +294,76 @@ mod tests {
         assert_eq!(feed(&mut recorder, 1, 2, 80_000, 10_000), Some(80_000));
         assert_eq!(feed(&mut recorder, 1, 3, 80_160, 11_500), Some(80_160));
         assert_eq!(feed(&mut recorder, 1, 4, 80_320, 11_500), Some(80_320));
+    }
+
+    fn pass(recorder: &mut Recorder, ssrc: u32, sequence: u16, timestamp: u32, ms: u64) {
+        let mut bytes = [0; HEADER_LEN];
+        RtpHeader { marker: false, payload_type: 13, sequence, timestamp, ssrc }.write(&mut bytes);
+        let arrival = Instant { mono_ns: 5_000 + ms * NS_PER_MS, wall_ns: BEGIN + ms * NS_PER_MS };
+        recorder.pass(&RtpPacket::parse(&bytes).unwrap(), arrival);
+    }
+
+    fn gaps(recorder: &Recorder) -> Vec<(u64, u64)> {
+        recorder.statistics().gaps.iter().map(|gap| (gap.at, gap.samples)).collect()
+    }
+
+    #[test]
+    fn comfort_noise_and_events_are_not_lost() {
+        let mut recorder = Recorder::default();
+        pass(&mut recorder, 1, 9, 0, 0);
+        feed(&mut recorder, 1, 10, 0, 0);
+        pass(&mut recorder, 1, 11, 160, 20);
+        pass(&mut recorder, 2, 700, 160, 20);
+        pass(&mut recorder, 1, 12, 1600, 200);
+        assert_eq!(feed(&mut recorder, 1, 13, 8000, 1000), Some(8000));
+        assert_eq!((recorder.statistics().lost, gaps(&recorder)), (0, vec![]));
+    }
+
+    #[test]
+    fn what_was_lost_before_comfort_noise_is_marked_before_it() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 0, 0);
+        pass(&mut recorder, 1, 13, 480, 60);
+        assert_eq!(gaps(&recorder), [], "the file ends before");
+        pass(&mut recorder, 1, 15, 640, 80);
+        feed(&mut recorder, 1, 16, 8000, 1000);
+        assert_eq!((recorder.statistics().lost, gaps(&recorder)), (3, vec![(160, 480)]));
+    }
+
+    #[test]
+    fn of_a_hole_with_silence_and_loss_only_the_lost_packets_are_marked() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 0, 0);
+        feed(&mut recorder, 1, 12, 8000, 1000);
+        assert_eq!(gaps(&recorder), [(7840, 160)]);
+        // lost parts of an event take no time of the file: the next has the same time stamp
+        pass(&mut recorder, 1, 13, 8160, 1020);
+        pass(&mut recorder, 1, 15, 8160, 1060);
+        assert_eq!((recorder.statistics().lost, gaps(&recorder)), (2, vec![(7840, 160)]));
+    }
+
+    #[test]
+    fn a_late_packet_fills_its_part_of_a_gap() {
+        let mut recorder = Recorder::default();
+        feed(&mut recorder, 1, 10, 0, 0);
+        feed(&mut recorder, 1, 14, 640, 80);
+        assert_eq!(gaps(&recorder), [(160, 480)]);
+        feed(&mut recorder, 1, 12, 320, 81);
+        assert_eq!(gaps(&recorder), [(160, 160), (480, 160)]);
+        feed(&mut recorder, 1, 11, 160, 82);
+        assert_eq!(gaps(&recorder), [(480, 160)]);
+        feed(&mut recorder, 1, 13, 480, 83);
+        assert_eq!((recorder.statistics().lost, gaps(&recorder)), (0, vec![]));
+    }
+
+    #[test]
+    fn the_first_gaps_are_kept_and_loss_counts_on() {
+        let mut recorder = Recorder::default();
+        for n in 0..=MAX_GAPS as u32 + 5 {
+            feed(&mut recorder, 1, (2 * n) as u16, 320 * n, u64::from(40 * n));
+        }
+        let statistics = recorder.statistics();
+        assert_eq!((statistics.gaps.len(), statistics.lost), (MAX_GAPS, MAX_GAPS as u64 + 5));
     }
 
     #[test]

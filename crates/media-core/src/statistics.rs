@@ -57,8 +57,17 @@ pub struct ForkStatistics {
     pub unprotected: u64,
 }
 
+/// Silence in a file that stands for lost packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingGap {
+    /// The position of its first sample in the file.
+    pub at: u64,
+    /// Its length.
+    pub samples: u64,
+}
+
 /// What a recorder wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecorderStatistics {
     /// Packets placed in the file.
     pub packets: u64,
@@ -72,6 +81,8 @@ pub struct RecorderStatistics {
     pub samples: u64,
     /// Wall clock of the file's first sample.
     pub first_sample_ns: Option<u64>,
+    /// Where the file is silent because packets were lost, in order; bounded, `lost` counts on.
+    pub gaps: Vec<RecordingGap>,
 }
 
 /// All of a session.

@@ -118,6 +118,14 @@ class ForkStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingGap:
+    """Silence in a recording that stands for lost packets, by the file's time."""
+
+    at_ms: float
+    length_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecorderStatistics:
     path: str
     packets: int
@@ -126,6 +134,7 @@ class RecorderStatistics:
     late: int
     samples: int  # length of the file, at 8000 Hz
     first_sample_ns: int | None  # wall clock of the file's first sample; None while nothing was received
+    gaps: tuple[RecordingGap, ...] = ()  # in order; the engine lists the first 1000
 
 
 @dataclass(frozen=True, slots=True)

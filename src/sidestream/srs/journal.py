@@ -12,7 +12,7 @@ from sidestream.siprec.reader import read
 from sidestream.siprec.state import merged
 from sidestream.srs.archive import METADATA_LIMIT, Folder
 from sidestream.srs.lines import Line, first_sample_text
-from sidestream.srs.manifest import Manifest, Parameter, SessionEntry, State, StreamEntry
+from sidestream.srs.manifest import Gap, Manifest, Parameter, SessionEntry, State, StreamEntry
 
 PROBLEM_LIMIT = 100  # kept of one recording; a client that repeats a mistake in each update makes no new one
 CLOCK_TOLERANCE = timedelta(hours=1)  # I10: a Date further off than this comes from a wrong clock
@@ -111,6 +111,7 @@ class Journal:
             late=0 if figures is None else figures.late,
             samples=0 if figures is None else figures.samples,
             first_sample=first_sample_text(line),
+            gaps=() if figures is None else tuple(Gap(gap.at_ms, gap.length_ms) for gap in figures.gaps),
         )
 
     def _identity(self, line: Line, lines: Sequence[Line]) -> "_Identity":

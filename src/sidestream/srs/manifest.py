@@ -14,6 +14,13 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"  # the server or the media engine went away in its midst
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """Silence of a stream's file that stands for lost packets, in milliseconds from the file's first sample."""
+
+    at_ms: float
+    length_ms: float
+
+
 class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded m-line. Counts are final once the recording is; times are RFC 3339 in UTC."""
 
@@ -31,6 +38,7 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 0  # at 8000 Hz
     first_sample: str | None = None
     offset_ms: float | None = None  # of the first sample, from the beginning of recording.wav
+    gaps: tuple[Gap, ...] = ()  # in order; no more than the media engine lists
 
 
 class SessionEntry(msgspec.Struct, frozen=True, kw_only=True):

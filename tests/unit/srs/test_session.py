@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from sidestream.base.ids import Ids
-from sidestream.media.engine import EngineLost, FirstPacket, RecorderStatistics, SilenceTimeout
+from sidestream.media.engine import EngineLost, FirstPacket, RecorderStatistics, RecordingGap, SilenceTimeout
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.agent.events import (
     AckReceived,
@@ -22,7 +22,7 @@ from sidestream.sip.transport import Peer
 from sidestream.siprec.body import parse_body
 from sidestream.siprec.srs import CONTACT_PARAMS
 from sidestream.srs.archive import Archive, Folder
-from sidestream.srs.manifest import Manifest, State
+from sidestream.srs.manifest import Gap, Manifest, State
 from sidestream.srs.session import SrsSession
 from sidestream.testing.fake_engine import FakeEngine
 
@@ -124,7 +124,9 @@ async def test_bye_finishes_the_files_with_the_recorders_figures(
     for number, name in enumerate(("line-1", "line-2"), 1):
         write_wave(folder.stream_path(number), [number] * 800)
         recorder = running.engine.sessions[running.session.name].recorders[name]
-        recorder.statistics = RecorderStatistics(recorder.path, 40 + number, number, 0, 0, 800, FIRST + number * 10**6)
+        recorder.statistics = RecorderStatistics(
+            recorder.path, 40 + number, number, 0, 0, 800, FIRST + number * 10**6, (RecordingGap(40.0, 20.0 * number),)
+        )
     running.session.take(ByeReceived("s1", request_of("BYE", metadata=metadata.replace("complete", "partial"))))
     running.ended()
     manifest = await running.finished()
@@ -134,6 +136,7 @@ async def test_bye_finishes_the_files_with_the_recorders_figures(
         (41, 1, 800, 0.0),
         (42, 2, 800, 1.0),
     ]
+    assert [stream.gaps for stream in manifest.streams] == [(Gap(40.0, 20.0),), (Gap(40.0, 40.0),)]
     assert len(manifest.metadata) == 2
     assert manifest.problems == ()
     assert running.engine.sessions == {}

@@ -273,9 +273,9 @@ impl Way<'_> {
     fn record(&mut self, session: &mut Session, of: Key, key: Key, packet: &RtpPacket<'_>, out: &mut impl Output) {
         let Some(slot) = session.recorders.get_mut(key) else { return };
         let formats = session.endpoints.get(of).map(|endpoint| &endpoint.settings.formats);
-        let Some(format) = formats.and_then(|formats| formats.find(packet.payload_type())) else { return };
-        if !decode(format, packet.payload(), &mut self.scratch.samples) {
-            return;
+        let format = formats.and_then(|formats| formats.find(packet.payload_type()));
+        if !format.is_some_and(|format| decode(format, packet.payload(), &mut self.scratch.samples)) {
+            return slot.recorder.pass(packet, self.arrival);
         }
         if let Some(place) = slot.recorder.place(packet, self.scratch.samples.len(), self.arrival) {
             out.write(slot.id, place.at, &self.scratch.samples[place.skip..]);

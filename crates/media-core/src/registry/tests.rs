@@ -590,6 +590,7 @@ fn a_recorder_gets_what_the_endpoint_receives() {
     assert_eq!(scene.out.samples, [(77, 0, vec![32_124, 0]), (77, 160, vec![0, -32_124])]);
     let statistics = scene.registry.close_recorder("s", "r", &mut scene.out).unwrap();
     assert_eq!((statistics.packets, statistics.samples, statistics.first_sample_ns), (2, 162, Some(WALL)));
+    assert_eq!((statistics.lost, statistics.gaps), (0, vec![]), "what has no audio was not lost");
     assert_eq!(scene.out.recorders, [(77, 162)]);
     assert_eq!(scene.registry.close_recorder("s", "r", &mut scene.out), None);
 }

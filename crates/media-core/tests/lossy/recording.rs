@@ -40,7 +40,7 @@ fn record(seed: u64, weather: Weather, is_sent: impl Fn(u32) -> bool) -> Rig {
         *arrived.entry(n).or_insert(0u64) += 1;
         rig.receive(rig.a, host(1000), &bytes, at_ns);
     }
-    let statistics = rig.registry.session_statistics("s").expect("an open session").recorders["r"].1;
+    let statistics = rig.registry.session_statistics("s").expect("an open session").recorders["r"].1.clone();
     let closed = rig.registry.close_recorder("s", "r", &mut rig.done).expect("an open recorder");
     let first = first.expect("something arrived");
     let newest = *arrived.last_key_value().expect("something arrived").0;
@@ -59,6 +59,13 @@ fn record(seed: u64, weather: Weather, is_sent: impl Fn(u32) -> bool) -> Rig {
     }
     let distinct = arrived.range(first..).count() as u64;
     assert_eq!(statistics.packets, distinct, "each packet once");
+    let marked: Vec<u64> = closed.gaps.iter().flat_map(|gap| gap.at..gap.at + gap.samples).collect();
+    let lost = (first..=newest).filter(|n| !arrived.contains_key(n)).map(|n| u64::from((n - first) * SAMPLES));
+    assert_eq!(
+        marked,
+        lost.flat_map(|at| at..at + u64::from(SAMPLES)).collect::<Vec<_>>(),
+        "all that is lost is marked"
+    );
     assert_eq!(statistics.lost, u64::from(newest - first + 1) - distinct);
     rig
 }
@@ -93,7 +100,7 @@ fn silence_that_is_not_sent_leaves_the_rest_at_its_time() {
     }
     let first = first.expect("something arrived");
     let closed = rig.registry.close_recorder("s", "r", &mut rig.done).expect("an open recorder");
-    assert_eq!(closed.lost, 0, "nothing was");
+    assert_eq!((closed.lost, closed.gaps), (0, vec![]), "nothing was");
     let file = file(&rig.done.written);
     for n in sent.into_iter().filter(|n| *n >= first) {
         let at = ((n - first) * SAMPLES) as usize;

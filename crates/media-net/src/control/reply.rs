@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use media_core::{EndpointStatistics, Event, ForkStatistics, Quality, RecorderStatistics, Refusal, SessionStatistics};
+use media_core::{
+    EndpointStatistics, Event, ForkStatistics, Quality, RecorderStatistics, RecordingGap, Refusal, SessionStatistics,
+};
 use serde_json::{json, Map, Value};
 
 use crate::command::{RecordingInfo, Reply};
@@ -109,8 +111,14 @@ fn recorder(statistics: &RecorderStatistics, info: Option<&RecordingInfo>) -> Va
         "late": statistics.late,
         "samples": statistics.samples,
         "first_sample_ns": statistics.first_sample_ns,
+        "gaps": statistics.gaps.iter().map(gap).collect::<Vec<_>>(),
         "dropped_samples": info.map_or(0, |info| info.dropped.load(Ordering::Relaxed)),
     })
+}
+
+fn gap(gap: &RecordingGap) -> Value {
+    // the file's rate is 8000 Hz
+    json!({"at_ms": gap.at as f64 / 8.0, "length_ms": gap.samples as f64 / 8.0})
 }
 
 /// An event.
@@ -174,6 +182,9 @@ mod tests {
         let nothing = value(&Reply::Recorder(RecorderStatistics::default(), None));
         assert_eq!((&nothing["path"], &nothing["samples"]), (&json!(""), &json!(0)));
         assert_eq!(nothing["first_sample_ns"], Value::Null);
+        let gaps = vec![RecordingGap { at: 8004, samples: 160 }];
+        let marked = value(&Reply::Recorder(RecorderStatistics { gaps, ..RecorderStatistics::default() }, None));
+        assert_eq!((&nothing["gaps"], &marked["gaps"]), (&json!([]), &json!([{"at_ms": 1000.5, "length_ms": 20.0}])));
         let empty = value(&Reply::Session(SessionStatistics::default(), HashMap::new()));
         assert_eq!(empty, json!({"endpoints": {}, "forks": {}, "recorders": {}}));
     }
