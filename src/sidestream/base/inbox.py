@@ -21,8 +21,9 @@ class Inbox(Generic[T]):
     def put_nowait(self, item: T) -> None:
         """Add an item at the end. Never full."""
         self._items.append(item)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     @property
     def has_items(self) -> bool:
@@ -35,14 +36,15 @@ class Inbox(Generic[T]):
 
     async def get(self) -> T:
         """Take the first item, waiting for one. Not for two readers at a time."""
-        await self.wait()
+        while not self._items:
+            await self._arrival()
         return self._items.pop(0)
 
     async def wait(self) -> None:
         """Return once there is an item; takes nothing. Not for two readers at a time."""
         while not self._items:
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            await self._arrival()
+
+    def _arrival(self) -> asyncio.Future[None]:
+        self._reader = asyncio.get_running_loop().create_future()
+        return self._reader

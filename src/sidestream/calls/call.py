@@ -7,6 +7,7 @@ from datetime import datetime
 from sidestream.accounts.account import Account
 from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
+from sidestream.base.task_set import TaskSet
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, LegEvent, Progress, Redirected, Referred, Ringing, Updated
 from sidestream.calls.hearing import heard
@@ -71,7 +72,7 @@ class Call:
         self.callbacks = callbacks
         self.recorded = RecordedSession(services.ids.uuid_base64(), record.date_created)
         self.transfer: Transfer | None = None  # the one under way
-        self._taking_over: set[asyncio.Task[None]] = set()
+        self._taking_over = TaskSet()
         self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
         self.streams = Streams(self)
         self.script = ScriptRunner(self)
@@ -264,9 +265,7 @@ class Call:
 
     def take_over(self, session: str, request: Request, sender: Sender) -> None:
         """Let who sent this INVITE take the place of the party at the leg (RFC 3891)."""
-        task = asyncio.create_task(self._try(take_over(self, session, request, sender)))
-        self._taking_over.add(task)
-        task.add_done_callback(self._taking_over.discard)
+        self._taking_over.start(self._try(take_over(self, session, request, sender)))
 
     def lose_leg(self) -> None:
         """The leg goes over to another call; this one is over."""

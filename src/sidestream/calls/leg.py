@@ -79,8 +79,7 @@ class Leg:
         self._referral = Referral(driver)
         self.media = media
         self.phase = LegPhase.CALLING
-        self.invite_request: Request | None = None
-        self._max_forwards: int | None = None  # of that request, when it was heard before a restart
+        self.max_forwards: int | None = None  # what the peer's INVITE left of it
         self.remote_offer: SessionDescription | None = None  # of an incoming INVITE; None if it made none
         self.events: Inbox[LegEvent] = Inbox()
 
@@ -90,7 +89,7 @@ class Leg:
         """Take over a received INVITE. Raises SdpError if its body is no session description."""
         self._session = session
         self.phase = LegPhase.WAITING
-        self.invite_request = request
+        self.max_forwards = request.max_forwards
         self.remote_offer = self._description_of(request)
         self._driver.attach(session, self.take)
 
@@ -168,15 +167,10 @@ class Leg:
     def restore(self, image: LegImage) -> None:
         """Go on with the leg of a process before. Raises LocalError, MessageError, SdpError."""
         self.media.restore(image.media)
-        self._max_forwards = image.max_forwards
+        self.max_forwards = image.max_forwards
         with self._driver.turn() as (agent, now):
             self._begin(agent.restore(image.session, now))
         self.phase = LegPhase.ESTABLISHED
-
-    @property
-    def max_forwards(self) -> int | None:
-        """What the peer's INVITE left of it."""
-        return self.invite_request.max_forwards if self.invite_request is not None else self._max_forwards
 
     # --- an established session
 
@@ -345,6 +339,7 @@ class Leg:
             self.fail(NOT_ACCEPTABLE, "Not Acceptable Here")
             return
         early = self._invitation.early_answer(response) if self._invitation is not None else None
+        self._invitation = None  # it holds the offer, and what the forks said
         self._speak(Answered(sdp or early))
 
     def fail(self, status: int, reason: str) -> None:

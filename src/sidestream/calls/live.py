@@ -29,7 +29,7 @@ class LiveCalls:
         self._metrics.calls_live.inc()
         task = asyncio.create_task(call.run(instructions), name=sid)
         self._tasks[sid] = task
-        task.add_done_callback(lambda done: self._forget(sid, done))
+        task.add_done_callback(self._forget)
 
     def get(self, sid: str) -> "Call | None":
         return self._calls.get(sid)
@@ -50,7 +50,8 @@ class LiveCalls:
         while self._tasks:
             await self.wait_until_one_ends()
 
-    def _forget(self, sid: str, done: asyncio.Task[None]) -> None:
+    def _forget(self, done: asyncio.Task[None]) -> None:
+        sid = done.get_name()
         error = None if done.cancelled() else done.exception()
         if error is not None:
             log.error(

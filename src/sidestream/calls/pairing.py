@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sidestream.base.flag import Flag
 from sidestream.base.logs import get_logger
+from sidestream.base.task_set import TaskSet
 from sidestream.calls.bridge import (
     REQUEST_PENDING,
     Accept,
@@ -52,7 +53,7 @@ class Pairing:
         self._second = second
         self._engine = engine
         self._alone = alone
-        self._exchanges: set[asyncio.Task[None]] = set()
+        self._exchanges = TaskSet()
         self._is_parted = False
         self.audible = Flag()
         self._digits = DigitRelay(first)
@@ -158,9 +159,7 @@ class Pairing:
                 await self._take_answer(source, event)
                 await self._join()
             case Offer(sdp):
-                exchange = asyncio.create_task(self._pass_offer(source, other, sdp))
-                self._exchanges.add(exchange)
-                exchange.add_done_callback(self._exchanges.discard)
+                self._exchanges.start(self._pass_offer(source, other, sdp))
             case RefuseOffer(status):
                 source.leg.refuse_offer(status)
             case Tell(content_type, body):

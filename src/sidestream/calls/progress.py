@@ -41,7 +41,7 @@ class Progress:
         self._outbox = outbox
         self._clock = clock
         self._ids = ids
-        self._events = frozenset(events)
+        self._events = events
         self._sequence = sequence
         self.url = url
         self.method = method

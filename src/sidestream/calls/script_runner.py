@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from sidestream.base.task_set import TaskSet
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call_part import CallPart
 from sidestream.calls.image import ScriptImage
@@ -26,7 +27,7 @@ class ScriptRunner(CallPart):
 
     def __init__(self, call: "Call") -> None:
         super().__init__(call)
-        self._tasks: set[asyncio.Task[None]] = set()  # the last one runs; the others are cancelled and cleaning up
+        self._tasks = TaskSet()  # the last one runs; the others are cancelled and cleaning up
         self._waiting: Instructions | None = None  # those that run next, while the ones before clean up
         self.interpreter: Interpreter | None = None  # of those that run
 
@@ -46,9 +47,7 @@ class ScriptRunner(CallPart):
             return
         previous = self._cancel()
         self._waiting = instructions
-        task = asyncio.create_task(self._run(instructions, resumption, previous))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._run(instructions, resumption, previous))
 
     async def stop(self) -> None:
         """Cancel whatever runs and return when all of it has cleaned up."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
+from sidestream.base.task_set import TaskSet
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call_part import CallPart
 from sidestream.calls.progress import call_parameters
@@ -63,7 +64,7 @@ class Streams(CallPart):
         super().__init__(call)
         self._live: dict[str, _Stream] = {}
         self._sessions: dict[RecordingSession, asyncio.Task[None]] = {}  # also those that are stopping
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._stopping = TaskSet()
 
     # --- start
 
@@ -234,9 +235,7 @@ class Streams(CallPart):
             self.siprec_changed(siprec, SiprecEvent.STOPPED)
             return
         self._call.services.siprecs.save(siprec)
-        stopping = asyncio.create_task(stream.session.stop(by))
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+        self._stopping.start(stream.session.stop(by))
 
     @property
     def is_idle(self) -> bool:

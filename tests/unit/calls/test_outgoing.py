@@ -12,7 +12,7 @@ from sidestream.media.engine import MediaEngineError
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.uri import Uri
-from sidestream.testing.call_room import PHONE, SDP_TEXT, request
+from sidestream.testing.call_room import PHONE, SDP_TEXT
 
 BOB = Destination(
     "+15550100",
@@ -96,15 +96,14 @@ async def test_after_the_answer_it_is_offered_what_was_agreed(room):
 @pytest.mark.parametrize(("hops", "sent"), [(2, 1), (70, 69)])
 async def test_hops_are_counted_over_the_bridge(room, hops, sent):
     parent = await room.incoming()
-    parent.leg.invite_request.headers.replace("Max-Forwards", str(hops))
+    parent.leg.max_forwards = hops
     await placed(room, parent=parent)
     assert room.agent.last("invite").fields["max_forwards"] == sent
 
 
 async def test_a_call_that_went_through_too_many_servers_is_not_placed(room):
     parent = await room.incoming()
-    parent.leg.invite_request = request("INVITE", SDP_TEXT)
-    parent.leg.invite_request.headers.replace("Max-Forwards", "1")
+    parent.leg.max_forwards = 1
     with pytest.raises(Refusal) as refused:
         await placed(room, parent=parent)
     assert refused.value.code == 32011

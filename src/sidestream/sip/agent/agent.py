@@ -229,7 +229,7 @@ class Agent:
         owed, usage.owed_prack = usage.owed_prack, None
         if owed is None:
             raise WrongState(session, "acknowledge_progress", usage.phase.value)
-        usage.agreed_tags.add(owed.dialog.remote.tag or "")
+        usage.agreed_tags += (owed.dialog.remote.tag or "",)
         self._pracks.send(usage, owed, body, content_type, now)
 
     def cancel(self, session: str, *, now: float, headers: HeaderList = ()) -> None:

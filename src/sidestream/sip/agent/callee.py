@@ -159,7 +159,7 @@ class Callee:
         if incoming.accepting is not None:
             self._accept(session, incoming, dialog, incoming.accepting, now)
         elif incoming.queue:
-            self._progress(session, incoming, incoming.queue.popleft(), now, is_reliable=True)
+            self._progress(session, incoming, incoming.queue.pop(0), now, is_reliable=True)
 
     def reject(self, session: Session, incoming: Incoming, response: Response, cause: EndCause, now: float) -> None:
         """Send a response above 299; it ends the session if it is to the first INVITE."""

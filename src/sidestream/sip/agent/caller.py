@@ -162,10 +162,12 @@ class Caller:
         if tag not in session.agreed_tags:
             # RFC 3261 §13.2.1: only the first description counts; a reliable 101–199 may have brought it.
             session.agree(sent=description(exchange.request), heard=description(response))
-        session.agreed_tags.clear()
+        session.agreed_tags = ()
         session.owed_prack = None
         session.learn(response)
         self._clock.accepted(session, exchange.request, response, now)
+        # The 2xx of other forks are still to be acknowledged for half a minute, but the INVITE is not sent again.
+        exchange.request.body = b""
         self._core.emit(InviteAccepted(session.id, response))
 
     def _reinvite_answered(self, session: Session, exchange: Exchange, response: Response, now: float) -> None:

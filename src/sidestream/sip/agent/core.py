@@ -149,7 +149,7 @@ class Core:
         """Remember where the peer of a first INVITE is seen, for its Contact may not lead there."""
         # A stream may be used again if nobody stands between (one Via; the Contact behind a NAT then leads nowhere
         # else) or if the next hop is where the stream comes from.
-        session.spoken_with = frozenset({peer.host})
+        session.spoken_with = (peer.host,)
         next_hop = next_uri(dialog.remote_target, dialog.route_set).address
         if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host):
             session.connection = peer
@@ -161,7 +161,7 @@ class Core:
         """The same for who has accepted our INVITE, sent by `hop`."""
         if hop is None:
             return
-        session.spoken_with = frozenset({hop.target.host})
+        session.spoken_with = (hop.target.host,)
         if hop.listener.nat and isinstance(hop.target, Destination):
             session.observed = observed_target(dialog, hop.target)
 

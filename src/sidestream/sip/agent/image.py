@@ -81,7 +81,7 @@ def image_of(session: Session) -> SessionImage | None:
         credentials=session.digest.credentials if session.digest is not None else None,
         connection=connection if connection is not None and not connection.transport.reliable else None,
         observed=session.observed,
-        spoken_with=tuple(sorted(session.spoken_with)),
+        spoken_with=session.spoken_with,
     )
 
 
@@ -111,7 +111,7 @@ def restore(core: Core, clock: SessionClock, image: SessionImage, now: float) ->
         digest=DigestClient(image.credentials) if image.credentials is not None else None,
         connection=image.connection,
         observed=image.observed,
-        spoken_with=frozenset(image.spoken_with),
+        spoken_with=image.spoken_with,
         secure=image.secure,
         dialog=dialog,
         peer_allows=frozenset(image.peer_allows),

@@ -102,7 +102,7 @@ class Pracks:
                 # RFC 3262 §5: an offer, so the PRACK needs the application's answer.
                 session.owed_prack = owed
                 return True
-            session.agreed_tags.add(tag)
+            session.agreed_tags += (tag,)
         self.send(session, owed, b"", None, now)
         return True
 

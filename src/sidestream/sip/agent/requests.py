@@ -76,7 +76,7 @@ class Requests:
                 return
         name = self._core.token()
         if session is not None and is_offer:
-            session.asked.add(name)
+            session.asked += (name,)
         self._waiting[name] = _Waiting(key, request, session, tag, now + self._core.config.timers.patience, name)
         self._core.emit(RequestReceived(name, session.id if session is not None else None, request, peer))
 
@@ -131,7 +131,7 @@ class Requests:
         self._core.layer.respond(waiting.key, response, now)
         if session is None:
             return
-        session.asked.discard(waiting.name)
+        session.note_answered(waiting.name)
         if status < 300 and request.method in _OFFER_METHODS:
             session.agree(sent=description(response), heard=description(request))
         if refreshes and session.phase is Phase.ESTABLISHED:
@@ -192,4 +192,4 @@ class Requests:
                 return
             del self._waiting[name]
             if waiting.session is not None:
-                waiting.session.asked.discard(name)
+                waiting.session.note_answered(name)

@@ -1,9 +1,9 @@
 """What the agent remembers of an INVITE usage and of the requests it has under way."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Protocol
 
 from sidestream.base.identity_enum import IdentityEnum
@@ -15,6 +15,8 @@ from sidestream.sip.message import Request, Response
 from sidestream.sip.session_timer import SessionInterval
 from sidestream.sip.transaction.machine import Failure
 from sidestream.sip.transport import Destination, Peer, Transport
+
+REMEMBERED_METHODS = 64  # lists of methods; phones of one make all say the same
 
 
 class Phase(Enum):
@@ -114,7 +116,7 @@ class Incoming:
     offered: bool = False
     rseq: int = 0
     unpracked: "Unpracked | None" = None
-    queue: deque[Response] = field(default_factory=deque)  # reliable ones that wait for the PRACK of the one before
+    queue: list[Response] = field(default_factory=list)  # reliable ones that wait for the PRACK of the one before
     accepting: Response | None = None  # our 2xx, which waits for a PRACK
     is_refresh: bool = False
 
@@ -175,7 +177,7 @@ class Session:
     digest: DigestClient | None = None
     connection: Peer | None = None  # the stream that the peer's INVITE came by, as long as it stands
     observed: Destination | None = None  # where the peer is seen, if its Contact cannot lead there (NAT)
-    spoken_with: frozenset[str] = frozenset()  # the hosts that the first INVITE came from or was answered by
+    spoken_with: tuple[str, ...] = ()  # the hosts that the first INVITE came from or was answered by
     secure: bool = False  # it was asked for with sips, so our Contact is one (RFC 3261 §8.1.1.8, §12.1.1)
     dialog: Dialog | None = None
     early: dict[str, Dialog] = field(default_factory=dict)  # by remote tag, oldest first
@@ -188,9 +190,9 @@ class Session:
     unacked: UnackedOk | None = None
     held_bye: HeldBye | None = None
     requests: dict[str, Exchange] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)  # ids of the peer's offering UPDATEs and PRACKs to be answered
+    asked: tuple[str, ...] = ()  # ids of the peer's offering UPDATEs and PRACKs to be answered
     rseqs: dict[str, int] = field(default_factory=dict)  # RSeq heard last, by remote tag
-    agreed_tags: set[str] = field(default_factory=set)  # forks whose reliable response has answered our offer
+    agreed_tags: tuple[str, ...] = ()  # forks whose reliable response has answered our offer
     owed_prack: OwedPrack | None = None
     prackable: tuple[int, int] | None = None  # RSeq and CSeq number of our last reliable response
     peer_allows: frozenset[str] = frozenset()
@@ -203,7 +205,7 @@ class Session:
     def learn(self, message: Request | Response) -> None:
         """Note what a message with capabilities (INVITE, UPDATE, a 2xx to one) says about the peer."""
         if "Allow" in message.headers:
-            self.peer_allows = frozenset(message.allow)
+            self.peer_allows = _methods(message.allow)
         if isinstance(message, Request):
             self.least_interval = max(self.least_interval, message.min_se or 0)
 
@@ -214,9 +216,19 @@ class Session:
         self.heard_sdp = heard or self.heard_sdp
         return is_new
 
+    def note_answered(self, name: str) -> None:
+        """The peer's offering request of that id has its answer."""
+        self.asked = tuple([other for other in self.asked if other != name])
+
     @property
     def current_dialog(self) -> Dialog | None:
         """The dialog, or the latest early one, or None."""
         if self.dialog is not None or not self.early:
             return self.dialog
         return next(reversed(self.early.values()))
+
+
+@lru_cache(REMEMBERED_METHODS)
+def _methods(allow: tuple[str, ...]) -> frozenset[str]:
+    """One set for all whose Allow says the same; each would take 700 octets."""
+    return frozenset(allow)

@@ -4,7 +4,6 @@ Feed it with `start`, `update`, `stop`, the agent's events of its SIP session an
 `poll_transmit` (actions, to be carried out in order), then `poll_event`.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,8 +110,8 @@ class SrcSession:
         self._settings = settings
         self._ids = ids
         self._state = State.IDLE
-        self._actions: deque[Action] = deque()
-        self._events: deque[SrcEvent] = deque()
+        self._actions: list[Action] = []  # a handful at most; an empty deque takes 760 octets
+        self._events: list[SrcEvent] = []
         self._timers: TimerTable[Timer] = TimerTable()
         self._media = SrcMedia(settings.media_host, ids)
         self._snapshot: Snapshot | None = None
@@ -212,10 +211,10 @@ class SrcSession:
         self._refused_update(491, None, now)
 
     def poll_transmit(self) -> Action | None:
-        return self._actions.popleft() if self._actions else None
+        return self._actions.pop(0) if self._actions else None
 
     def poll_event(self) -> SrcEvent | None:
-        return self._events.popleft() if self._events else None
+        return self._events.pop(0) if self._events else None
 
     def poll_timeout(self) -> float | None:
         return self._timers.next()
