@@ -54,6 +54,11 @@ class Metrics:
         self.sip_unmatched = Gauge(
             "sidestream_sip_unmatched", "SIP responses since the start that answer no request", registry=self.registry
         )
+        self.sip_strangers = Gauge(
+            "sidestream_sip_strangers",
+            "SIP requests in calls since the start that did not come from a known address of the party",
+            registry=self.registry,
+        )
         self.sip_streams_live = Gauge(
             "sidestream_sip_streams_live", "Open SIP connections", ["transport"], registry=self.registry
         )

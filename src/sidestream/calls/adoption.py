@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.call import LOST, Call
+from sidestream.calls.guard import Guard
 from sidestream.calls.image import CallImage, ImageError, decode
 from sidestream.calls.interpreter import Resumption
 from sidestream.calls.leg import Leg
@@ -137,7 +138,7 @@ class Adoption:
             security=media.security,
             latch=media.latch,
         )
-        leg = Leg(services.driver, leg_media, call_sid=image.sid)
+        leg = Leg(services.driver, leg_media, Guard(services, image.party, image.sid))
         callbacks = image.callbacks
         try:
             leg.restore(image.leg)

@@ -25,7 +25,7 @@ from sidestream.calls.script_runner import ScriptRunner
 from sidestream.calls.services import Services
 from sidestream.calls.streams import RecordedSession, Streams
 from sidestream.calls.takeover import take_over
-from sidestream.calls.transfer import Transfer, may_transfer, question
+from sidestream.calls.transfer import Transfer, may_transfer
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
@@ -300,9 +300,6 @@ class Call:
     def _referred(self, event: Referred) -> None:
         if not may_transfer(self):
             self.leg.answer_refer(_DECLINED)
-        elif (denied := question(self, event)) is not None:
-            self.note("transfer.denied", sip_status=denied.status)
-            self.leg.answer_refer(denied.status, denied.headers)
         else:
             self.transfer = Transfer(self, event)
 

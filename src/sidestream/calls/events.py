@@ -6,9 +6,7 @@
 from dataclasses import dataclass
 
 from sidestream.sdp.session import SessionDescription
-from sidestream.sip.message import Request
 from sidestream.sip.refer import Replaces
-from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
 
 
@@ -85,25 +83,15 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
-    """Where a request inside a session came from that is not of its peer by looks, and the request itself."""
-
-    request: Request
-    peer: Peer
-
-
-@dataclass(frozen=True, slots=True)
 class Referred:
     """The other side wants `target` called in its own place (REFER); to be answered by `Leg.answer_refer`.
 
-    `replaces` names the call that is to be taken over there; `by` is the value of a Referred-By header. `stranger` is
-    who sent it, if that is not where the other side is known to be: it still has to show that it is the other side.
+    `replaces` names the call that is to be taken over there; `by` is the value of a Referred-By header.
     """
 
     target: Uri
     replaces: Replaces | None = None
     by: str | None = None
-    stranger: Stranger | None = None
 
 
 LegEvent = Trying | Ringing | Progress | Answered | Updated | Info | Ended | Failed | Redirected | Referred

@@ -7,6 +7,7 @@ from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.destinations import Destination, number_destination, sip_destinations
+from sidestream.calls.guard import Guard
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia, check_offer
 from sidestream.calls.outgoing import Callbacks, place
@@ -122,9 +123,9 @@ class CallFront:
             security=welcome.security or sender.security,
             latch=sender.latch,
         )
-        leg = Leg(services.driver, media, call_sid=sid)
         account, voice, caller = welcome.account, welcome.voice, sender.caller
         party = party_of(caller, services.ids, home=sender.home, accepts_refer=sender.accepts_refer)
+        leg = Leg(services.driver, media, Guard(services, party, sid))
         now = services.clock.wall()
         record = CallRecord(
             sid=sid,

@@ -20,6 +20,7 @@ from sidestream.calls.events import (
     Trying,
     Updated,
 )
+from sidestream.calls.guard import Guard
 from sidestream.calls.image import LegImage
 from sidestream.calls.invitation import Invitation
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
@@ -43,6 +44,7 @@ from sidestream.sip.agent.events import (
     ReinviteCancelled,
     ReinviteReceived,
     ReinviteRejected,
+    RequestDoubted,
     RequestReceived,
     SessionEnded,
 )
@@ -66,12 +68,13 @@ _OFFER_METHODS = frozenset({"UPDATE", "PRACK"})
 
 
 class Leg:
-    """`call_sid` names the leg in logs. Made either around a received INVITE or for one that `invite` sends."""
+    """Made either around a received INVITE or for one that `invite` sends. `guard` knows who is at its other end."""
 
-    def __init__(self, driver: SipDriver, media: LegMedia, *, call_sid: str) -> None:
+    def __init__(self, driver: SipDriver, media: LegMedia, guard: Guard) -> None:
         self._driver = driver
         self._session: str | None = None
-        self._call_sid = call_sid
+        self._guard = guard
+        self._call_sid = call_sid = guard.call_sid
         self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
         self._final: Failed | Redirected | None = None
         self._invitation: Invitation | None = None
@@ -87,11 +90,10 @@ class Leg:
 
     def adopt(self, session: str, request: Request) -> None:
         """Take over a received INVITE. Raises SdpError if its body is no session description."""
-        self._session = session
+        self._begin(session)
         self.phase = LegPhase.WAITING
         self.max_forwards = request.max_forwards
         self.remote_offer = self._description_of(request)
-        self._driver.attach(session, self.take)
 
     def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
         """Answer the INVITE provisionally."""
@@ -152,6 +154,8 @@ class Leg:
     def _begin(self, session: str) -> None:
         self._session = session
         self._driver.attach(session, self.take)
+        with self._driver.turn() as (agent, _):
+            agent.ask_about_strangers(session)
 
     # --- a restart
 
@@ -214,7 +218,7 @@ class Leg:
 
     def leave_behind(self) -> "Leg":
         """What stays in the call that this leg leaves: one that is over, with the media of before."""
-        ghost = Leg(self._driver, self.media, call_sid=self._call_sid)
+        ghost = Leg(self._driver, self.media, self._guard)
         ghost.continue_queue(self)
         ghost._finish(Ended(by_remote=False))
         return ghost
@@ -291,8 +295,10 @@ class Leg:
                 sdp = self._tolerated_of(response)
                 if sdp is not None:
                     self._speak(Answered(sdp))
-            case RequestReceived(request_id, session, request, peer) if session is not None:
-                self._requested(session, request_id, request, peer)
+            case RequestDoubted():
+                self._guard.decide(event)
+            case RequestReceived(request_id, _, request):
+                self._requested(request_id, request)
             case ByeReceived(_, request):
                 self._finish(Ended(by_remote=True, reason=request.headers.get("Reason")))
             case SessionEnded(_, cause):
@@ -368,25 +374,25 @@ class Leg:
             return
         self._speak(Updated(sdp))
 
-    def _requested(self, session: str, request_id: str, request: Request, peer: Peer) -> None:
+    def _requested(self, request_id: str, request: Request) -> None:
         content_type = request.headers.get("Content-Type")
         if request.method in _OFFER_METHODS and request.body:
             # RFC 3311 §5.2: the agent has refused those that cross another offer.
             self._updated(request, request_id)
             return
         if request.method == "REFER":
-            self._referred(session, request_id, request, peer)
+            self._referred(request_id, request)
             return
         with self._driver.turn() as (agent, now):
             agent.answer(request_id, 200, now=now)
         if request.method == "INFO" and content_type is not None:
             self._speak(Info(content_type, request.body))
 
-    def _referred(self, session: str, request_id: str, request: Request, peer: Peer) -> None:
+    def _referred(self, request_id: str, request: Request) -> None:
         if self.phase is not LegPhase.ESTABLISHED:
             self._referral.refuse(request_id)
             return
-        wanted = self._referral.receive(session, request_id, request, peer)
+        wanted = self._referral.receive(request_id, request)
         if wanted is not None:
             self._speak(wanted)
 

@@ -7,6 +7,7 @@ from sidestream.accounts.account import Account
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.destinations import CALL_SID_HEADER, Destination, caller_address
+from sidestream.calls.guard import Guard
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia
 from sidestream.calls.party import party_of
@@ -61,7 +62,9 @@ async def place(
         security=destination.security,
         latch=destination.latch,
     )
-    leg = Leg(services.driver, media, call_sid=sid)
+    to = NameAddr(None, destination.to or destination.uri)
+    party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
+    leg = Leg(services.driver, media, Guard(services, party, sid))
     now = services.clock.wall()
     record = CallRecord(
         sid=sid,
@@ -84,8 +87,6 @@ async def place(
         method=callbacks.method,
         events=callbacks.events,
     )
-    to = NameAddr(None, destination.to or destination.uri)
-    party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
     call = Call(services, account, record, leg, party, progress)
     try:
         offer = await _offer(media, parent)

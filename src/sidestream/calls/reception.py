@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
 from sidestream.accounts.account import Account, VoiceSettings
-from sidestream.accounts.domain import Domain, DomainRoute, SipUser
+from sidestream.accounts.domain import Domain, DomainRoute
 from sidestream.base.logs import get_logger
 from sidestream.calls.party import domain_home, trunk_home
+from sidestream.calls.proofs import prove_trunk, prove_user
 from sidestream.calls.services import Services
 from sidestream.media.engine import Latch
 from sidestream.registrar.gate import Denied
@@ -21,11 +22,8 @@ from sidestream.trunks.trunk_book import Admission, Question, Refusal, Trunk
 
 log = get_logger("calls")
 
-TRUNK_REALM = "sidestream"  # of trunks that prove themselves; a domain's realm is its name
 # What a domain without voice settings does with a call to one of its users.
 CONNECT_TWIML = '<Response><Dial answerOnBridge="true"><Sip>{{To}}</Sip></Dial></Response>'
-
-_BAD_CREDENTIALS = 32202
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ class Reception:
         if domain is None:
             log.info("! REGISTER at no domain of ours", to=str(request.to.uri))
             return Registration(403)
-        user = self._prove_user(domain, request, peer, now)
+        user = prove_user(self._services, domain, request, peer, now)
         if isinstance(user, Denied):
             return Registration(user.status, headers=user.headers)
         # RFC 3261 §10.3 items 4 and 5: nobody changes another one's bindings
@@ -135,21 +133,16 @@ class Reception:
         return outcome
 
     def _user_calls(self, home: Domain, request: Request, peer: Peer, now: float) -> Sender | Dismissal:
-        user = self._prove_user(home, request, peer, now)
+        user = prove_user(self._services, home, request, peer, now)
         if isinstance(user, Denied):
             return Dismissal(user.status, user.headers)
         # The proven name counts, whatever From and P-Asserted-Identity say.
         return Sender(NameAddr(request.from_.display_name, Uri.parse(home.aor(user))), domain=home)
 
     def _trunk_asked(self, question: Question, request: Request, peer: Peer, now: float) -> Sender | Dismissal:
-        gate = self._services.users.gate
-        verdict = gate.check(request, TRUNK_REALM, question.password_of, peer.host, now)
-        if isinstance(verdict, Denied):
-            if verdict.locks_out:
-                self._report_guessing(question.trunks[0].account_sid, peer, f"trunk {question.trunks[0].name}")
-            return Dismissal(verdict.status, verdict.headers)
-        trunk = question.trunk(verdict.username)
-        assert trunk is not None  # its password was right
+        trunk = prove_trunk(self._services, question, request, peer, now)
+        if isinstance(trunk, Denied):
+            return Dismissal(trunk.status, trunk.headers)
         return Sender(_caller(request), trunk)
 
     def _called_user(self, sender: Sender, request: Request) -> Welcome | Dismissal | None:
@@ -176,26 +169,6 @@ class Reception:
             log.info("! no such number", to=str(request.uri))
             return Dismissal(404)
         return Welcome(account, number.voice, request.uri, number.media_security)
-
-    def _prove_user(self, domain: Domain, request: Request, peer: Peer, now: float) -> SipUser | Denied:
-        verdict = self._services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)
-        if isinstance(verdict, Denied):
-            if verdict.locks_out:
-                self._report_guessing(domain.account_sid, peer, f"domain {domain.name}")
-            return verdict
-        user = domain.user(verdict.username)
-        assert user is not None  # its password was right
-        return user
-
-    def _report_guessing(self, account_sid: str | None, peer: Peer, what: str) -> None:
-        accounts = [account_sid] if account_sid else [account.sid for account in self._services.accounts.accounts]
-        for sid in accounts:
-            self._services.debugger.report(
-                _BAD_CREDENTIALS,
-                account_sid=sid,
-                text=f"{peer.host} gave too many wrong answers to the challenges of {what}; it has to wait",
-                details={"source": peer.host, "transport": peer.transport.value},
-            )
 
     def _refuse(self, refusal: Refusal) -> Dismissal:
         log.warning("! call refused", code=refusal.code, reason=refusal.text)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidestream.calls.events import Referred, Stranger
+from sidestream.calls.events import Referred
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.refer import SIPFRAG_TYPE, refer_to, sipfrag
-from sidestream.sip.transport import Peer
 from sidestream.wire.driver import SipDriver
 
 REFER_EXPIRES_S = 90  # what NOTIFY says; longer than anybody may ring
@@ -32,7 +31,7 @@ class Referral:
         self._current: _Refer | None = None
         self._was_referred = False
 
-    def receive(self, session: str, request_id: str, request: Request, peer: Peer) -> Referred | None:
+    def receive(self, request_id: str, request: Request) -> Referred | None:
         """What the peer asks for, to be answered by `answer`; None if it was refused here."""
         # RFC 3515 §2.4.6: the id tells a second subscription of the dialog from the first.
         event = "refer" if not self._was_referred else f"refer;id={request.cseq.number}"
@@ -46,9 +45,7 @@ class Referral:
             return None
         self._was_referred = True
         self._current = _Refer(request_id, event, (request.headers.get("Refer-Sub") or "").lower() == "false")
-        with self._driver.turn() as (agent, _):
-            stranger = None if agent.is_own_peer(session, peer) else Stranger(request, peer)
-        return Referred(wanted.uri, wanted.replaces, request.headers.get("Referred-By"), stranger)
+        return Referred(wanted.uri, wanted.replaces, request.headers.get("Referred-By"))
 
     def refuse(self, request_id: str, status: int = _DECLINED) -> None:
         """Refuse a REFER that is not the one that waits."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
+from sidestream.calls.guard import Guard
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.party import party_of
@@ -58,7 +59,8 @@ async def take_over(call: "Call", session: str, request: Request, sender: Sender
     """Answer the INVITE; its sender takes the place, and the replaced leg gets BYE."""
     services, old = call.services, call.leg
     media = old.media.successor(services.ids, sender.security, sender.latch)
-    leg = Leg(services.driver, media, call_sid=call.record.sid)
+    party = party_of(sender.caller, services.ids, home=sender.home, accepts_refer=sender.accepts_refer)
+    leg = Leg(services.driver, media, Guard(services, party, call.record.sid))
     try:
         leg.adopt(session, request)
         offered = leg.remote_offer
@@ -73,7 +75,6 @@ async def take_over(call: "Call", session: str, request: Request, sender: Sender
     if call.leg is not old or old.phase is not LegPhase.ESTABLISHED or not leg.accept(answer):
         leg.reject(_DECLINED, reason_phrase(_DECLINED))
         return
-    party = party_of(sender.caller, services.ids, home=sender.home, accepts_refer=sender.accepts_refer)
     call.change_party(leg, party)
     old.hang_up()
     await renew_partner(call)

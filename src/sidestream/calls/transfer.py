@@ -17,21 +17,20 @@ from sidestream.calls.destinations import (
     sip_destinations,
 )
 from sidestream.calls.events import Answered, Failed, LegEvent, Progress, Redirected, Referred, Ringing
+from sidestream.calls.guard import Guard
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.negotiation import OfferRefused
-from sidestream.calls.party import domain_home, party_of, trunk_home
+from sidestream.calls.party import party_of
 from sidestream.calls.refusal import Refusal
 from sidestream.calls.services import Services
 from sidestream.calls.users import NoSuchUser
 from sidestream.media.engine import MediaEngineError
-from sidestream.registrar.gate import Denied
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
 from sidestream.sip.refer import Replaces
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
-from sidestream.trunks.trunk_book import Admission
 
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
@@ -41,7 +40,7 @@ log = get_logger("calls")
 ANSWER_TIMEOUT_S = 60.0  # how long the newcomer may ring; after it the party that transferred hears 408
 
 _TRYING, _RINGING, _OK = 100, 180, 200
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_NOT_FOUND = 404
 _TIMEOUT = 408
 _NO_SUCH_CALL = 481
 _SERVER_ERROR = 500
@@ -67,29 +66,6 @@ def may_transfer(call: "Call") -> bool:
         and call.leg.phase is LegPhase.ESTABLISHED
         and partner.leg.phase is LegPhase.ESTABLISHED
     )
-
-
-def question(call: "Call", wanted: Referred) -> Denied | None:
-    """What who sent the REFER is asked or told before it counts; None if it is from the party at the leg.
-
-    It came from where that party is known to be, or from elsewhere on its trunk, or with its user's password.
-    """
-    if wanted.stranger is None:
-        return None
-    services, home = call.services, call.party.home
-    request, peer = wanted.stranger.request, wanted.stranger.peer
-    admission = services.trunks.admit(peer.host, "")
-    if isinstance(admission, Admission) and admission.trunk is not None and trunk_home(admission.trunk.name) == home:
-        return None
-    domain = next((one for one in services.users.domains.domains if domain_home(one.name) == home), None)
-    if domain is None:
-        return Denied(_FORBIDDEN)
-    now = services.clock.monotonic()
-    verdict = services.users.gate.check(request, domain.name, domain.password_of, peer.host, now)
-    if isinstance(verdict, Denied):
-        return verdict
-    user = domain.user(verdict.username)
-    return None if user is not None and domain.aor(user) == call.party.aor else Denied(_FORBIDDEN)
 
 
 class Transfer:
@@ -153,8 +129,9 @@ class Transfer:
         assert partner is not None  # may_transfer
         destination = _destination(call, wanted.target)
         media = call.leg.media.successor(services.ids, destination.security, destination.latch)
-        leg = Leg(services.driver, media, call_sid=call.record.sid)
         to = NameAddr(None, destination.to or destination.uri)
+        party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
+        leg = Leg(services.driver, media, Guard(services, party, call.record.sid))
         headers = [*destination.headers, (CALL_SID_HEADER, call.record.sid)]
         # RFC 3892 §3: who sent it here; made up for a party that does not say.
         headers.append(("Referred-By", wanted.by or str(NameAddr(None, Uri.parse(call.party.aor)))))
@@ -181,7 +158,6 @@ class Transfer:
         except BaseException:
             leg.hang_up()
             raise
-        party = party_of(to, services.ids, home=destination.home, accepts_refer=destination.accepts_refer)
         call.change_party(leg, party)
 
     async def _answer_of(self, leg: Leg) -> SessionDescription:

@@ -12,6 +12,7 @@ from sidestream.base.ids import Ids
 from sidestream.base.metrics import Metrics
 from sidestream.calls.audio import AudioLibrary
 from sidestream.calls.call import Call
+from sidestream.calls.guard import Guard
 from sidestream.calls.imaging import Imaging
 from sidestream.calls.interpreter import Resumption
 from sidestream.calls.leg import Leg
@@ -272,4 +273,5 @@ class CallRoom:
             events=("initiated", "ringing", "answered", "completed"),
         )
         who = Party(self.ids.uuid_base64(), "sip:a@example.com", None, **party)  # type: ignore[arg-type]
-        return Call(self.services, self.account, record, Leg(self.services.driver, media, call_sid=sid), who, progress)
+        leg = Leg(self.services.driver, media, Guard(self.services, who, sid))
+        return Call(self.services, self.account, record, leg, who, progress)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sidestream.sip.agent.events import AgentEvent
 from sidestream.sip.agent.image import SessionImage
-from sidestream.sip.transport import Peer, Transport
+from sidestream.sip.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Command:
 class RecordingAgent:
     """Stands for `wire.driver.SipDriver` and `sip.agent.Agent` together; both are this object.
 
-    `may_offer`, `own_peer`: what is answered to `may_reinvite` and `is_own_peer`; `dialogs`: the session of each dialog
-    (Call-ID, local tag, remote tag) that `find_session` knows; `raises`: what a command raises instead of being kept;
-    `images`: what `image` answers, by session. Sessions of INVITEs are called s1, s2 …, restored ones r1, r2 …
+    `may_offer`: what is answered to `may_reinvite`; `dialogs`: the session of each dialog (Call-ID, local tag, remote
+    tag) that `find_session` knows; `raises`: what a command raises instead of being kept; `images`: what `image`
+    answers, by session; `asking`: the sessions that want to know of strangers. Sessions of INVITEs are called s1, s2 …,
+    restored ones r1, r2 …
     """
 
     commands: list[Command] = field(default_factory=list)
@@ -40,8 +41,8 @@ class RecordingAgent:
     raises: dict[str, Exception] = field(default_factory=dict)
     dialogs: dict[tuple[str, str, str], str] = field(default_factory=dict)
     images: dict[str, SessionImage] = field(default_factory=dict)
+    asking: list[str] = field(default_factory=list)
     may_offer: bool = True
-    own_peer: bool = True
     now: float = 0.0
     default_sink: Callable[[AgentEvent], None] | None = None
     addresses: dict[str, tuple[str, int]] = field(default_factory=lambda: {"udp": ("192.0.2.2", 5060)})
@@ -96,8 +97,8 @@ class RecordingAgent:
     def may_reinvite(self, _session: str) -> bool:
         return self.may_offer
 
-    def is_own_peer(self, _session: str, _peer: Peer) -> bool:
-        return self.own_peer
+    def ask_about_strangers(self, session: str) -> None:
+        self.asking.append(session)
 
     def find_session(self, call_id: str, local_tag: str, remote_tag: str) -> str | None:
         return self.dialogs.get((call_id, local_tag, remote_tag))

@@ -57,6 +57,11 @@ class Trunk:
     media_security: MediaSecurity = MediaSecurity.NONE
     media_latch: Latch = Latch.EACH
 
+    def calls_from(self, source_ip: str) -> bool:
+        """Whether that address is one of the trunk's."""
+        source = _address(source_ip)
+        return any(source in network for network in self.sources)
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:

@@ -103,6 +103,7 @@ class SipDriver:
         self._metrics.sip_overloads.set_function(lambda: agent.overloads)
         self._metrics.sip_malformed.set_function(lambda: agent.malformed)
         self._metrics.sip_unmatched.set_function(lambda: agent.dropped)
+        self._metrics.sip_strangers.set_function(lambda: agent.strangers)
 
     async def close(self) -> None:
         """Close all sockets at once; sessions are not ended, so end them first. Idempotent."""

@@ -1,51 +1,14 @@
 """Those who know the ids of a dialog, and are not its parties: Replaces (RFC 3891 §3, §5) and REFER (RFC 3515 §5)."""
 
-import asyncio
-import socket
-from ipaddress import ip_network
-
 import pytest
 
 from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook
 from sidestream.sip.agent.events import EndCause
-from sidestream.sip.message import parse_message
-from sidestream.sip.refer import Replaces
 from sidestream.testing.phone.phone import SipPhone
-from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
 from .office_tools import HOST, RawCall, change, platform_uri, until
-
-OTHER_HOST = "127.0.0.2"
-BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
-
-
-async def connect(office):
-    office.twiml(BRIDGED)
-    alice = office.dial_in()
-    bob = await office.bob.wait_for_call()
-    bob.answer()
-    await alice.answered()
-    await bob.acknowledged()
-    return alice, bob
-
-
-def dialog_of(call):
-    """As the platform would be asked for it by somebody who saw `call`'s messages."""
-    with call._driver.turn() as (agent, _):
-        dialog = agent.dialog(call.session)
-    return Replaces(dialog.call_id, dialog.remote.tag, dialog.local.tag)
-
-
-def trunk(name, account_sid, *sources):
-    return Trunk(name, account_sid, tuple(ip_network(source) for source in sources))
-
-
-def let_in(office, *trunks):
-    """From now on calls come from these trunks alone."""
-    change(office, trunks=TrunkBook(trunks))
-    for call in office.services.live:
-        call.services = office.services
+from .third_party import OTHER_HOST, connect, dialog_of, let_in, say_from, trunk
 
 
 @pytest.fixture
@@ -104,21 +67,8 @@ async def test_a_trunk_of_the_account_may_whatever_it_calls(office):
 
 async def refer_from(office, host, dialog, target, number=4000):
     """The answer to a REFER inside somebody else's dialog, sent from `host`."""
-    port = office.services.driver.addresses["udp"][1]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.bind((host, 0))
-        sender.setblocking(False)
-        text = (
-            f"REFER sip:sidestream@{HOST}:{port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {host}:{sender.getsockname()[1]};branch=z9hG4bKstolen;rport\r\n"
-            f"From: <sip:anybody@{HOST}>;tag={dialog.from_tag}\r\nTo: <sip:anybody@{HOST}>;tag={dialog.to_tag}\r\n"
-            f"Call-ID: {dialog.call_id}\r\nCSeq: {number} REFER\r\nMax-Forwards: 70\r\nContact: <sip:x@{host}>\r\n"
-            f"Refer-To: <{target}>\r\nContent-Length: 0\r\n\r\n"
-        )
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendto(sender, text.encode(), (HOST, port))
-        async with asyncio.timeout(5):
-            return parse_message(await loop.sock_recv(sender, 65535)).status
+    (answer,) = await say_from(office, host, dialog, "REFER", number, extra=f"Refer-To: <{target}>\r\n")
+    return answer.status
 
 
 @pytest.mark.parametrize("whose", ["caller", "called"])

@@ -6,6 +6,7 @@ import pytest
 
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.destinations import Destination
+from sidestream.calls.guard import Guard
 from sidestream.calls.leg import Leg
 from sidestream.calls.outgoing import Callbacks, place
 from sidestream.calls.record import CallStatus
@@ -287,7 +288,7 @@ async def test_a_leg_can_be_lost_to_another_call(room):
 
 def newcomer(room, call, session):
     """A leg that is established, in the place of the call's."""
-    leg = Leg(room.services.driver, call.leg.media, call_sid=call.record.sid)
+    leg = Leg(room.services.driver, call.leg.media, Guard(room.services, call.party, call.record.sid))
     leg.adopt(session, request("INVITE", SDP_TEXT))
     assert leg.accept(SDP)
     return leg

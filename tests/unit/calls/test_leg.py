@@ -72,6 +72,9 @@ class Recorder:
     def attach(self, session, sink):
         self.sink = sink
 
+    def ask_about_strangers(self, _session):
+        pass
+
     def may_reinvite(self, _session):
         return self.may
 
@@ -101,7 +104,7 @@ def agent():
 
 @pytest.fixture
 def leg(agent):
-    return Leg(agent, SimpleNamespace(admitted=lambda description: description), call_sid="CA1")
+    return Leg(agent, SimpleNamespace(admitted=lambda description: description), SimpleNamespace(call_sid="CA1"))
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
-"""REFER of a leg's peer: which are taken, what they are told, and by whom they have to be."""
+"""REFER of a leg's peer: which are taken, and what they are told."""
 
 import pytest
 
-from sidestream.calls.events import Referred, Stranger
+from sidestream.calls.events import Referred
 from sidestream.calls.referral import REFER_EXPIRES_S, Referral
 from sidestream.sip.refer import Replaces
 from sidestream.sip.uri import Uri
-from sidestream.testing.call_room import PHONE, request
+from sidestream.testing.call_room import request
 from sidestream.testing.recording_agent import RecordingAgent
 
 TARGET = "Refer-To: <sip:carol@192.0.2.7>\r\n"
@@ -23,7 +23,7 @@ def referral(agent):
 
 
 def receive(referral, extra=TARGET, request_id="r1"):
-    return referral.receive("s1", request_id, request("REFER", extra=extra), PHONE)
+    return referral.receive(request_id, request("REFER", extra=extra))
 
 
 def told(agent):
@@ -39,13 +39,6 @@ def test_it_says_who_is_wanted(referral):
     assert receive(referral, extra) == Referred(
         Uri.parse("sip:carol@192.0.2.7"), Replaces("x@y", "1", "2"), "<sip:a@example.com>"
     )
-
-
-def test_one_from_elsewhere_comes_with_its_sender(referral, agent):
-    agent.own_peer = False
-    wanted = receive(referral)
-    assert isinstance(wanted.stranger, Stranger)
-    assert (wanted.stranger.peer, wanted.stranger.request.method) == (PHONE, "REFER")
 
 
 def test_it_is_answered_once_and_its_progress_told_to_the_end(referral, agent):

@@ -2,16 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from ipaddress import ip_network
 
 import pytest
 
 from sidestream.accounts.domain import Domain, DomainBook, SipUser
 from sidestream.base.secret import Secret
-from sidestream.calls.events import Referred, Stranger
 from sidestream.calls.pairing import Pairing
 from sidestream.calls.record import CallStatus
-from sidestream.calls.transfer import find_call, may_transfer, question
+from sidestream.calls.transfer import find_call, may_transfer
 from sidestream.calls.users import SipUsers, make_gate
 from sidestream.registrar.registrar import Registrar
 from sidestream.sip.agent.events import (
@@ -24,15 +22,12 @@ from sidestream.sip.agent.events import (
     RequestReceived,
     SessionEnded,
 )
-from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.sip.refer import Replaces
-from sidestream.sip.transport import Peer, Transport
 from sidestream.sip.uri import Uri
 from sidestream.testing.call_room import PHONE, SDP_TEXT, request, response, turns
 from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
 CAROL = "sip:carol@192.0.2.7"
-ELSEWHERE = Peer(Transport.UDP, "203.0.113.9", 5060, "udp")
 
 
 async def refer(room, call, target=CAROL, extra=""):
@@ -80,51 +75,6 @@ class TestWhoMay:
         assert [may_transfer(call) for call in pair] == [False, False]
         await refer(room, pair[1 - who])
         assert room.agent.last("answer").args == ("r1", 603)
-
-
-class TestFromElsewhere:
-    def referred(self, message=None):
-        return Referred(Uri.parse(CAROL), stranger=Stranger(message or request("REFER"), ELSEWHERE))
-
-    async def test_from_the_party_itself_nothing_is_asked(self, room):
-        call = await room.incoming()
-        assert question(call, Referred(Uri.parse(CAROL))) is None
-
-    @pytest.mark.parametrize(("trunk", "status"), [("t", None), ("other", 403)])
-    async def test_from_its_trunk_it_counts(self, room, trunk, status):
-        call = await room.incoming(home="trunk t")
-        room.change(trunks=TrunkBook([Trunk(trunk, None, (ip_network("203.0.113.0/24"),))]))
-        denied = question(call, self.referred())
-        assert (denied and denied.status) == status
-
-    async def test_from_nobody_known_it_is_refused(self, room):
-        first, _ = await room.bridged()
-        room.agent.own_peer = False
-        await refer(room, first)
-        assert room.agent.last("answer").args == ("r1", 403)
-        assert "transfer.denied" in await room.timeline(first)
-        assert len(room.agent.all("invite")) == 1, "nobody was called in its place"
-
-    @pytest.mark.parametrize(
-        ("user", "password", "status"), [("alice", "s", None), ("bob", "t", 403), ("alice", "wrong", 401)]
-    )
-    async def test_a_user_shows_the_password(self, room, user, password, status):
-        call = await room.incoming(home="domain pbx.test")
-        call.party = replace(call.party, aor="sip:alice@pbx.test")
-        users = (SipUser("alice", Secret("s")), SipUser("bob", Secret("t")))
-        book = DomainBook([Domain("pbx.test", room.account.sid, users)])
-        room.change(users=SipUsers(book, Registrar(room.stores.bindings), make_gate(room.ids)))
-        asked = question(call, self.referred())
-        assert asked.status == 401
-        client, challenge = DigestClient(DigestCredentials(user, password)), response(401)
-        for name, value in asked.headers:
-            challenge.headers.add(name, value)
-        client.receive_response(challenge)
-        message = request("REFER")
-        for name, value in client.authorize("REFER", str(message.uri), "c"):
-            message.headers.add(name, value)
-        denied = question(call, self.referred(message))
-        assert (denied and denied.status) == status
 
 
 class TestBlind:

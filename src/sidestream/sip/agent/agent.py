@@ -35,6 +35,7 @@ from sidestream.sip.agent.routing import next_uri
 from sidestream.sip.agent.searching import Lookup
 from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
 from sidestream.sip.agent.session_clock import SessionClock
+from sidestream.sip.agent.strangers import Strangers
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.sip.errors import MessageError
@@ -63,8 +64,16 @@ class Agent:
         self._requests = Requests(self._core, self._exchanges, self._ending, self._clock)
         self._asking = Asking(self._core, self._requests, self._clock)
         refreshing = Refreshing(self._core, self._exchanges, self._ending, self._caller, self._clock)
+        self._strangers = Strangers(self._core)
         self._dispatch = Dispatch(
-            self._core, self._exchanges, self._ending, self._caller, self._callee, self._requests, refreshing
+            self._core,
+            self._exchanges,
+            self._ending,
+            self._caller,
+            self._callee,
+            self._requests,
+            refreshing,
+            self._strangers,
         )
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
@@ -350,7 +359,12 @@ class Agent:
         body: bytes = b"",
         content_type: str | None = None,
     ) -> None:
-        """Give the final answer to a `RequestReceived`, within 64*T1; later is too late and raises `UnknownRequest`."""
+        """Give the final answer to a `RequestReceived`, within 64*T1; later is too late and raises `UnknownRequest`.
+
+        Also to a `RequestDoubted`, which it refuses.
+        """
+        if self._strangers.refuse(request_id, status, headers, now):
+            return
         self._requests.answer(
             request_id, status, now, reason=reason, headers=headers, body=body, content_type=content_type
         )
@@ -386,9 +400,18 @@ class Agent:
         session = self._core.named(call_id, local_tag, remote_tag)
         return None if session is None else session.id
 
-    def is_own_peer(self, session: str, peer: Peer) -> bool:
-        """Whether `peer` is where the session's peer, or the proxy before it, is known to be."""
-        return self._core.is_own_peer(self._core.session(session), peer)
+    def ask_about_strangers(self, session: str) -> None:
+        """From now on tell by `RequestDoubted` what in the session comes from elsewhere, which else is answered 403."""
+        self._core.session(session).asks_about_strangers = True
+
+    def admit(self, request_id: str, *, now: float) -> None:
+        """Take a `RequestDoubted` as the peer's own, within 64*T1; later is too late and raises `UnknownRequest`."""
+        self._dispatch.admit(request_id, now)
+
+    @property
+    def strangers(self) -> int:
+        """How many requests in a session did not come from where its peer is known to be."""
+        return self._strangers.count
 
     @property
     def dropped(self) -> int:

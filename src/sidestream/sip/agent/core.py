@@ -1,6 +1,7 @@
 """The agent's common ground: its settings, its layer, its sessions and the way out for events."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from sidestream.base.ids import Ids
 from sidestream.base.timer_table import TimerTable
@@ -16,12 +17,13 @@ from sidestream.sip.dialog.dialog import Dialog, DialogId
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
-from sidestream.sip.transport import Destination, Peer
+from sidestream.sip.transport import Destination, Peer, Transport
 from sidestream.sip.values import BRANCH_COOKIE
 
 # RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
 GLARE_OWNER = (2.1, 4.0)
 GLARE_OTHER = (0.0, 2.0)
+MAX_HOSTS = 32  # addresses known of one peer: a carrier with more servers has a trunk that names them
 MAX_RETRY_AFTER = 10  # seconds; RFC 3261 §14.2
 _SESSION_TIMERS = tuple(SessionTimer)
 TOKEN_OCTETS = 12  # 96 bits; RFC 3261 §19.3 asks for 32 bits of chance in a tag
@@ -149,7 +151,8 @@ class Core:
         """Remember where the peer of a first INVITE is seen, for its Contact may not lead there."""
         # A stream may be used again if nobody stands between (one Via; the Contact behind a NAT then leads nowhere
         # else) or if the next hop is where the stream comes from.
-        session.spoken_with = (peer.host,)
+        hosts = (peer.host, *(via.received or via.address for via in request.vias[:MAX_HOSTS]))
+        session.spoken_with = tuple(dict.fromkeys(hosts))
         next_hop = next_uri(dialog.remote_target, dialog.route_set).address
         if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host):
             session.connection = peer
@@ -159,22 +162,32 @@ class Core:
 
     def note_callee(self, session: Session, dialog: Dialog, hop: Hop | None) -> None:
         """The same for who has accepted our INVITE, sent by `hop`."""
-        if hop is None:
-            return
-        session.spoken_with = (hop.target.host,)
-        if hop.listener.nat and isinstance(hop.target, Destination):
+        if hop is not None and hop.listener.nat and isinstance(hop.target, Destination):
             session.observed = observed_target(dialog, hop.target)
 
-    def is_own_peer(self, session: Session, peer: Peer) -> bool:
-        """Whether what came from `peer` came from where the session's peer, or the proxy before it, is known to be.
+    def speak_with(self, session: Session, hosts: Iterable[str]) -> None:
+        """Note addresses that requests of ours in `session` go to, or may go to: what answers there has its ids."""
+        new = [host for host in hosts if host not in session.spoken_with]
+        if new:
+            session.spoken_with = (*session.spoken_with, *new)[:MAX_HOSTS]
 
-        A host name that the dialog goes by tells nothing; whoever is behind it was spoken with at the beginning.
+    def is_own_peer(self, session: Session, dialog: Dialog, peer: Peer) -> bool:
+        """Whether what came from `peer` came from where the peer of `dialog`, or a proxy before it, is known to be.
+
+        Known are the address that its INVITE came from, the hosts of that one's Vias (a proxy that does not record its
+        route leaves the phone's there), those that our requests in the session went to, all addresses of a name
+        included, and what the dialog itself names: its Contact and its route set. What was agreed by TLS is not changed
+        by less: a sender of UDP can claim any address.
         """
-        dialog = session.current_dialog
-        if dialog is None:
-            return False
-        next_hop = next_uri(dialog.remote_target, dialog.route_set).address
-        return any(is_same_host(peer.host, host) for host in (*session.spoken_with, next_hop))
+        if session.transport is Transport.TLS and peer.transport is not Transport.TLS:
+            # RFC 3261 §26.2.1: the hop that TLS has protected stays so, unless its other end has named another way.
+            named = next_uri(dialog.remote_target, dialog.route_set).param("transport")
+            if session.secure or named is None or named.upper() != peer.transport:
+                return False
+        if peer.host in session.spoken_with:
+            return True
+        hosts = (dialog.remote_target.address, *(route.uri.address for route in dialog.route_set))
+        return any(is_same_host(peer.host, host) for host in (*hosts, *session.spoken_with))
 
     def end(self, session: Session, cause: EndCause, now: float) -> None:
         """Make `session` over: its last events, and a while of deaf-mute life for what is still under way."""

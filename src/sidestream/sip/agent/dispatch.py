@@ -11,6 +11,7 @@ from sidestream.sip.agent.refreshing import Refreshing
 from sidestream.sip.agent.requests import Requests
 from sidestream.sip.agent.screening import Refusal, Screening
 from sidestream.sip.agent.session import Phase, Session, SessionTimer
+from sidestream.sip.agent.strangers import Strangers
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.transaction.layer import AckArrived, RequestArrived, ResponseArrived
 
@@ -32,6 +33,7 @@ class Dispatch:
         callee: Callee,
         requests: Requests,
         refreshing: Refreshing,
+        strangers: Strangers,
     ) -> None:
         self.overloads = 0  # INVITEs refused because there are too many sessions
         self._core = core
@@ -42,6 +44,7 @@ class Dispatch:
         self._callee = callee
         self._requests = requests
         self._refreshing = refreshing
+        self._strangers = strangers
 
     def drain(self, now: float) -> None:
         """Act on what the transactions report."""
@@ -51,9 +54,7 @@ class Dispatch:
                 case RequestArrived():
                     self._request_arrived(event, now)
                 case AckArrived():
-                    found = self._core.find(event.request)
-                    if found is not None:
-                        self._callee.receive_ack(found[0], event.request, now)
+                    self._ack_arrived(event, now)
                 case ResponseArrived():
                     self._exchanges.receive_response(event.context, event.response, now)
                 case _:
@@ -62,7 +63,7 @@ class Dispatch:
     def _request_arrived(self, event: RequestArrived, now: float) -> None:
         key, request = event.key, event.request
         if request.method == "CANCEL":
-            self._callee.receive_cancel(key, request, now)
+            self._cancel_arrived(event, now)
             return
         refusal = Refusal(482) if event.merged else self._screening.inspect(request)
         if refusal is not None:
@@ -90,7 +91,42 @@ class Dispatch:
             # RFC 3261 §12.2.2: nobody here has that dialog.
             self._core.refuse(key, request, 481, now)
             return
-        session, dialog = found
+        if not self._strangers.stop(*found, event, now):
+            self._take(*found, event, now)
+
+    def admit(self, name: str, now: float) -> None:
+        """Go on with what was held back because of where it came from. Raises UnknownRequest."""
+        arrived = self._strangers.admit(name, now)
+        found = self._core.find(arrived.request)
+        if isinstance(arrived, AckArrived):
+            if found is not None:
+                self._callee.receive_ack(found[0], arrived.request, now)
+        elif arrived.request.method == "CANCEL":
+            self._callee.receive_cancel(arrived.key, arrived.request, now)
+        elif found is None:
+            self._core.refuse(arrived.key, arrived.request, 481, now)
+        else:
+            self._take(*found, arrived, now)
+
+    def _ack_arrived(self, event: AckArrived, now: float) -> None:
+        found = self._core.find(event.request)
+        if found is None:
+            return
+        # Without a description it says no more than that our 2xx has arrived.
+        if event.request.body and self._strangers.stop(*found, event, now):
+            return
+        self._callee.receive_ack(found[0], event.request, now)
+
+    def _cancel_arrived(self, event: RequestArrived, now: float) -> None:
+        invite_key = self._core.layer.cancelled_by(event.request)
+        session = self._core.waiting(invite_key) if invite_key is not None else None
+        dialog = session.dialog if session is not None else None
+        # RFC 3261 §22.1: a CANCEL is accepted if it comes from the hop that sent the INVITE.
+        if session is None or dialog is None or not self._strangers.stop(session, dialog, event, now):
+            self._callee.receive_cancel(event.key, event.request, now)
+
+    def _take(self, session: Session, dialog: Dialog, event: RequestArrived, now: float) -> None:
+        key, request = event.key, event.request
         if not dialog.accept_seq(request.cseq.number):
             self._core.refuse(key, request, 500, now)
         elif request.method == "BYE" and session.phase is Phase.CALLING:

@@ -153,6 +153,20 @@ class ByeReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestDoubted:
+    """A request in the session, ACK and CANCEL included, that does not come from where its peer is known to be.
+
+    Only where `Agent.ask_about_strangers` was said. Do next: `Agent.admit`, and it is taken as if the peer had sent it,
+    or `Agent.answer` with the status that refuses it, such as a challenge.
+    """
+
+    request_id: str
+    session: str
+    request: Request
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
 class RequestReceived:
     """A request other than INVITE, ACK, CANCEL and BYE, in a session or (None) outside. Do next: `Agent.answer`."""
 
@@ -198,6 +212,7 @@ AgentEvent = (
     | ProgressAcknowledged
     | Refreshed
     | ByeReceived
+    | RequestDoubted
     | RequestReceived
     | RequestAnswered
     | SessionEnded

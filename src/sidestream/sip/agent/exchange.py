@@ -112,6 +112,8 @@ class Exchanges:
 
     def _located(self, exchange: Exchange, hops: list[Hop], reason: str, now: float) -> None:
         exchange.hops[:0] = hops
+        if exchange.session is not None:
+            self._core.speak_with(exchange.session, (hop.target.host for hop in hops))
         if not hops:
             exchange.reason = reason
         if exchange.owner is not None:
@@ -160,6 +162,8 @@ class Exchanges:
                 exchange.hop = hop = larger
                 data = _with_via(exchange.request, via_of(hop.listener, branch))
         exchange.provisional = False
+        if exchange.session is not None:
+            core.speak_with(exchange.session, (hop.target.host,))
         others = any(isinstance(way, Search) or not way.settled for way in exchange.hops)
         patience = core.config.failover_s if others and isinstance(hop.target, Destination) else None
         exchange.key = core.layer.request(

@@ -35,6 +35,7 @@ class AckArrived:
     """An ACK that belongs to a 2xx."""
 
     request: Request
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,12 @@ class TransactionLayer:
         key = server_key(request)
         server = self._servers.get(key)
         if server is not None:
-            server.machine.feed(Signal.ACK if request.method == "ACK" else Signal.REQUEST, now, request)
+            if request.method == "ACK":
+                server.machine.feed(Signal.ACK, now, (request, peer))
+            else:
+                server.machine.feed(Signal.REQUEST, now, request)
         elif request.method == "ACK":
-            self._events.append(AckArrived(request))
+            self._events.append(AckArrived(request, peer))
         else:
             self._open(key, request, peer, now)
 
@@ -224,8 +228,8 @@ class TransactionLayer:
     def deliver_response(self, key: str, response: Response) -> None:
         self._events.append(ResponseArrived(self._clients[key].context, response))
 
-    def deliver_ack(self, key: str, request: Request) -> None:
-        self._events.append(AckArrived(request))
+    def deliver_ack(self, key: str, request: Request, peer: Peer) -> None:
+        self._events.append(AckArrived(request, peer))
 
     def deliver_failure(self, key: str, cause: Failure) -> None:
         client = self._clients[key]

@@ -9,6 +9,7 @@ from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.errors import LocalError
 from sidestream.sip.message import Request, Response
 from sidestream.sip.timers import Timer, Timers
+from sidestream.sip.transport import Peer
 
 
 class Signal(IdentityEnum):
@@ -55,7 +56,7 @@ class Outlet(Protocol):
 
     def deliver_response(self, key: str, response: Response) -> None: ...
 
-    def deliver_ack(self, key: str, request: Request) -> None: ...
+    def deliver_ack(self, key: str, request: Request, peer: Peer) -> None: ...
 
     def deliver_failure(self, key: str, cause: Failure) -> None: ...
 

@@ -6,6 +6,7 @@ from sidestream.base.identity_enum import IdentityEnum
 from sidestream.sip.message import Request
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Machine, Outlet, Signal
+from sidestream.sip.transport import Peer
 
 
 class State(IdentityEnum):
@@ -60,7 +61,7 @@ class ServerInvite(Machine):
         self._outlet.send(self.key, self._last)
         self._outlet.arm(self.key, Timer.G, now + self._interval)
 
-    def _confirm(self, _ack: Request, now: float) -> None:
+    def _confirm(self, _ack: object, now: float) -> None:
         self.state = State.CONFIRMED
         self._last = b""
         self._outlet.stop(self.key, Timer.G)
@@ -68,8 +69,8 @@ class ServerInvite(Machine):
         # RFC 3261 §17.2.1: timer I is zero over a reliable transport.
         self._outlet.arm(self.key, Timer.I, now if self._reliable else now + self._timers.t4)
 
-    def _pass_ack(self, ack: Request, _now: float) -> None:
-        self._outlet.deliver_ack(self.key, ack)
+    def _pass_ack(self, ack: tuple[Request, Peer], _now: float) -> None:
+        self._outlet.deliver_ack(self.key, *ack)
 
     def _terminate(self, _payload: None, _now: float) -> None:
         self.state = State.TERMINATED

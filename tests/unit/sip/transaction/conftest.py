@@ -8,6 +8,7 @@ import pytest
 from sidestream.sip.message import Request, Response, parse_message
 from sidestream.sip.timers import Timer
 from sidestream.sip.transaction.machine import Failure
+from sidestream.sip.transport import Peer
 
 
 @dataclass
@@ -29,8 +30,8 @@ class NotedOutlet:
     def deliver_response(self, key: str, response: Response) -> None:
         self.delivered.append(response)
 
-    def deliver_ack(self, key: str, request: Request) -> None:
-        self.delivered.append(request)
+    def deliver_ack(self, key: str, request: Request, peer: Peer) -> None:
+        self.delivered.append((request, peer))
 
     def deliver_failure(self, key: str, cause: Failure) -> None:
         self.delivered.append(cause)

@@ -117,7 +117,7 @@ def test_the_ack_of_a_2xx_is_passed_on_whichever_its_branch(
     layer.respond(key, request_of().response(200, to_tag="x"), NOW)
     ack = request_of("ACK", branch=branch)
     layer.receive_request(ack, UDP_PEER, NOW)
-    assert events(layer) == [AckArrived(ack)]
+    assert events(layer) == [AckArrived(ack, UDP_PEER)]
 
 
 def test_clients_of_rfc_2543_are_matched_without_a_branch(layer: TransactionLayer, request_of: Any) -> None:

@@ -7,8 +7,10 @@ import pytest
 from sidestream.sip.timers import Timer, Timers
 from sidestream.sip.transaction.machine import Signal, UnlistedInput
 from sidestream.sip.transaction.server_invite import ServerInvite, State
+from sidestream.sip.transport import Peer, Transport
 
 NOW = 100.0
+PEER = Peer(Transport.UDP, "10.0.0.1", 5070, "udp")
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_after_a_2xx_repeated_invites_are_absorbed_and_acks_passed_on(
     assert outlet.sent == [b"200"]
     udp.feed(Signal.SUCCESS, NOW, b"200")
     assert outlet.sent == [b"200", b"200"]
-    ack = request_of("ACK")
+    ack = (request_of("ACK"), PEER)
     udp.feed(Signal.ACK, NOW, ack)
     assert outlet.delivered == [ack]
     assert udp.state is State.ACCEPTED
