@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 
 from sidestream.media import connection
+from sidestream.testing.port_block import port_block
 
 MEDIA_PROTOCOL = Path(__file__).parents[1] / "docs/topics/media-protocol.schema.json"
 
@@ -73,3 +74,10 @@ def protocol_watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProtocolWatch]:
     watch = ProtocolWatch(monkeypatch)
     yield watch
     assert watch.problems == []
+
+
+@pytest.fixture
+def media_ports() -> Iterator[tuple[int, int]]:
+    """First and last port of an engine that only this test has."""
+    with port_block() as ports:
+        yield ports

@@ -35,7 +35,7 @@ built = pytest.mark.skipif(find_spec("sidestream._native") is None, reason="the 
 @pytest.fixture(scope="module")
 def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where an engine's process listens."""
-    options = EngineOptions(ports=(41000, 41999), exit_when_orphaned=False)
+    options = EngineOptions(exit_when_orphaned=False)
     with engine_process(tmp_path_factory.mktemp("engine"), options) as running:
         yield running.socket
 

@@ -59,7 +59,7 @@ def test_every_event_is_known_to_the_client() -> None:
 @pytest.mark.skipif(find_spec("sidestream._native") is None, reason="the native module is not built")
 async def test_every_command_may_be_repeated(tmp_path: Path, protocol_watch) -> None:
     """Whoever does not know whether a command arrived sends it again: the second time changes nothing."""
-    with engine_process(tmp_path, EngineOptions(ports=(41900, 41999), exit_when_orphaned=False)) as running:
+    with engine_process(tmp_path, EngineOptions(exit_when_orphaned=False)) as running:
         client = EngineClient(running.socket)
         await client.connect()
         to = Address("127.0.0.1", 9)

@@ -11,18 +11,22 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from sidestream.testing.port_block import port_block
+
 HOST = "127.0.0.1"
 # Below those that Linux gives to clients: who asks one of these whether anybody listens may be answered by itself.
 PORTS = (10000, 19990)
 _GIVEN: set[int] = set()  # who asked for a port may not have bound it yet, or may be about to bind it again
-# Out of the way of the default range, so that other platforms on this machine do not come into a capture.
-MEDIA_PORTS = (31000, 32700)
+# Of this run alone, so that other platforms on this machine do not come into a capture; given up when it ends.
+_HELD = ExitStack()
+MEDIA_PORTS = _HELD.enter_context(port_block(8))
 START_SECONDS = 30.0  # a loaded machine imports and migrates in a few
 STOP_SECONDS = 20.0
 RECORDING_SECONDS = 15.0  # from the end of a call until its recording is complete

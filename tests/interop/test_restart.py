@@ -38,7 +38,6 @@ WRITTEN_S = 2.0  # from the last change of a call until its image is on disk, an
 PATIENCE_S = 30.0  # with what a loaded machine takes for anything
 DEAD_S = 1.0  # how long nobody is there
 TALK_PACKETS = 60
-SRS_PORTS = (33000, 33199)
 NUMBER = """
 [[numbers]]
 number = "{number}"
@@ -94,10 +93,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, request: pytest.FixtureRequest, media_ports: tuple[int, int]) -> AsyncIterator[Stage]:
     suites: tuple[CryptoSuite, ...] = getattr(request, "param", ())
     async with AsyncExitStack() as stack:
-        supervisor = EngineSupervisor(EngineOptions(ports=SRS_PORTS))
+        supervisor = EngineSupervisor(EngineOptions(ports=media_ports))
         await supervisor.start()
         stack.push_async_callback(supervisor.stop)
         engine = EngineClient(supervisor.socket)

@@ -40,8 +40,8 @@ certificate = "{certificate}"
 key = "{key}"
 ca = "{ca}"
 [media]
-port_low = 44200
-port_high = 44399
+port_low = {ports[0]}
+port_high = {ports[1]}
 [http]
 port = 0
 [srs]
@@ -94,7 +94,7 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[House]:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("sidestream", addresses=(HOST,))
     alice, bob = SipPhone("alice", speech=CALLER), SipPhone("bob", speech=AGENT)
@@ -103,6 +103,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     values: dict[str, object] = {
         "data": tmp_path / "data",
         "token": "t" * 32,
+        "ports": media_ports,
         "certificate": certificate,
         "key": key,
         "ca": authority.path,

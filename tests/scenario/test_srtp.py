@@ -52,8 +52,8 @@ certificate = "{certificate}"
 key = "{key}"
 ca = "{ca}"
 [media]
-port_low = 44000
-port_high = 44199
+port_low = {ports[0]}
+port_high = {ports[1]}
 [http]
 port = 0
 [srs]
@@ -117,7 +117,7 @@ class Wanted:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Office]:
+async def office(tmp_path: Path, request: pytest.FixtureRequest, media_ports: tuple[int, int]) -> AsyncIterator[Office]:
     wanted: Wanted = request.param
     authority = Authority(tmp_path)
     files = {name: authority.issue(name, addresses=(HOST,)) for name in ("platform", "srs")}
@@ -142,6 +142,7 @@ async def office(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
         CONFIG.format(
             data=tmp_path / "data",
             token="t" * 32,
+            ports=media_ports,
             host=HOST,
             bob=bob.port,
             srs=srs.address[1],

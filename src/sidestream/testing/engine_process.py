@@ -4,10 +4,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sidestream.media.options import EngineOptions
+from sidestream.testing.port_block import port_block
 
 STOP_SECONDS = 10.0
 
@@ -22,19 +23,22 @@ class EngineProcess:
 def engine_process(directory: Path, options: EngineOptions) -> Iterator[EngineProcess]:
     """Run an engine on `directory`/media.sock; `EngineClient.connect` waits until it listens. Ends it at the exit.
 
-    Raises RuntimeError when it did not end in order by SIGTERM, unless the test ended it itself.
+    Its media ports are a block that no other test has, whatever the options say. Raises RuntimeError when it did not
+    end in order by SIGTERM, unless the test ended it itself.
     """
     socket = directory / "media.sock"
-    process = subprocess.Popen((sys.executable, "-m", "sidestream", "media", *options.arguments(socket)))
-    try:
-        yield EngineProcess(socket, process)
-    finally:
-        ended_before = process.poll() is not None
-        process.terminate()
+    with port_block() as ports:
+        options = replace(options, ports=ports)
+        process = subprocess.Popen((sys.executable, "-m", "sidestream", "media", *options.arguments(socket)))
         try:
-            status = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            status = process.wait()
+            yield EngineProcess(socket, process)
+        finally:
+            ended_before = process.poll() is not None
+            process.terminate()
+            try:
+                status = process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
     if status != 0 and not ended_before:
         raise RuntimeError(f"the media engine ended with status {status}")

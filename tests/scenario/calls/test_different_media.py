@@ -26,7 +26,7 @@ DIAL = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
 @pytest.fixture
 async def office_engine(tmp_path: Path) -> AsyncIterator[EngineClient]:
     (tmp_path / "engine").mkdir()
-    options = EngineOptions(ports=(43000, 43199), exit_when_orphaned=False)
+    options = EngineOptions(exit_when_orphaned=False)
     with engine_process(tmp_path / "engine", options) as running:
         client = EngineClient(running.socket)
         await client.connect()

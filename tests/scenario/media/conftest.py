@@ -95,7 +95,7 @@ class Bridge(Parties):
 
 @pytest.fixture(scope="module")
 def engine_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    options = EngineOptions(ports=(42000, 42999), exit_when_orphaned=False)
+    options = EngineOptions(exit_when_orphaned=False)
     with engine_process(tmp_path_factory.mktemp("engine"), options) as running:
         yield running.socket
 

@@ -135,7 +135,7 @@ async def test_an_engine_listens_on_what_systemd_hands_over(places: Places) -> N
 
 
 async def test_several_processes_command_one_engine(tmp_path: Path) -> None:
-    options = EngineOptions(ports=(44200, 44299), exit_when_orphaned=False)
+    options = EngineOptions(exit_when_orphaned=False)
     with engine_process(tmp_path, options) as running:
         async with client(running.socket) as one, client(running.socket) as two:
             heard: dict[str, list[MediaEvent]] = {"one": [], "two": []}
@@ -155,7 +155,7 @@ async def test_several_processes_command_one_engine(tmp_path: Path) -> None:
 
 
 async def test_new_calls_are_refused_at_the_limit_of_bandwidth_and_old_ones_go_on(tmp_path: Path) -> None:
-    options = EngineOptions(ports=(44300, 44399), exit_when_orphaned=False, max_mbit_s=0.1)
+    options = EngineOptions(exit_when_orphaned=False, max_mbit_s=0.1)
     with engine_process(tmp_path, options) as running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         async with client(running.socket) as serve:
             await serve.open_session("CA1")
@@ -188,7 +188,7 @@ async def test_new_calls_are_refused_at_the_limit_of_bandwidth_and_old_ones_go_o
 @pytest.mark.parametrize(("dscp", "tos"), [(46, 0xB8), (0, 0)])
 async def test_media_is_marked_for_the_network(tmp_path: Path, dscp: int, tos: int) -> None:
     """RFC 2474 §3: the upper six bits of what was the type of service."""
-    options = EngineOptions(ports=(44500, 44599), exit_when_orphaned=False, dscp=dscp)
+    options = EngineOptions(exit_when_orphaned=False, dscp=dscp)
     with engine_process(tmp_path, options) as running, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.bind(("127.0.0.1", 0))
         phone.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
@@ -207,7 +207,7 @@ async def test_media_is_marked_for_the_network(tmp_path: Path, dscp: int, tos: i
 
 
 async def test_another_version_is_refused_with_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with engine_process(tmp_path, EngineOptions(ports=(44400, 44499), exit_when_orphaned=False)) as running:
+    with engine_process(tmp_path, EngineOptions(exit_when_orphaned=False)) as running:
         async with client(running.socket):
             pass
         monkeypatch.setattr("sidestream.media.connection.VERSION", 2)

@@ -61,7 +61,7 @@ async def test_both_parties_hear_each_other_sample_for_sample(bridge) -> None:
         passed = transit(list(speaker.sent), list(listener.received))
         assert passed.clean
         assert passed.outside == 0
-        assert passed.latency_p50_us < 20_000
+        assert passed.latency_min_us < 20_000, "nothing is kept back for a packet's time"
         assert {one.packet.ssrc for one in listener.received} == {speaker.talker.ssrc}
         assert compare(bridge.heard(listener), bridge.said(speaker)).whole
     statistics = await bridge.engine.close_session("CA1")
@@ -203,8 +203,8 @@ async def test_totals_count_what_was_relayed_and_forked(bridge) -> None:
     assert after.resident_bytes > 1_000_000
 
 
-async def test_a_killed_engine_is_told_to_its_calls_and_replaced(tmp_path: Path) -> None:
-    supervisor = EngineSupervisor(EngineOptions(ports=(43000, 43099)))
+async def test_a_killed_engine_is_told_to_its_calls_and_replaced(media_ports: tuple[int, int]) -> None:
+    supervisor = EngineSupervisor(EngineOptions(ports=media_ports))
     hello = await supervisor.start()
     client = EngineClient(supervisor.socket)
     await client.connect()
@@ -232,9 +232,9 @@ from sidestream.media.engine import Address, Format
 from sidestream.media.options import EngineOptions
 from sidestream.media.supervisor import EngineSupervisor
 
-async def main(directory, grace_s, *parties):
+async def main(directory, low, high, grace_s, *parties):
     configure_logs()
-    options = EngineOptions(ports=(43100, 43199), orphan_grace_s=float(grace_s))
+    options = EngineOptions(ports=(int(low), int(high)), orphan_grace_s=float(grace_s))
     supervisor = EngineSupervisor(options, directory=pathlib.Path(directory))
     hello = await supervisor.start()
     client = EngineClient(supervisor.socket)
@@ -254,9 +254,11 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @asynccontextmanager
-async def _control(directory: Path, grace_s: float, *parties: RtpStream) -> AsyncIterator[list[int]]:
+async def _control(
+    directory: Path, ports: tuple[int, int], grace_s: float, *parties: RtpStream
+) -> AsyncIterator[list[int]]:
     """A control process, killed at the exit; gives what it printed."""
-    arguments = [str(directory), str(grace_s), *(str(party.port) for party in parties)]
+    arguments = [str(directory), *map(str, ports), str(grace_s), *(str(party.port) for party in parties)]
     control = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CONTROL, *arguments, stdout=asyncio.subprocess.PIPE
     )
@@ -267,9 +269,11 @@ async def _control(directory: Path, grace_s: float, *parties: RtpStream) -> Asyn
         await control.wait()
 
 
-async def test_the_death_of_the_control_process_costs_a_call_no_packet(parties, tmp_path: Path) -> None:
+async def test_the_death_of_the_control_process_costs_a_call_no_packet(
+    parties, tmp_path: Path, media_ports: tuple[int, int]
+) -> None:
     caller, agent = parties.caller, parties.agent
-    async with _control(tmp_path, 30.0, caller, agent) as (pid, *ports):
+    async with _control(tmp_path, media_ports, 30.0, caller, agent) as (pid, *ports):
         for party, port in zip((caller, agent), ports, strict=True):
             party.direct(parties.TALK, ("127.0.0.1", port))
         await parties.until(lambda: len(agent.received) >= 10, "10 packets")
@@ -289,8 +293,8 @@ async def test_the_death_of_the_control_process_costs_a_call_no_packet(parties, 
     await supervisor.stop()
 
 
-async def test_an_orphaned_engine_ends_after_its_grace_time(tmp_path: Path) -> None:
-    async with _control(tmp_path, 0.2) as (pid,):
+async def test_an_orphaned_engine_ends_after_its_grace_time(tmp_path: Path, media_ports: tuple[int, int]) -> None:
+    async with _control(tmp_path, media_ports, 0.2) as (pid,):
         pass
     async with asyncio.timeout(20):
         while _alive(pid):

@@ -29,7 +29,7 @@ TOLERANCE_MS = 60.0  # of the machine's scheduling; an error in the alignment wo
 
 @pytest.fixture
 def engine_socket(tmp_path: Path) -> Iterator[Path]:
-    with engine_process(tmp_path, EngineOptions(ports=(43000, 43099))) as running:
+    with engine_process(tmp_path, EngineOptions()) as running:
         yield running.socket
 
 

@@ -25,7 +25,8 @@ class Transit:
     """How one direction fared between two phones on one clock.
 
     `sent` counts the packets between the first and the last that arrived, both included; what was sent before the
-    path was open or after it was closed is in `outside`. Latencies are from send call to kernel arrival.
+    path was open or after it was closed is in `outside`. Latencies are from send call to kernel arrival; on a loaded
+    machine only the least of them tells something about the path.
     """
 
     sent: int
@@ -33,6 +34,7 @@ class Transit:
     duplicates: int
     altered: int  # arrived with another payload, payload type or marker
     outside: int
+    latency_min_us: float
     latency_p50_us: float
     latency_p99_us: float
     latency_max_us: float
@@ -59,7 +61,7 @@ def transit(sent: Sequence[Heard], received: Sequence[Heard]) -> Transit:
         if (mine.payload, mine.payload_type, mine.marker) != (theirs.payload, theirs.payload_type, theirs.marker):
             altered += 1
     if not arrivals:
-        return Transit(0, 0, 0, 0, len(sent), 0.0, 0.0, 0.0)
+        return Transit(0, 0, 0, 0, len(sent), 0.0, 0.0, 0.0, 0.0)
     expected = max(arrivals) - min(arrivals) + 1
     delays = np.array([one.at_ns - sent[place].at_ns for place, one in arrivals.items()]) / 1000
     p50, p99 = np.percentile(delays, (50, 99))
@@ -69,6 +71,7 @@ def transit(sent: Sequence[Heard], received: Sequence[Heard]) -> Transit:
         duplicates=duplicates,
         altered=altered,
         outside=len(sent) - expected,
+        latency_min_us=float(delays.min()),
         latency_p50_us=float(p50),
         latency_p99_us=float(p99),
         latency_max_us=float(delays.max()),
