@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
+BYTECODE := $(VENV)/.bytecode-stamp
 NATIVE := src/sidestream/_native.abi3.so
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name '*.[ch]' -o -name 'Cargo.toml' 2>/dev/null) Cargo.toml
 
@@ -13,10 +14,14 @@ $(STAMP): requirements.lock scripts/setup.sh
 	sh scripts/setup.sh $(VENV)
 	touch $@
 
-build: $(NATIVE) ## the native module, into the source tree
+build: $(NATIVE) $(BYTECODE) ## the native module, into the source tree, and bytecode beside the sources
 
 $(NATIVE): $(STAMP) $(RUST_SOURCES)
 	. $(BIN)/activate && maturin develop --release --skip-install -q
+	touch $@
+
+$(BYTECODE): $(STAMP) $(shell find src -name '*.py')
+	$(BIN)/python -m compileall -q src
 	touch $@
 
 run: build ## the server, with embedded defaults

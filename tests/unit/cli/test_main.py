@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from sidestream import __version__
-from sidestream.cli.main import app
+from sidestream.cli.main import COMMANDS, app
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def test_the_version_is_the_packages(cli):
     assert cli("version").output == f"sidestream {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["serve", "media", "srs", "demo", "check-config"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself(cli, command):
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -36,3 +39,23 @@ def test_check_config_says_what_is_wrong(cli, tmp_path):
     result = cli("check-config", str(path))
     assert result.exit_code == 1
     assert "htp" in result.output
+
+
+def test_a_command_that_does_not_exist_is_refused(cli):
+    result = cli("serv")
+    assert result.exit_code == 2
+    assert "No such command" in result.output
+
+
+def test_commands_load_nothing_of_each_other():
+    """What `serve` imports is time in which calls wait for it after a crash."""
+    lines = (
+        "import sys",
+        "from sidestream.cli.main import COMMANDS, main",
+        "early = {name for name in sys.modules if name.startswith('sidestream.')}",
+        "assert early == {'sidestream.cli', 'sidestream.cli.main'}, early",
+        "COMMANDS['serve']()",
+        "late = {'sidestream.demo', 'sidestream.testing', 'alembic', 'pygments'} & set(sys.modules)",
+        "assert not late, late",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

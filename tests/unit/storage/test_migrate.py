@@ -1,13 +1,17 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from sidestream.storage.errors import StorageError
-from sidestream.storage.migrate import migrate
+from sidestream.storage.migrate import _SCRIPTS, migrate, newest
 from sidestream.storage.tables import metadata
 
 
@@ -40,3 +44,22 @@ def test_a_database_of_a_newer_version_is_refused(connection: Connection) -> Non
     connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageError, match="another version"):
         migrate(connection)
+
+
+def test_the_newest_migration_is_known_without_asking_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_heads() == [newest()]
+
+
+def test_a_database_that_is_up_to_date_costs_no_alembic(tmp_path: Path, connection: Connection) -> None:
+    migrate(connection)
+    connection.commit()
+    lines = (
+        "import sys",
+        "from sqlalchemy import create_engine",
+        "from sidestream.storage.migrate import migrate",
+        f"with create_engine('sqlite:///{tmp_path}/data.db').begin() as connection: migrate(connection)",
+        "raise SystemExit('alembic' in sys.modules)",
+    )
+    assert subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False).returncode == 0
