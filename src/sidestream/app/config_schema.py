@@ -484,7 +484,7 @@ _SECTIONS = (
                 "grace",
                 Kind.NUMBER,
                 "seconds for which the engine keeps calls, and itself alive, while no control process is there",
-                30.0,
+                60.0,
                 low=1,
                 high=86400,
             ),

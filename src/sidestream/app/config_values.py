@@ -64,7 +64,7 @@ class RestartConfig:
     """After an end without warning. `grace`: seconds for which the engine waits for the next control process."""
 
     adopts: bool = True
-    grace_s: float = 30.0
+    grace_s: float = 60.0  # a start takes seconds, and many on a machine that is busy with why the last one ended
 
 
 @dataclass(frozen=True, slots=True)

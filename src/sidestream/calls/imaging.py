@@ -11,7 +11,7 @@ from sidestream.calls.ports import ImageStore
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
 
-DELAY_S = 1.0  # from a change to its image: what changes a moment later is in the same one, and what is over has none
+DELAY_S = 0.25  # from a change to its image: what changes a moment later is in the same one, and what is over has none
 PORTION = 20  # images made in one go, a few milliseconds of the event loop
 PAUSE_S = 0.02  # between two portions
 
