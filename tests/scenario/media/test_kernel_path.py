@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,17 @@ PEERS = {"default": "10.91.0.2", "six": "fd91::2", "vlan": "10.91.7.2", "far": "
 class Engine:
     """An engine in a namespace, and its control protocol."""
 
-    def __init__(self, namespace: str, path: Path, mode: str) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        path: Path,
+        mode: str,
+        interfaces: Mapping[str, str] = INTERFACES,
+        options: Sequence[str] = (),
+    ) -> None:
         command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
-        command += [f"--interface={name}={host}" for name, host in INTERFACES.items()]
-        command += ["--port-min", str(PORTS[0]), "--port-max", str(PORTS[1]), "--kernel-path", mode]
+        command += [f"--interface={name}={host}" for name, host in interfaces.items()]
+        command += ["--port-min", str(PORTS[0]), "--port-max", str(PORTS[1]), "--kernel-path", mode, *options]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while not path.exists():
@@ -60,13 +67,18 @@ class Engine:
         self._lines = self._socket.makefile()
         self.call("hello", protocol=1)
 
-    def call(self, operation: str, **fields: Any) -> Any:
+    def ask(self, operation: str, **fields: Any) -> Any:
+        """The answer, with `ok` or `error`."""
         self._socket.sendall(json.dumps({"id": 1, "op": operation, **fields}).encode() + b"\n")
         while True:
             answer = json.loads(self._lines.readline())
             if "id" in answer:
-                assert "ok" in answer, answer
-                return answer["ok"]
+                return answer
+
+    def call(self, operation: str, **fields: Any) -> Any:
+        answer = self.ask(operation, **fields)
+        assert "ok" in answer, answer
+        return answer["ok"]
 
     @property
     def legs(self) -> int:

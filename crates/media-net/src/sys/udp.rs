@@ -17,12 +17,19 @@ pub(crate) const MAX_DATAGRAM: usize = 2048;
 pub(crate) const RECEIVE_BATCH: usize = 4;
 /// Room for a timespec in a control message.
 const CONTROL_WORDS: usize = 8;
+/// linux/in6.h; the libc crate does not have it.
+const IPV6_MULTICAST_ALL: libc::c_int = 29;
 
 /// Binds a socket that tells when datagrams arrived and, if `errors`, which could not be delivered.
 pub(crate) fn bind(address: SocketAddr, errors: bool) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     set_flag(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, true)?;
+    // Bound to every address, a socket would hear all groups that any program of this machine has joined.
+    match address.is_ipv6() {
+        false => set_flag(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, false)?,
+        true => set_flag(&socket, libc::IPPROTO_IPV6, IPV6_MULTICAST_ALL, false)?,
+    }
     if errors {
         want_errors(&socket, address.is_ipv6(), true)?;
     }

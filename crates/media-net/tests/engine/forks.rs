@@ -67,6 +67,30 @@ fn calls_share_ports_and_each_report_finds_its_fork() {
 }
 
 #[test]
+fn a_translator_passes_the_stream_and_all_reports_as_they_are() {
+    let engine = Running::start();
+    let mut client = engine.client();
+    let (party, _, srs) = forked(&mut client, "1", json!({"role": "translator"}));
+    // RFC 7866 §8.2.1: it keeps SSRC, sequence numbers and time stamps, over a wrap and a hole too
+    for sequence in [65_534u16, 65_535, 0, 3] {
+        let packet = rtp(0, 77, sequence, 160u32.wrapping_mul(sequence.into()), &payload(sequence.into()));
+        party.send(&packet);
+        assert_eq!(srs.receive(), packet);
+    }
+    // RFC 3550 §7.2: reports pass unchanged, both ways, and so does the end of the source
+    let report = CompoundBuilder::report(77, None, &[]).cname(77, "a@call").build();
+    party.send_rtcp(&report);
+    assert_eq!(srs.receive_rtcp(), report);
+    let block = ReportBlock { ssrc: 77, cumulative_lost: 2, ..ReportBlock::default() };
+    let about = CompoundBuilder::report(9, None, &[block]).cname(9, "srs").build();
+    srs.send_rtcp(&about);
+    assert_eq!(party.receive_rtcp(), about);
+    let goodbye = CompoundBuilder::report(77, None, &[]).cname(77, "a@call").goodbye(77).build();
+    party.send_rtcp(&goodbye);
+    assert_eq!(srs.receive_rtcp(), goodbye);
+}
+
+#[test]
 fn ports_that_are_shared_stay_when_a_fork_goes() {
     let engine = Running::start();
     let mut client = engine.client();
