@@ -8,6 +8,7 @@ import socket
 import statistics
 import struct
 import time
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 PCMU = Format(0, "PCMU", 8000)
 PACKET_NS = 20_000_000
 PLAYERS = int(os.environ.get("SIDESTREAM_TEST_PLAYERS", "100"))
+PORTS_OF_ALL = 4 * PLAYERS  # two each, and room for those that somebody else has
 PACKETS = 100
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
 FLUSHED_S = 1.0  # docs: the file is right to about a second at any moment
@@ -50,6 +52,15 @@ def _listen(listeners: list[socket.socket], seconds: float) -> list[list[int]]:
                 seconds_, nanoseconds = struct.unpack("@ll", controls[0][2][:16])
                 arrived[key.data].append(seconds_ * 1_000_000_000 + nanoseconds)
     return arrived
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[EngineClient]:
+    with engine_process(tmp_path, EngineOptions(), blocks=PORTS_OF_ALL // 100) as running:
+        client = EngineClient(running.socket)
+        await client.connect()
+        yield client
+        await client.close()
 
 
 async def test_players_keep_their_schedule_while_a_hundred_of_them_play(engine: EngineClient, tmp_path: Path) -> None:
@@ -91,7 +102,7 @@ async def test_players_keep_their_schedule_while_a_hundred_of_them_play(engine: 
 async def test_a_recording_can_be_read_though_the_engine_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "one.wav"
     line, count = Line(20, 65_500), 120
-    with engine_process(tmp_path, EngineOptions(ports=(43200, 43299))) as running, speaker() as opened:
+    with engine_process(tmp_path, EngineOptions()) as running, speaker() as opened:
         client = EngineClient(running.socket)
         await client.connect()
         await client.open_session("CA1")
