@@ -385,10 +385,7 @@ class Call:
     async def _stop_streams(self) -> None:
         if self.streams.is_idle:
             return
-        try:
-            async with asyncio.timeout(STREAMS_STOP_S):
-                await self.streams.stop_all()
-        except TimeoutError:
+        if not await self.streams.stop_all(limit_s=STREAMS_STOP_S):
             log.error("! recording sessions did not end in time", call=self.record.sid)
             await self.streams.abandon_all()
 

@@ -11,7 +11,9 @@ from sidestream.calls.ports import ImageStore
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
 
-DELAY_S = 0.25  # from a change to its image: what changes a moment later is in the same one, and what is over has none
+# From a change to its image it takes once to twice this: what a set-up changes in a row is in one image, and what is over
+# by then has none.
+DELAY_S = 0.125
 PORTION = 20  # images made in one go, a few milliseconds of the event loop
 PAUSE_S = 0.02  # between two portions
 
@@ -23,20 +25,22 @@ class Imaging:
 
     def __init__(self, store: ImageStore) -> None:
         self._store = store
-        self._changed: dict[str, Call] = {}
+        self._changed: dict[str, Call] = {}  # since the last look
+        self._ripe: dict[str, Call] = {}  # before it; whatever happens to them until the next is in their image
         self._due: list[Call] = []
         self._kept: set[str] = set()  # whose image is in the store
         self._timer: asyncio.TimerHandle | None = None
 
     def changed(self, call: "Call") -> None:
         """Write the call's image anew, soon. Of a call that is not established yet there is none."""
-        if call.leg.phase is LegPhase.ESTABLISHED:
+        if call.leg.phase is LegPhase.ESTABLISHED and call.record.sid not in self._ripe:
             self._changed[call.record.sid] = call
             self._arm(DELAY_S)
 
     def forget(self, sid: str) -> None:
         """The call is over."""
         self._changed.pop(sid, None)
+        self._ripe.pop(sid, None)
         if sid in self._kept:
             self._kept.remove(sid)
             self._store.remove(sid)
@@ -45,6 +49,11 @@ class Imaging:
         """The store has an image of this call, from the process before."""
         self._kept.add(sid)
 
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether every change has its image."""
+        return not (self._changed or self._ripe or self._due)
+
     def _arm(self, wait_s: float) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._write)
@@ -52,13 +61,13 @@ class Imaging:
     def _write(self) -> None:
         self._timer = None
         if not self._due:
-            self._due, self._changed = list(self._changed.values()), {}
+            self._due, self._ripe, self._changed = list(self._ripe.values()), self._changed, {}
         portion, self._due = self._due[:PORTION], self._due[PORTION:]
         for call in portion:
             self._write_one(call)
         if self._due:
             self._arm(PAUSE_S)
-        elif self._changed:
+        elif not self.is_up_to_date:
             self._arm(DELAY_S)
 
     def _write_one(self, call: "Call") -> None:

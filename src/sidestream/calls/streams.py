@@ -242,12 +242,17 @@ class Streams(CallPart):
         """Whether there is nothing to stop, nor anything that is stopping."""
         return not (self._live or self._sessions)
 
-    async def stop_all(self) -> None:
-        """The call is over: end every recording session and wait until all are, also those stopped before."""
+    async def stop_all(self, *, limit_s: float) -> bool:
+        """The call is over: end every recording session, also those stopped before.
+
+        Returns once all have ended; False if some have not within `limit_s` seconds: `abandon_all` them.
+        """
         for sid in list(self._live):
             self.stop(sid, by="call-ended")
-        if self._sessions:
-            await asyncio.wait(list(self._sessions.values()))
+        if not self._sessions:
+            return True
+        _, unfinished = await asyncio.wait(list(self._sessions.values()), timeout=limit_s)
+        return not unfinished
 
     async def abandon_all(self) -> None:
         """What `stop_all` could not bring to an end in time: cancelled, so that nothing outlives the call."""

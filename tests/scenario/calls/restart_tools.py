@@ -100,5 +100,5 @@ async def restart(office, **options):
 async def imaged(office, *sids):
     """Wait until these calls have an image that tells the latest."""
     async with asyncio.timeout(5):
-        while office.services.imaging._changed or not set(sids) <= set(await office.stores.images.all()):
+        while not office.services.imaging.is_up_to_date or not set(sids) <= set(await office.stores.images.all()):
             await asyncio.sleep(0.005)

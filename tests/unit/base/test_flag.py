@@ -73,3 +73,27 @@ async def test_who_gives_up_waiting_for_any_leaves_nothing_behind() -> None:
         await waiting
     for flag in flags:
         flag.set()
+
+
+async def test_who_waits_for_any_gives_up_at_the_limit() -> None:
+    flags = [Flag(), Flag()]
+    assert not await any_of(flags, limit_s=0.0)
+    flags[1].set()
+    assert await any_of(flags, limit_s=0.0)
+
+
+async def test_one_that_is_set_in_time_is_told_from_the_limit() -> None:
+    flag = Flag()
+    waiting = asyncio.create_task(any_of([flag], limit_s=60.0))
+    await turns()
+    flag.set()
+    assert await waiting
+
+
+async def test_one_that_is_set_at_the_very_limit_counts() -> None:
+    flag = Flag()
+    loop = asyncio.get_running_loop()
+    waiting = asyncio.create_task(any_of([flag], limit_s=0.0))
+    loop.call_soon(flag.set)
+    await turns()
+    assert await waiting

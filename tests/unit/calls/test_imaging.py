@@ -95,3 +95,30 @@ async def test_an_image_of_the_process_before_is_removed_too(room):
     keeper.adopted("CA1")
     keeper.forget("CA1")
     assert await room.stores.images.all() == {}
+
+
+async def test_a_call_that_changes_all_the_time_gets_one_image_for_each_two_looks(room, call, monkeypatch):
+    await settle()
+    written = []
+    monkeypatch.setattr(room.stores.images, "save", lambda sid, image: written.append(sid))
+    keeper = Imaging(room.stores.images)
+    monkeypatch.setattr(keeper, "_arm", lambda wait_s: None)
+    for _ in range(6):
+        keeper.changed(call)
+        keeper._write()
+    assert written == [call.record.sid] * 3
+
+
+async def test_a_call_that_ends_soon_after_its_change_has_no_image(room, call, monkeypatch):
+    await settle()
+    written = []
+    monkeypatch.setattr(room.stores.images, "save", lambda sid, image: written.append(sid))
+    keeper = Imaging(room.stores.images)
+    monkeypatch.setattr(keeper, "_arm", lambda wait_s: None)
+    keeper.changed(call)
+    keeper._write()
+    assert not keeper.is_up_to_date
+    keeper.forget(call.record.sid)
+    keeper._write()
+    assert keeper.is_up_to_date
+    assert written == []

@@ -1,7 +1,6 @@
 """`<Dial>`: call others and connect the first that answers."""
 
 import asyncio
-from contextlib import suppress
 
 from sidestream.base.flag import any_of
 from sidestream.base.logs import get_logger
@@ -174,15 +173,16 @@ async def _clear_away(children: list[Call], call: Call) -> None:
 
 async def _first_answer(children: list[Call], timeout_s: float) -> Call | None:
     """The call that is joined with the caller first; None if all ended or nobody answered in time."""
-    waiting = children
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            while waiting:
-                await any_of([flag for child in waiting for flag in (child.answered, child.over)])
-                for child in waiting:
-                    if child.answered.is_set():
-                        return child
-                waiting = [child for child in waiting if not child.over.is_set()]
+    waiting, clock = children, asyncio.get_running_loop()
+    deadline = clock.time() + timeout_s
+    while waiting:
+        flags = [flag for child in waiting for flag in (child.answered, child.over)]
+        if not await any_of(flags, limit_s=max(0.0, deadline - clock.time())):
+            return None
+        for child in waiting:
+            if child.answered.is_set():
+                return child
+        waiting = [child for child in waiting if not child.over.is_set()]
     return None
 
 
@@ -193,9 +193,7 @@ async def _talk(verb: Dial, interpreter: Interpreter, winner: Call) -> None:
     if winner.record.start_time is not None:
         talked_s = (call.services.clock.wall() - winner.record.start_time).total_seconds()
     ends = [winner.over, call.star_pressed] if verb.hangup_on_star else [winner.over]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, verb.time_limit - talked_s)):
-            await any_of(ends)
+    await any_of(ends, limit_s=max(0.0, verb.time_limit - talked_s))
 
 
 async def _play_ringing(call: Call, children: list[Call]) -> None:
