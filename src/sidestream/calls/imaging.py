@@ -11,8 +11,8 @@ from sidestream.calls.ports import ImageStore
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
 
-# From a change to its image it takes once to twice this: what a set-up changes in a row is in one image, and what is over
-# by then has none.
+# From a change to its image it takes once to twice this: what a set-up changes in a row is in one image, and what is
+# over by then has none.
 DELAY_S = 0.125
 PORTION = 20  # images made in one go, a few milliseconds of the event loop
 PAUSE_S = 0.02  # between two portions
