@@ -23,8 +23,8 @@ class EngineProcess:
 def engine_process(directory: Path, options: EngineOptions, *, blocks: int = 1) -> Iterator[EngineProcess]:
     """Run an engine on `directory`/media.sock; `EngineClient.connect` waits until it listens. Ends it at the exit.
 
-    Its media ports are `blocks` of a hundred that no other test has, whatever the options say. Raises RuntimeError when it did not
-    end in order by SIGTERM, unless the test ended it itself.
+    Its media ports are `blocks` of a hundred that no other test has, whatever the options say. Raises RuntimeError when
+    it did not end in order by SIGTERM, unless the test ended it itself.
     """
     socket = directory / "media.sock"
     with port_block(blocks) as ports:
