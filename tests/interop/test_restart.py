@@ -205,6 +205,20 @@ async def test_the_call_goes_on_when_the_bundled_server_died_too(stage: Stage) -
     assert heard > 8000 * (WRITTEN_S + DEAD_S) + 160 * TALK_PACKETS / 2
 
 
+async def test_a_call_that_rings_is_ended_in_order(stage: Stage) -> None:
+    dialled = stage.alice.call(f"sip:out@{stage.server.sip_address}")
+    rings = await stage.bob.wait_for_call()
+    rings.ring()
+    await dialled.ringing()
+    await asyncio.sleep(WRITTEN_S)
+    await asyncio.to_thread(stage.server.kill)
+    await asyncio.to_thread(stage.server.start)
+    assert await dialled.ended() is EndCause.REJECTED
+    assert dialled.status == 500
+    assert await rings.ended() is EndCause.CANCELLED
+    assert stage.call()["status"] == "failed"
+
+
 def _finished(recordings: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Folder and manifest of each recording that is whole."""
     found = [(path.parent, json.loads(path.read_text())) for path in recordings.glob("*/manifest.json")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sidestream.base.logs import get_logger
 from sidestream.calls.call import LOST, Call
 from sidestream.calls.guard import Guard
-from sidestream.calls.image import CallImage, ImageError, decode
+from sidestream.calls.image import CallImage, ImageError, UnansweredCall, decode
 from sidestream.calls.interpreter import Resumption
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia
@@ -56,6 +56,7 @@ class Adoption:
         self._owns_engine = owns_engine
         self._dead_servers = frozenset(dead_servers)
         self._images: dict[str, CallImage] = {}
+        self._unanswered: list[UnansweredCall] = []
         self._records: dict[str, CallRecord] = {}
         self._siprecs: dict[str, list[Siprec]] = {}
         self._media: dict[str, SessionStatistics] = {}  # what the engine has of each call's session
@@ -79,8 +80,11 @@ class Adoption:
             if image is None or sid not in self._records:
                 self._store.remove(sid)
             else:
-                self._images[sid] = image
                 services.imaging.adopted(sid)
+                if isinstance(image, UnansweredCall):
+                    self._unanswered.append(image)
+                else:
+                    self._images[sid] = image
         wanted = {image.leg.media.session for image in self._images.values()}
         for session in await services.engine.list_sessions():
             if session in wanted:
@@ -100,6 +104,8 @@ class Adoption:
         troubles = self._troubles()
         for sid, restored in self._restored.items():
             self._let_live(restored, self._records.pop(sid), troubles.get(sid))
+        for call in self._unanswered:
+            self._end(call)
         for record in self._records.values():
             self._write_off(record)
 
@@ -193,6 +199,14 @@ class Adoption:
         except _BROKEN as error:
             log.error("! a recording cannot be taken up", call=call.record.sid, siprec=siprec.sid, problem=str(error))
         lose_siprec(self._services, call.record, siprec)
+
+    def _end(self, call: UnansweredCall) -> None:
+        """A caller that waits is refused; a phone that rings is told to stop."""
+        try:
+            with self._services.driver.turn() as (agent, now):
+                agent.end_unanswered(call.invite, now)
+        except _BROKEN as error:
+            log.error("! an INVITE cannot be ended", call=call.sid, problem=str(error))
 
     def _write_off(self, record: CallRecord) -> None:
         """A call of which only the record is left: its peers hear 481 when they next say something."""

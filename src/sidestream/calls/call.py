@@ -102,6 +102,7 @@ class Call:
                 self.services.engine.subscribe(self.leg.media.session, self.take_media_event)
             if instructions is not None and self.record.direction is Direction.INBOUND:
                 self.script.start(instructions)
+            self.changed()
             while not await self._is_end(event := await self.leg.events.get()):
                 await self._take(event, instructions)
         except Exception as error:

@@ -2,6 +2,7 @@
 
 The call's record and its Siprecs are not in it: they are stored whenever they change. A call has an image as soon as
 its leg is established and nothing is under way in it; from then on the last such moment is what a restart goes back to.
+Before that its image is the INVITE alone, so that the next process can end it.
 """
 
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from sidestream.recording.image import RecordingImage
 from sidestream.sdp.remote import RemoteAddress
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.agent.image import SessionImage
+from sidestream.sip.agent.unanswered import UnansweredImage
 from sidestream.webhooks.parameters import Parameters, SipParameters
 
 if TYPE_CHECKING:
     from sidestream.calls.call import Call
 
-VERSION = 1  # of the layout; an image of another one is not read
+VERSION = 2  # of the layout; an image of another one is not read
 
 
 class ImageError(Exception):
@@ -132,6 +134,22 @@ class CallImage:
     version: int = VERSION
 
 
+@dataclass(frozen=True, slots=True)
+class UnansweredCall:
+    """A call that nobody has answered yet, with which all that can be done is to end it in order."""
+
+    sid: str
+    invite: UnansweredImage
+    is_unanswered: bool = True
+    version: int = VERSION
+
+
+def unanswered_image_of(call: "Call") -> UnansweredCall | None:
+    """None while its peer has not heard of it, and once it is answered."""
+    invite = call.leg.unanswered()
+    return None if invite is None or call.over.is_set() else UnansweredCall(call.record.sid, invite)
+
+
 def image_of(call: "Call") -> CallImage | None:
     """The image of `call`; None while its leg is not established, or while anything is under way in it."""
     if call.leg.phase is not LegPhase.ESTABLISHED or call.over.is_set():
@@ -156,23 +174,25 @@ def image_of(call: "Call") -> CallImage | None:
     )
 
 
-def encode(image: CallImage) -> bytes:
+def encode(image: CallImage | UnansweredCall) -> bytes:
     """The image as octets; its secrets stand in them in clear."""
     return _ENCODER.encode(image)
 
 
-def decode(octets: bytes) -> CallImage:
+def decode(octets: bytes) -> CallImage | UnansweredCall:
     """Raises ImageError."""
     try:
-        if _VERSION.decode(octets).version != VERSION:
+        kind = _KIND.decode(octets)
+        if kind.version != VERSION:
             raise ImageError("an image of another version")
-        return _DECODER.decode(octets)
+        return _UNANSWERED.decode(octets) if kind.is_unanswered else _DECODER.decode(octets)
     except (msgspec.MsgspecError, ValueError) as error:  # UnicodeDecodeError, of a text that is none
         raise ImageError(str(error)) from error
 
 
-class _Version(msgspec.Struct):
+class _Kind(msgspec.Struct):
     version: int
+    is_unanswered: bool = False
 
 
 def _reveal(value: Any) -> str:
@@ -189,4 +209,5 @@ def _conceal(kind: type, value: Any) -> Any:
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_reveal)
 _DECODER = msgspec.msgpack.Decoder(CallImage, dec_hook=_conceal)
-_VERSION = msgspec.msgpack.Decoder(_Version)
+_UNANSWERED = msgspec.msgpack.Decoder(UnansweredCall)
+_KIND = msgspec.msgpack.Decoder(_Kind)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
 from sidestream.calls.bridge import LegPhase
-from sidestream.calls.image import encode, image_of
+from sidestream.calls.image import encode, image_of, unanswered_image_of
 from sidestream.calls.ports import ImageStore
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Imaging:
         self._timer: asyncio.TimerHandle | None = None
 
     def changed(self, call: "Call") -> None:
-        """Write the call's image anew, soon. Of a call that is not established yet there is none."""
-        if call.leg.phase is LegPhase.ESTABLISHED and call.record.sid not in self._ripe:
+        """Write the call's image anew, soon."""
+        if call.leg.phase is not LegPhase.OVER and call.record.sid not in self._ripe:
             self._changed[call.record.sid] = call
             self._arm(DELAY_S)
 
@@ -72,10 +72,10 @@ class Imaging:
 
     def _write_one(self, call: "Call") -> None:
         sid = call.record.sid
-        if call.over.is_set() or call.leg.phase is not LegPhase.ESTABLISHED:
+        if call.over.is_set() or call.leg.phase is LegPhase.OVER:
             return
         try:
-            image = image_of(call)
+            image = image_of(call) if call.leg.phase is LegPhase.ESTABLISHED else unanswered_image_of(call)
         except Exception as error:
             # The driver's catch-all: a call without an image is lost in a restart, but it lives on until then.
             log.error("! no image", call=sid, exc_info=error)

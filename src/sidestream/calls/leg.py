@@ -48,6 +48,7 @@ from sidestream.sip.agent.events import (
     RequestReceived,
     SessionEnded,
 )
+from sidestream.sip.agent.unanswered import UnansweredImage
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Request, Response
 from sidestream.sip.transport import Peer
@@ -167,6 +168,13 @@ class Leg:
         with self._driver.turn() as (agent, _):
             session = agent.image(self._session)
         return None if session is None else LegImage(session, media, self.max_forwards)
+
+    def unanswered(self) -> UnansweredImage | None:
+        """The INVITE that waits for its final answer, if there is one of which the peer has heard."""
+        if self._session is None or self.phase not in (LegPhase.WAITING, LegPhase.CALLING):
+            return None
+        with self._driver.turn() as (agent, _):
+            return agent.unanswered(self._session)
 
     def restore(self, image: LegImage) -> None:
         """Go on with the leg of a process before. Raises LocalError, MessageError, SdpError."""

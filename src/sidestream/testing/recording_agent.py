@@ -7,6 +7,7 @@ from typing import Any
 
 from sidestream.sip.agent.events import AgentEvent
 from sidestream.sip.agent.image import SessionImage
+from sidestream.sip.agent.unanswered import UnansweredImage
 from sidestream.sip.transport import Transport
 
 
@@ -31,9 +32,9 @@ class RecordingAgent:
     """Stands for `wire.driver.SipDriver` and `sip.agent.Agent` together; both are this object.
 
     `may_offer`: what is answered to `may_reinvite`; `dialogs`: the session of each dialog (Call-ID, local tag, remote
-    tag) that `find_session` knows; `raises`: what a command raises instead of being kept; `images`: what `image`
-    answers, by session; `asking`: the sessions that want to know of strangers. Sessions of INVITEs are called s1, s2 …,
-    restored ones r1, r2 …
+    tag) that `find_session` knows; `raises`: what a command raises instead of being kept; `images`, `invites`: what
+    `image` and `unanswered` answer, by session; `asking`: the sessions that want to know of strangers. Sessions of
+    INVITEs are called s1, s2 …, restored ones r1, r2 …
     """
 
     commands: list[Command] = field(default_factory=list)
@@ -41,6 +42,7 @@ class RecordingAgent:
     raises: dict[str, Exception] = field(default_factory=dict)
     dialogs: dict[tuple[str, str, str], str] = field(default_factory=dict)
     images: dict[str, SessionImage] = field(default_factory=dict)
+    invites: dict[str, UnansweredImage] = field(default_factory=dict)
     asking: list[str] = field(default_factory=list)
     may_offer: bool = True
     now: float = 0.0
@@ -88,6 +90,9 @@ class RecordingAgent:
 
     def image(self, session: str) -> SessionImage | None:
         return self.images.get(session)
+
+    def unanswered(self, session: str) -> UnansweredImage | None:
+        return self.invites.get(session)
 
     def restore(self, image: SessionImage, now: float) -> str:
         self._keep("restore", (image,), {"now": now})

@@ -184,25 +184,48 @@ async def test_a_time_limit_still_ends_it(office):
 
 async def test_a_ringing_call_is_written_off(office):
     office.twiml(DIAL)
-    office.dial_in()
-    await office.bob.wait_for_call()
+    alice = office.dial_in()
+    bob = await office.bob.wait_for_call()
+    bob.ring()
+    await alice.ringing()
     sid = office.live().record.sid
+    await imaged(office, sid, office.live("outbound-dial").record.sid)
     adoption = await restart(office)
+    # neither waits for somebody who does not come back
+    assert await alice.ended() is EndCause.REJECTED
+    assert alice.status == 500
+    assert await bob.ended() is EndCause.CANCELLED
     assert (adoption.adopted, adoption.lost) == (0, 2)
     assert [record.status for record in await office.records()] == [CallStatus.FAILED] * 2
     assert await codes(office) == [20501, 20501]
     assert sid not in office.engine.sessions
 
 
+async def test_whom_a_phone_answers_while_nobody_is_there_is_not_left_alone(office):
+    office.twiml(DIAL)
+    alice = office.dial_in()
+    bob = await office.bob.wait_for_call()
+    bob.ring()
+    await alice.ringing()
+    await imaged(office, office.live().record.sid, office.live("outbound-dial").record.sid)
+    ports = await crash(office)
+    bob.answer()
+    await start_again(office, ports)
+    assert await alice.ended() is EndCause.REJECTED
+    assert await bob.ended() is EndCause.REMOTE_BYE
+
+
 async def test_a_caller_that_hears_ringing_gets_bye(office):
     office.twiml("<Dial><Sip>{bob}</Sip></Dial>")
     alice = office.dial_in()
-    await office.bob.wait_for_call()
+    bob = await office.bob.wait_for_call()
+    bob.ring()
     await alice.answered()
     sid = office.live().record.sid
-    await imaged(office, sid)
+    await imaged(office, sid, office.live("outbound-dial").record.sid)
     adoption = await restart(office)
     assert await alice.ended() is EndCause.REMOTE_BYE
+    assert await bob.ended() is EndCause.CANCELLED
     await office.quiet()
     assert (adoption.adopted, adoption.lost) == (0, 2)
     (alert, *_) = [alert for alert in await office.alerts() if alert.call_sid == sid]

@@ -9,7 +9,8 @@ from sidestream.calls.requests import Instructions
 from sidestream.media.engine import LocalPorts
 from sidestream.sdp.security import MediaSecurity
 from sidestream.sip.agent.image import SessionImage
-from sidestream.sip.transport import Transport
+from sidestream.sip.agent.unanswered import UnansweredImage
+from sidestream.sip.transport import Destination, Transport
 from sidestream.testing.call_room import SDP_TEXT
 
 AT = datetime(2026, 3, 2, 9, 15, 4, 218733, UTC)
@@ -32,6 +33,8 @@ SESSION = SessionImage(
     heard_sdp=b"",
     least_interval=0,
 )
+
+UNANSWERED = UnansweredImage(b"INVITE", "udp", "tag", Destination(Transport.UDP, "192.0.2.1", 5060))
 
 
 def call_image(sid: str, account_sid: str, *, session: str | None = None, **changes: object) -> CallImage:

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from sidestream.calls.adoption import Adoption
-from sidestream.calls.image import encode
+from sidestream.calls.image import UnansweredCall, encode
 from sidestream.calls.record import CallRecord, CallStatus, Direction
 from sidestream.recording.siprec import Siprec, SiprecStatus, Track
 from sidestream.sip.agent.events import EndCause, SessionEnded
-from sidestream.sip.errors import LocalError
+from sidestream.sip.errors import LocalError, MessageError
 from sidestream.testing.call_room import turns
 
-from .images import AT, call_image
+from .images import AT, UNANSWERED, call_image
 
 FIRST, SECOND = "CA" + "1" * 32, "CA" + "2" * 32
 
@@ -212,3 +212,21 @@ async def test_an_engine_that_fails_while_it_is_cleared(room, stage):
     room.engine.fail("close_endpoint")
     assert await adopt(room) == (1, 0)
     assert len(list(room.services.live)) == 1
+
+
+async def test_an_invite_without_an_answer_is_ended_and_its_call_written_off(room, stage):
+    await stage(status=CallStatus.RINGING)
+    room.stores.images.save(FIRST, encode(UnansweredCall(FIRST, UNANSWERED)))
+    assert await adopt(room) == (0, 1)
+    assert room.agent.last("end_unanswered").args == (UNANSWERED, room.agent.now)
+    assert await status(room) is CallStatus.FAILED
+    assert await room.stores.images.all() == {}
+    assert await room.engine.list_sessions() == []
+
+
+async def test_one_that_cannot_be_ended_is_written_off_too(room, stage):
+    await stage(status=CallStatus.RINGING)
+    room.stores.images.save(FIRST, encode(UnansweredCall(FIRST, UNANSWERED)))
+    room.agent.raises["end_unanswered"] = MessageError(400, "Not an INVITE")
+    assert await adopt(room) == (0, 1)
+    assert await status(room) is CallStatus.FAILED

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from sidestream.calls import imaging
+from sidestream.calls.image import CallImage, UnansweredCall, decode
 from sidestream.calls.imaging import Imaging
 
-from .images import SESSION
+from .images import SESSION, UNANSWERED
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,19 @@ async def test_one_that_is_not_established_is_not_looked_at(room):
     call.changed()
     await settle()
     assert await room.stores.images.all() == {}
+
+
+async def test_one_that_waits_for_its_answer_is_an_invite_until_it_has_it(room):
+    room.agent.invites["in"] = UNANSWERED
+    call = await room.incoming()
+    await settle()
+    (octets,) = (await room.stores.images.all()).values()
+    assert decode(octets) == UnansweredCall(call.record.sid, UNANSWERED)
+    room.agent.images["in"] = SESSION
+    await call.ensure_answered()
+    await settle()
+    (octets,) = (await room.stores.images.all()).values()
+    assert isinstance(decode(octets), CallImage)
 
 
 async def test_a_defect_of_one_call_keeps_no_other_from_its_image(room, call, monkeypatch):

@@ -36,6 +36,7 @@ from sidestream.sip.agent.searching import Lookup
 from sidestream.sip.agent.session import Exchange, HeldBye, Phase, Session
 from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.agent.strangers import Strangers
+from sidestream.sip.agent.unanswered import UnansweredImage, end_unanswered, unanswered_image_of
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.sip.errors import MessageError
@@ -394,6 +395,17 @@ class Agent:
         any more, and MessageError if the image is none of ours.
         """
         return restore(self._core, self._clock, image, now).id
+
+    def unanswered(self, session: str) -> UnansweredImage | None:
+        """The session's INVITE, for an agent that can only end it; None unless it waits for a final answer."""
+        return unanswered_image_of(self._core, self._core.session(session))
+
+    def end_unanswered(self, image: UnansweredImage, now: float) -> None:
+        """Refuse or cancel the INVITE of an earlier agent. Events of a session that nobody knows may follow.
+
+        Raises MessageError if the image is none of ours.
+        """
+        end_unanswered(self._core, self._caller, image, now)
 
     def find_session(self, call_id: str, local_tag: str, remote_tag: str) -> str | None:
         """The session of that dialog (RFC 3891 §3), early, established, or ended less than 64*T1 ago."""

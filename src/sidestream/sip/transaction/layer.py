@@ -195,6 +195,11 @@ class TransactionLayer:
         key = server_key(cancel, "INVITE")
         return key if key in self._servers else None
 
+    def way_of(self, key: str) -> tuple[Destination | Peer, str]:
+        """Where the responses of a server transaction go, and the name of the listener that they leave by."""
+        server = self._servers[key]
+        return server.target, server.listener
+
     def set_tag(self, key: str, tag: str) -> None:
         """Note our tag in the responses of a server transaction, for who asks by `tag_of` while it lasts."""
         self._servers[key].tag = tag
