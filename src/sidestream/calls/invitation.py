@@ -6,6 +6,7 @@ from sidestream.calls.descriptions import SDP_TYPE
 from sidestream.calls.events import Progress, Ringing
 from sidestream.calls.redirects import Redirects
 from sidestream.sdp.session import SessionDescription
+from sidestream.sip.agent.ground import is_own_ground
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Response
 from sidestream.sip.transport import Peer
@@ -35,6 +36,7 @@ class Invitation:
         call_id: str | None,
         redirects: int,
         via: Peer | None,
+        confined: bool,
     ) -> None:
         self._redirects = Redirects(redirects, target)
         self._early: dict[str, SessionDescription] = {}  # of each fork that sent one before its answer, by tag
@@ -54,6 +56,7 @@ class Invitation:
                     max_forwards=max_forwards,
                     call_id=call_id,  # RFC 3261 §8.1.3.4: kept over redirections
                     via=via if where is target else None,
+                    confined=confined if where is target else not is_own_ground(target.address),
                     now=now,
                 )
                 begun(session)

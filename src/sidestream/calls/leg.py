@@ -131,8 +131,9 @@ class Leg:
         call_id: str | None = None,
         redirects: int = 0,
         via: Peer | None = None,
+        confined: bool = False,
     ) -> None:
-        """Send the INVITE, `via` that way if given; its fate arrives as events.
+        """Send the INVITE, `via` and `confined` as of `Agent.invite`; its fate arrives as events.
 
         `redirects`: how many contacts of 3xx answers to follow.
         """
@@ -149,6 +150,7 @@ class Leg:
             call_id=call_id,
             redirects=redirects,
             via=via,
+            confined=confined,
         )
         self._invitation.send()
 
@@ -230,6 +232,14 @@ class Leg:
         ghost.continue_queue(self)
         ghost._finish(Ended(by_remote=False))
         return ghost
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the peer is not on this machine or link, so that what it names is to be called `confined`."""
+        if self._session is None:
+            return True
+        with self._driver.turn() as (agent, _):
+            return agent.is_outside(self._session)
 
     @property
     def session(self) -> str | None:

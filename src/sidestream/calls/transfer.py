@@ -148,6 +148,8 @@ class Transfer:
             credentials=destination.credentials,
             redirects=destination.redirects,
             via=destination.way,
+            # A trunk is where the configuration says, and a user where it has registered.
+            confined=destination.home is None and call.leg.is_outside,
         )
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):

@@ -32,6 +32,8 @@ def register(request: Request, known: Sequence[Binding], peer: Peer, limits: Lim
         return _current(tuple(known), now)
     if any(contact.uri == STAR for contact in contacts):
         return _remove_all(request, known)
+    if len(contacts) > limits.contacts:
+        return Registration(400, "Too Many Contacts")
     bindings = list(known)
     for contact in contacts:
         if not contact.uri.is_sip:

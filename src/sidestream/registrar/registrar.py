@@ -9,6 +9,7 @@ from sidestream.registrar.bindings import Bindings
 from sidestream.registrar.limits import Limits
 from sidestream.registrar.ports import BindingStore, StoredBinding
 from sidestream.registrar.register import Registration, register
+from sidestream.sip.agent.ground import is_own_ground
 from sidestream.sip.errors import MessageError
 from sidestream.sip.message import Request
 from sidestream.sip.transport import Peer, Transport
@@ -81,6 +82,9 @@ def _revived(stored: StoredBinding, now: float, wall: datetime) -> Binding | Non
         contact, way = Uri.parse(stored.contact), _way(stored)
     except (MessageError, ValueError):
         return None
+    from_outside = stored.way_host is not None and not is_own_ground(stored.way_host)
+    if way is None and from_outside and is_own_ground(contact.address):
+        return None  # only its connection led there
     expires_at = now + (stored.expires_at - wall).total_seconds()
     return Binding(contact, stored.call_id, stored.seq, expires_at, way, stored.q)
 

@@ -100,8 +100,9 @@ class Via:
         if self.wants_rport:
             params = grammar.replace_param(self.params, "received", host)
             return Via(self.transport, self.host, self.port, grammar.replace_param(params, "rport", str(port)))
-        # RFC 3261 §18.2.1: received is added when the sent-by host is a name or another address.
-        if self.address.lower() != host.lower():
+        # RFC 3261 §18.2.1: received is added when the sent-by host is a name or another address. One that is there
+        # already is the sender's own; answers would go wherever it says.
+        if self.address.lower() != host.lower() or self.param("received") is not None:
             return self.with_param("received", host)
         return self
 

@@ -33,8 +33,8 @@ class RecordingAgent:
 
     `may_offer`: what is answered to `may_reinvite`; `dialogs`: the session of each dialog (Call-ID, local tag, remote
     tag) that `find_session` knows; `raises`: what a command raises instead of being kept; `images`, `invites`: what
-    `image` and `unanswered` answer, by session; `asking`: the sessions that want to know of strangers. Sessions of
-    INVITEs are called s1, s2 …, restored ones r1, r2 …
+    `image` and `unanswered` answer, by session; `asking`: the sessions that want to know of strangers; `outside`: those
+    whose peer is not on this machine. Sessions of INVITEs are called s1, s2 …, restored ones r1, r2 …
     """
 
     commands: list[Command] = field(default_factory=list)
@@ -44,6 +44,7 @@ class RecordingAgent:
     images: dict[str, SessionImage] = field(default_factory=dict)
     invites: dict[str, UnansweredImage] = field(default_factory=dict)
     asking: list[str] = field(default_factory=list)
+    outside: set[str] = field(default_factory=set)
     may_offer: bool = True
     now: float = 0.0
     default_sink: Callable[[AgentEvent], None] | None = None
@@ -104,6 +105,9 @@ class RecordingAgent:
 
     def ask_about_strangers(self, session: str) -> None:
         self.asking.append(session)
+
+    def is_outside(self, session: str) -> bool:
+        return session in self.outside
 
     def find_session(self, call_id: str, local_tag: str, remote_tag: str) -> str | None:
         return self.dialogs.get((call_id, local_tag, remote_tag))

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sidestream.sip.message import Request, parse_message
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
 from sidestream.wire.identity import describe, is_for
 from sidestream.wire.listener import Listener
+from sidestream.wire.rate_limit import is_within, site_of
 from sidestream.wire.stream import Connection, Ground
 from sidestream.wire.tls import TlsContexts, reason_of
 
@@ -23,6 +25,9 @@ UNFINISHED_LIMIT_S = 10.0  # from the first byte of a message to its last; longe
 IDLE_LIMIT_S = 900.0  # RFC 3261 §18: at least the longest transaction; a phone behind a NAT lives off its stream
 PING_INTERVAL_S = 100.0  # RFC 5626 §4.4.1: 95 to 120 seconds if the peer names no other
 MAX_CONNECTIONS = 4096  # incoming and outgoing together; beyond, new incoming ones are closed at once
+MAX_PER_SOURCE = 512  # incoming ones of one address, or of one /64: a large office of phones behind a NAT
+FIRST_MESSAGE_LIMIT_S = 30.0  # until an incoming one has brought a message or a ping; phones register at once
+MAX_HANDSHAKES_PER_SOURCE = 64  # of them, so that one who never finishes any keeps nobody else out
 MAX_HANDSHAKES = 256  # incoming ones under way: each costs a public-key operation
 ACCEPT_BURST = 64  # connections taken in one wake-up
 ACCEPT_PAUSE_S = 0.5  # after the kernel had no file descriptor left
@@ -54,18 +59,21 @@ class StreamPool:
         idle_limit: float = IDLE_LIMIT_S,
         unfinished_limit: float = UNFINISHED_LIMIT_S,
         ping_interval: float = PING_INTERVAL_S,
+        first_limit: float = FIRST_MESSAGE_LIMIT_S,
     ) -> None:
         self.ground = ground
         self.loop = asyncio.get_running_loop()
         self.idle_limit = idle_limit
         self.unfinished_limit = unfinished_limit
         self.ping_interval = ping_interval
+        self.first_limit = first_limit
+        self._sources: Counter[str] = Counter()  # incoming connections by source
         self._tls = tls
         self._metrics = metrics
         self._listeners: dict[str, Listener] = {}
         self._servers: list[asyncio.Server] = []
         self._accepting: list[socket.socket] = []
-        self._handshakes = 0
+        self._handshakes: Counter[str] = Counter()  # by source
         self._open: dict[Peer, Connection] = {}
         self._outgoing: dict[_Key, Connection] = {}
         self._aliases: dict[tuple[str, int], Connection] = {}  # sent-by of proven peers (RFC 5923)
@@ -121,12 +129,19 @@ class StreamPool:
         self._accepting.clear()
         await asyncio.sleep(0)  # the loop closes the sockets in its next round
 
-    def admit(self, connection: Connection) -> bool:
-        """Whether there is room for one more."""
-        return len(self._open) < MAX_CONNECTIONS
+    def admit(self, host: str) -> bool:
+        """Whether there is room for one more incoming connection of that host."""
+        # One source must not take the room of all others. Proxies on this machine bring everybody's.
+        is_taken = self._sources[site_of(host)] >= MAX_PER_SOURCE and not is_within(host, ())
+        if is_taken or len(self._open) >= MAX_CONNECTIONS:
+            self._metrics.sip_dropped_total.labels("connections").inc()
+            return False
+        return True
 
     def add(self, peer: Peer, connection: Connection) -> None:
         self._open[peer] = connection
+        if not connection.opened:
+            self._sources[site_of(peer.host)] += 1
         self._metrics.sip_streams_live.labels(peer.transport.value).inc()
 
     def first_message(self, connection: Connection, data: bytes) -> None:
@@ -146,6 +161,8 @@ class StreamPool:
         """Forget a lost connection; requests that are still unanswered on it fail."""
         if connection.peer is not None and self._open.get(connection.peer) is connection:
             del self._open[connection.peer]
+            if not connection.opened:
+                _leave(self._sources, site_of(connection.peer.host))
             self._metrics.sip_streams_live.labels(connection.peer.transport.value).dec()
         for key in [key for key, open_ in self._outgoing.items() if open_ is connection]:
             del self._outgoing[key]
@@ -223,7 +240,7 @@ class StreamPool:
     def _accept(self, plain: socket.socket, listener: Listener) -> None:
         for _ in range(ACCEPT_BURST):
             try:
-                accepted, _ = plain.accept()
+                accepted, address = plain.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -231,19 +248,26 @@ class StreamPool:
                 self.loop.remove_reader(plain.fileno())
                 self.loop.call_later(ACCEPT_PAUSE_S, self._accept_again, plain, listener)
                 return
-            if self._handshakes >= MAX_HANDSHAKES or len(self._open) >= MAX_CONNECTIONS:
-                self._metrics.sip_dropped_total.labels("connections").inc()
+            source = site_of(address[0])
+            if not self._may_greet(source, address[0]):
                 accepted.close()
                 continue
             accepted.setblocking(False)
-            self._handshakes += 1
-            self._spawn(self._greet(accepted, listener))
+            self._handshakes[source] += 1
+            self._spawn(self._greet(accepted, listener, source))
 
     def _accept_again(self, plain: socket.socket, listener: Listener) -> None:
         if plain.fileno() >= 0:
             self.loop.add_reader(plain.fileno(), self._accept, plain, listener)
 
-    async def _greet(self, accepted: socket.socket, listener: Listener) -> None:
+    def _may_greet(self, source: str, host: str) -> bool:
+        of_source = self._handshakes[source] < MAX_HANDSHAKES_PER_SOURCE or is_within(host, ())
+        if of_source and self._handshakes.total() < MAX_HANDSHAKES:
+            return self.admit(host)
+        self._metrics.sip_dropped_total.labels("connections").inc()
+        return False
+
+    async def _greet(self, accepted: socket.socket, listener: Listener, source: str) -> None:
         assert self._tls is not None
         try:
             await self.loop.connect_accepted_socket(
@@ -256,9 +280,15 @@ class StreamPool:
             self._metrics.sip_failures_total.labels(Transport.TLS.value).inc()
             log.info("! TLS handshake failed", listener=listener.name, reason=reason_of(error))
         finally:
-            self._handshakes -= 1
+            _leave(self._handshakes, source)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _leave(counts: Counter[str], source: str) -> None:
+    counts[source] -= 1
+    if not counts[source]:
+        del counts[source]  # whoever has none is not remembered

@@ -41,8 +41,9 @@ class Keeper(Protocol):
     idle_limit: float
     unfinished_limit: float
     ping_interval: float
+    first_limit: float
 
-    def admit(self, connection: "Connection") -> bool: ...
+    def admit(self, host: str) -> bool: ...
 
     def add(self, peer: Peer, connection: "Connection") -> None: ...
 
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         address = transport.get_extra_info("peername")
-        if address is None or not self._pool.admit(self):
+        if address is None or (not self.opened and not self._pool.admit(address[0])):
             self._transport.abort()  # gone again already, or one too many
             return
         plain = transport.get_extra_info("socket")
@@ -88,7 +89,9 @@ class Connection(asyncio.Protocol):
         self._pool.add(self.peer, self)
         self._touch()
         self._watch_idle()
-        if self.opened:
+        if not self.opened:
+            self._after("first", self._pool.first_limit, self._miss_first)
+        else:
             # RFC 5626 §4.4.1 leaves it to who opened a connection to keep it alive.
             self._after("ping", self._pool.ping_interval, self._ping)
 
@@ -145,6 +148,7 @@ class Connection(asyncio.Protocol):
             self._stop("pong")
             return
         self._touch()
+        self._stop("first")
         if frame is KeepAlive.PING:
             # RFC 5626 §4.4.1: a double CRLF is answered by a single one.
             self._transport.write(b"\r\n")
@@ -183,6 +187,9 @@ class Connection(asyncio.Protocol):
             self._stop("unfinished")
         elif "unfinished" not in self._timers:
             self._after("unfinished", self._pool.unfinished_limit, self._give_up)
+
+    def _miss_first(self) -> None:
+        self.close("the peer has connected and said nothing")
 
     def _give_up(self) -> None:
         log.warning("! message never finished", peer=str(self.peer))

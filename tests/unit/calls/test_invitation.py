@@ -39,6 +39,7 @@ def invitation(agent, begun):
         max_forwards=9,
         call_id="one",
         redirects=2,
+        confined=False,
         via=PHONE,
     )
 
@@ -53,7 +54,7 @@ def test_it_is_sent_when_told(invitation, agent, begun):
     assert agent.commands == []
     invitation.send()
     fields = agent.last("invite").fields
-    assert (fields["target"], fields["via"], fields["max_forwards"]) == (BOB.uri, PHONE, 9)
+    assert (fields["target"], fields["via"], fields["max_forwards"], fields["confined"]) == (BOB.uri, PHONE, 9, False)
     assert fields["body"] == SDP.to_bytes()
     assert begun == ["s1"]
 
@@ -82,6 +83,7 @@ def test_redirections_keep_the_call_id_but_give_strangers_nothing(invitation, ag
     assert (same_host["credentials"] is not None, stranger["credentials"]) == (True, None)
     assert (same_host["via"], stranger["via"]) == (None, None)
     assert {same_host["call_id"], stranger["call_id"]} == {"one"}
+    assert (same_host["confined"], stranger["confined"]) == (True, True)
     assert begun == ["s1", "s2", "s3"]
 
 

@@ -155,6 +155,19 @@ class TestBlind:
         await say(room, InviteAccepted(newcomer(room), response(200, SDP_TEXT)))
         assert (pair[1].party.home, pair[1].party.accepts_refer) == ("trunk carrier", False)
 
+    @pytest.mark.parametrize("is_outside", [True, False])
+    async def test_what_somebody_outside_names_is_called_confined(self, room, pair, is_outside):
+        if is_outside:
+            room.agent.outside.add(pair[1].leg.session)
+        await refer(room, pair[1], "sip:x@127.0.0.1:6379")
+        assert room.agent.last("invite").fields["confined"] is is_outside
+
+    async def test_a_trunk_is_where_we_say(self, room, pair):
+        room.agent.outside.add(pair[1].leg.session)
+        room.change(trunks=TrunkBook([Trunk("carrier", outbound=Uri.parse("sip:127.0.0.1"))]))
+        await refer(room, pair[1], "tel:+15550100")
+        assert room.agent.last("invite").fields["confined"] is False
+
     async def test_a_user_who_is_not_there(self, room, pair):
         book = DomainBook([Domain("pbx.test", room.account.sid, (SipUser("alice", Secret("s")),))])
         room.change(users=SipUsers(book, Registrar(room.stores.bindings), make_gate(room.ids)))

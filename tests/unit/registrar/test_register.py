@@ -142,3 +142,8 @@ def test_path_is_left_alone(run):
     outcome = run(DESK, extra="Path: <sip:edge.example;lr>")
     assert outcome.status == 200
     assert {name for name, _ in outcome.headers} == {"Contact"}
+
+
+def test_more_contacts_than_there_may_be_are_not_even_compared(run):
+    outcome = run(*[f"<sip:bob@192.0.2.{last}>" for last in range(LIMITS.contacts + 1)])
+    assert (outcome.status, outcome.reason, outcome.bindings) == (400, "Too Many Contacts", None)

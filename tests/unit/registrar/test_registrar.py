@@ -116,3 +116,10 @@ async def test_what_is_of_no_use_any_more_is_forgotten(store, make_register, pho
     registrar = Registrar(store)
     assert await registrar.recover(lambda aor: "gone" not in aor, 0.0, WALL) == 1
     assert {aor for aor, bindings in store.rows.items() if bindings} == {BOB}
+
+
+@pytest.mark.parametrize(("source", "count"), [("198.51.100.9", 0), ("127.0.0.1", 1)])
+async def test_a_contact_on_our_own_machine_is_that_of_a_phone_there_alone(store, make_register, source, count):
+    connection = Peer(Transport.TCP, source, 40123, "tcp")
+    Registrar(store).register(BOB, make_register("<sip:bob@127.0.0.1:6379>"), connection, 0.0, WALL)
+    assert await Registrar(store).recover(known, 0.0, WALL) == count

@@ -140,6 +140,7 @@ def test_branches():
         ("SIP/2.0/UDP phone.example.com", "192.0.2.1", "SIP/2.0/UDP phone.example.com;received=192.0.2.1"),
         ("SIP/2.0/UDP [2001:DB8::1]", "2001:db8::1", "SIP/2.0/UDP [2001:DB8::1]"),
         ("SIP/2.0/UDP h;received=10.0.0.1", "192.0.2.1", "SIP/2.0/UDP h;received=192.0.2.1"),
+        ("SIP/2.0/UDP 192.0.2.1;received=10.0.0.1", "192.0.2.1", "SIP/2.0/UDP 192.0.2.1;received=192.0.2.1"),
     ],
 )
 def test_a_server_notes_where_a_request_came_from(via, host, noted):

@@ -244,6 +244,51 @@ async def test_more_connections_than_there_is_room_for_are_refused(
     second.close()
 
 
+@pytest.mark.parametrize("is_free", [True, False])
+async def test_one_source_does_not_take_the_room_of_all(
+    pool: StreamPool, ground: NotedGround, metrics: Metrics, port: int, monkeypatch: pytest.MonkeyPatch, is_free: bool
+) -> None:
+    """It has room again when its connections are gone."""
+    monkeypatch.setattr(pool_module, "MAX_PER_SOURCE", 1)
+    monkeypatch.setattr(pool_module, "is_within", lambda host, networks: is_free)
+    _, first = await asyncio.open_connection("127.0.0.1", port)
+    first.write(OPTIONS)
+    await ground.wait()
+    reader, second = await asyncio.open_connection("127.0.0.1", port)
+    if is_free:
+        second.write(OPTIONS)
+        await ground.wait()
+    else:
+        with contextlib.suppress(ConnectionResetError):
+            assert await closed(reader) == b""
+        dropped = metrics.registry.get_sample_value("sidestream_sip_dropped_total", {"reason": "connections"})
+        assert dropped == 1
+    first.close()
+    second.close()
+    await ground_lost(pool)
+    assert not pool._sources
+    _, third = await asyncio.open_connection("127.0.0.1", port)
+    third.write(OPTIONS)
+    await ground.wait()
+    third.close()
+
+
+@pytest.mark.parametrize("said", [b"", OPTIONS, b"\r\n\r\n"])
+async def test_who_connects_and_says_nothing_is_not_kept_for_long(
+    ground: NotedGround, metrics: Metrics, said: bytes
+) -> None:
+    pool = StreamPool(ground, None, metrics, idle_limit=0.5, first_limit=0.05)
+    _, port = await pool.listen(Listener("tcp", Transport.TCP, "127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    await closed(reader)
+    assert (loop.time() - began >= 0.5) is bool(said)
+    writer.close()
+    await pool.close()
+
+
 async def test_too_many_messages_for_a_stream_that_is_being_opened(
     pool: StreamPool, ground: NotedGround, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,14 +439,17 @@ async def test_a_ping_and_a_pause_after_the_end_do_nothing(pool: StreamPool, por
     writer.close()
 
 
+@pytest.mark.parametrize("limit", ["MAX_HANDSHAKES", "MAX_HANDSHAKES_PER_SOURCE"])
 async def test_secure_connections_beyond_the_limit_are_closed_before_their_handshake(
     ground: NotedGround,
     metrics: Metrics,
     server_files: tuple[Path, Path],
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
+    limit: str,
 ) -> None:
-    monkeypatch.setattr(pool_module, "MAX_HANDSHAKES", 1)
+    monkeypatch.setattr(pool_module, limit, 1)
+    monkeypatch.setattr(pool_module, "is_within", lambda host, networks: False)  # loopback is free otherwise
     contexts = TlsContexts(TlsSettings(*server_files, authority.path), SystemClock())
     pool = StreamPool(ground, contexts, metrics)
     _, port = await pool.listen(Listener("tls", Transport.TLS, "127.0.0.1", 0))

@@ -26,6 +26,7 @@ from sidestream.sip.agent.ending import Ending
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import AgentEvent, EndCause
 from sidestream.sip.agent.exchange import ACK_PREFIX, Exchanges
+from sidestream.sip.agent.ground import is_own_ground
 from sidestream.sip.agent.image import SessionImage, image_of, restore
 from sidestream.sip.agent.offers import is_free, may_update
 from sidestream.sip.agent.refreshing import Refreshing
@@ -146,12 +147,14 @@ class Agent:
         max_forwards: int = 70,
         call_id: str | None = None,
         via: Peer | None = None,
+        confined: bool = False,
     ) -> str:
         """Send an INVITE and return its session. Tags are added to `from_`; `to` must have none.
 
         `credentials` answer a 401 or 407 once, here and for every later request of the session. `via`: where to send
         it and what follows, whatever the URIs say, such as the connection that a phone registered by; once that is
-        gone, the target's own address is tried.
+        gone, the target's own address is tried. `confined`: somebody outside has named the target, so that an address
+        of this machine or link (`ground.is_own_ground`) is not called.
         """
         core, uri = self._core, next_uri(target, route)
         way = core.routing.way(uri, usual=Transport.UDP)
@@ -170,6 +173,7 @@ class Agent:
             digest=DigestClient(credentials) if credentials is not None else None,
             connection=via,
             secure=uri.scheme == "sips",
+            confined=confined or (via is not None and not is_own_ground(via.host)),
         )
         request = core.compose.request(
             "INVITE",
@@ -411,6 +415,10 @@ class Agent:
         """The session of that dialog (RFC 3891 §3), early, established, or ended less than 64*T1 ago."""
         session = self._core.named(call_id, local_tag, remote_tag)
         return None if session is None else session.id
+
+    def is_outside(self, session: str) -> bool:
+        """Whether the session's peer is not on this machine or link: what it names is to be called `confined`."""
+        return self._core.is_outside(self._core.session(session))
 
     def ask_about_strangers(self, session: str) -> None:
         """From now on tell by `RequestDoubted` what in the session comes from elsewhere, which else is answered 403."""

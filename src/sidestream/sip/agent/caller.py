@@ -22,6 +22,10 @@ from sidestream.sip.agent.session_clock import SessionClock
 from sidestream.sip.dialog.dialog import Dialog, uac_dialog
 from sidestream.sip.message import Request, Response
 
+# Of one INVITE: early dialogs, and 2xx that are acknowledged. Each holds memory for 32 s or longer, and who was called
+# decides how many there are; proxies fork to a handful of phones.
+MAX_FORKS = 512
+
 
 class Caller:
     """Owner of every INVITE exchange of one agent."""
@@ -111,6 +115,8 @@ class Caller:
         if response.status > 100:
             # RFC 3261 §13.2.2.1: a tag makes an early dialog; each fork has its own.
             if tag is not None:
+                if len(session.early) >= MAX_FORKS and tag not in session.early:
+                    return
                 dialog = self._early(session, exchange, response, tag)
                 session.learn(response)
                 if not self._pracks.receive(session, exchange, dialog, response, now):
@@ -132,6 +138,8 @@ class Caller:
         ack = session.acks.get((seq, tag))
         if ack is not None:
             self._exchanges.send_ack(session, ack)
+        elif len(session.acks) >= MAX_FORKS:
+            return  # without an ACK that fork ends by itself (RFC 3261 §13.3.1.4)
         elif session.accepted is not None and session.accepted.dialog.remote.tag == response.to.tag:
             return  # a copy of the 2xx that the application is still to acknowledge
         else:

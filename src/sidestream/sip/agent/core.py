@@ -9,6 +9,7 @@ from sidestream.sip.agent.compose import Composer, Fields, contact_value
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.agent.errors import UnknownSession
 from sidestream.sip.agent.events import AgentEvent, EndCause, ReinviteRejected, RequestAnswered, SessionEnded
+from sidestream.sip.agent.ground import is_own_ground
 from sidestream.sip.agent.nat import observed_target
 from sidestream.sip.agent.routing import Hop, Routing, Way, is_same_host, next_uri
 from sidestream.sip.agent.searching import Searches
@@ -158,18 +159,29 @@ class Core:
             session.connection = peer
         elif not peer.transport.reliable:
             source = Destination(peer.transport, peer.host, peer.port)
-            session.observed = observed_target(dialog, source) if self.routing.has_nat(peer.listener) else None
+            session.observed = observed_target(dialog, source, nat=self.routing.has_nat(peer.listener))
 
     def note_callee(self, session: Session, dialog: Dialog, hop: Hop | None) -> None:
         """The same for who has accepted our INVITE, sent by `hop`."""
-        if hop is not None and hop.listener.nat and isinstance(hop.target, Destination):
-            session.observed = observed_target(dialog, hop.target)
+        if hop is not None and isinstance(hop.target, Destination):
+            session.observed = observed_target(dialog, hop.target, nat=hop.listener.nat)
 
     def speak_with(self, session: Session, hosts: Iterable[str]) -> None:
         """Note addresses that requests of ours in `session` go to, or may go to: what answers there has its ids."""
         new = [host for host in hosts if host not in session.spoken_with]
         if new:
             session.spoken_with = (*session.spoken_with, *new)[:MAX_HOSTS]
+
+    def is_outside(self, session: Session) -> bool:
+        """Whether the session's peer is not on this machine or link, as far as is known."""
+        return session.confined if not session.spoken_with else not is_own_ground(session.spoken_with[0])
+
+    def may_take(self, session: Session, hop: Hop) -> bool:
+        """Whether a request of the session may go that way: not to an address of our own ground for somebody outside.
+
+        The connection that a peer came by is always good.
+        """
+        return isinstance(hop.target, Peer) or not is_own_ground(hop.target.host) or not self.is_outside(session)
 
     def is_own_peer(self, session: Session, dialog: Dialog, peer: Peer) -> bool:
         """Whether what came from `peer` came from where the peer of `dialog`, or a proxy before it, is known to be.

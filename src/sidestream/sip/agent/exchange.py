@@ -15,6 +15,7 @@ from sidestream.sip.transaction.machine import Failure
 from sidestream.sip.transport import Destination, Peer
 
 MAX_RETRIES = 3  # of one request: a proxy's challenge, a server's, and one stale nonce or 422
+UNREACHABLE = "the address that it names is of no use outside its own machine or link"
 ACK_PREFIX = "a|"  # transmit ids of the ACKs of 2xx, which no transaction owns
 
 
@@ -78,6 +79,8 @@ class Exchanges:
             self._put_ack(session, ack, hops[0])
 
     def _put_ack(self, session: Session, ack: SentAck, hop: Hop) -> None:
+        if not self._core.may_take(session, hop):
+            return
         ack.request.headers.replace("Via", via_of(hop.listener, self._core.branch()))
         data = ack.request.to_bytes()
         larger = self._core.routing.larger(hop) if len(data) > self._core.config.udp_limit else None
@@ -106,14 +109,19 @@ class Exchanges:
         if isinstance(way, Search):
             self._core.searches.start(way, partial(self._located, exchange))
             return
+        if exchange.session is not None and not self._core.may_take(exchange.session, way):
+            exchange.reason = UNREACHABLE
+            self._next_hop(exchange, now)
+            return
         exchange.hop = way
         self._adopt(exchange, way)
         self._send(exchange, now)
 
     def _located(self, exchange: Exchange, hops: list[Hop], reason: str, now: float) -> None:
         exchange.hops[:0] = hops
-        if exchange.session is not None:
-            self._core.speak_with(exchange.session, (hop.target.host for hop in hops))
+        session = exchange.session
+        if session is not None:
+            self._core.speak_with(session, [hop.target.host for hop in hops if self._core.may_take(session, hop)])
         if not hops:
             exchange.reason = reason
         if exchange.owner is not None:

@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from sidestream.sip.agent.ground import is_own_ground
 from sidestream.sip.agent.routing import is_literal
 from sidestream.sip.dialog.dialog import Dialog
 from sidestream.sip.transport import Destination
@@ -13,12 +14,17 @@ _PRIVATE: tuple[IPv4Network | IPv6Network, ...] = (
 )
 
 
-def observed_target(dialog: Dialog, source: Destination) -> Destination | None:
-    """Where the peer of `dialog`, seen at `source`, has to be reached; None if its Contact is good or a proxy helps."""
+def observed_target(dialog: Dialog, source: Destination, *, nat: bool) -> Destination | None:
+    """Where the peer of `dialog`, seen at `source`, has to be reached; None if its Contact is good or a proxy helps.
+
+    A private address is good unless there may be a `nat` between; one of the peer's own machine or link never is,
+    unless we are there as well.
+    """
     contact = dialog.remote_target.address
-    if dialog.route_set or contact == source.host or not is_private(contact):
+    if dialog.route_set or contact == source.host:
         return None
-    return source
+    hidden = (nat and is_private(contact)) or (is_own_ground(contact) and not is_own_ground(source.host))
+    return source if hidden else None
 
 
 def is_private(host: str) -> bool:

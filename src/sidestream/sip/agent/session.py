@@ -178,6 +178,7 @@ class Session:
     connection: Peer | None = None  # the stream that the peer's INVITE came by, as long as it stands
     observed: Destination | None = None  # where the peer is seen, if its Contact cannot lead there (NAT)
     spoken_with: tuple[str, ...] = ()  # hosts that have a hand in it: see `Core.is_own_peer`
+    confined: bool = False  # somebody outside named its target: see `Core.may_reach`
     asks_about_strangers: bool = False  # the application decides on requests that come from elsewhere
     secure: bool = False  # it was asked for with sips, so our Contact is one (RFC 3261 §8.1.1.8, §12.1.1)
     dialog: Dialog | None = None

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidestream.sip.agent.caller import MAX_FORKS
 from sidestream.sip.agent.errors import WrongState
 from sidestream.sip.agent.events import (
     EndCause,
@@ -253,3 +254,30 @@ def test_a_reinvite_that_times_out_after_our_bye_is_forgotten(bench: Any) -> Non
     bench.take_events()
     bench.wait(40)
     assert bench.take_events() == []
+
+
+class TestForks:
+    def test_three_hundred_that_ring_and_answer_are_all_served(self, bench: Any) -> None:
+        session, request = bench.invite()
+        for number in range(300):
+            bench.reply(request, 180, tag=f"f{number}")
+        for number in range(300):
+            bench.reply(request, 200, tag=f"f{number}")
+            if number == 0:
+                bench.agent.acknowledge(session, now=bench.now)
+        methods = [sent.method for sent in bench.take_sent()]
+        assert (methods.count("ACK"), methods.count("BYE")) == (300, 299)
+
+    def test_more_than_anybody_has_phones_are_not_kept(self, bench: Any) -> None:
+        session, request = bench.invite()
+        for number in range(MAX_FORKS + 10):
+            bench.reply(request, 180, tag=f"f{number}")
+        assert len(bench.agent._core.session(session).early) == MAX_FORKS
+        bench.take_events()
+        bench.reply(request, 180, tag="f1")
+        assert len(bench.take_events()) == 1
+        for number in range(MAX_FORKS + 10):
+            bench.reply(request, 200, tag=f"f{number}")
+            if number == 0:
+                bench.agent.acknowledge(session, now=bench.now)
+        assert [sent.method for sent in bench.take_sent()].count("ACK") == MAX_FORKS

@@ -18,18 +18,28 @@ def dialog(contact: str, *routes: str) -> Dialog:
 
 
 @pytest.mark.parametrize(
-    ("contact", "routes", "expected"),
+    ("contact", "routes", "with_nat", "without"),
     [
-        ("sip:a@192.168.1.5", (), SOURCE),
-        ("sip:a@[fd00::5]:5070", (), SOURCE),
-        ("sip:a@198.51.100.4", (), None),
-        ("sip:a@203.0.113.7", (), None),
-        ("sip:a@phone.lan", (), None),
-        ("sip:a@192.168.1.5", ("sip:203.0.113.7;lr",), None),
+        ("sip:a@192.168.1.5", (), SOURCE, None),
+        ("sip:a@[fd00::5]:5070", (), SOURCE, None),
+        ("sip:a@198.51.100.4", (), None, None),
+        ("sip:a@203.0.113.7", (), None, None),
+        ("sip:a@phone.lan", (), None, None),
+        ("sip:a@192.168.1.5", ("sip:203.0.113.7;lr",), None, None),
+        ("sip:a@127.0.1.1", (), SOURCE, SOURCE),
+        ("sip:a@127.0.1.1", ("sip:203.0.113.7;lr",), None, None),
     ],
 )
-def test_where_the_peer_is_to_be_reached(contact: str, routes: tuple[str, ...], expected: object) -> None:
-    assert observed_target(dialog(contact, *routes), SOURCE) == expected
+def test_where_the_peer_is_to_be_reached(
+    contact: str, routes: tuple[str, ...], with_nat: object, without: object
+) -> None:
+    assert observed_target(dialog(contact, *routes), SOURCE, nat=True) == with_nat
+    assert observed_target(dialog(contact, *routes), SOURCE, nat=False) == without
+
+
+def test_who_is_on_our_own_machine_may_name_it() -> None:
+    here = Destination(Transport.UDP, "127.0.0.1", 5060)
+    assert observed_target(dialog("sip:a@127.0.1.1"), here, nat=False) is None
 
 
 @pytest.mark.parametrize(
