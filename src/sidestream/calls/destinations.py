@@ -118,6 +118,7 @@ def caller_address(services: Services, caller: str, name: str | None = None) -> 
     if not caller.lower().startswith(("sip:", "sips:")):
         return NameAddr(name, Uri.sip(caller, services.settings.sip_host))
     try:
-        return NameAddr(name, Uri.parse(caller))
+        # RFC 3261 §19.1.1, table 1: no header fields in a From.
+        return NameAddr(name, Uri.parse(caller).as_target())
     except MessageError as error:
         raise Refusal(400, _INVALID_CALLER, f"The caller ID '{caller}' is no SIP URI") from error

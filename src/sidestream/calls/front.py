@@ -1,6 +1,7 @@
 """The door to calls: what SIP, the API and the console ask for enters here, and nowhere else."""
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 from sidestream.accounts.account import Account, VoiceSettings
 from sidestream.base.logs import get_logger
@@ -32,6 +33,7 @@ from sidestream.sip.reasons import reason_phrase
 from sidestream.sip.refer import Replaces, replaced
 from sidestream.sip.transport import Peer
 from sidestream.sip.uri import Uri
+from sidestream.twiml.target import may_be_sent
 from sidestream.webhooks.parameters import SipParameters
 
 log = get_logger("calls")
@@ -203,8 +205,10 @@ class CallFront:
         try:
             # One call has one leg: a user with several phones is called at the best of them.
             secure = (uri.param("secure") or "").lower() == "true"
-            uri = uri.without_param("secure")
-            return sip_destinations(self._services, account, form.to, uri, credentials, secure=secure)[0]
+            # RFC 3261 §19.1.1: what stands behind `?` goes into the INVITE, and not into its addresses.
+            headers, uri = _custom_headers(uri), uri.without_param("secure").as_target()
+            text = str(uri) if headers else form.to
+            return sip_destinations(self._services, account, text, uri, credentials, headers, secure=secure)[0]
         except NoSuchUser as error:
             raise Refusal(400, 21211, f"To: {error}") from error
 
@@ -316,6 +320,15 @@ def _application_headers(request: Request) -> tuple[tuple[str, str], ...]:
         for name, value in request.headers.items()
         if name.lower().startswith("x-") or name.lower() == "user-to-user"
     )
+
+
+def _custom_headers(uri: Uri) -> tuple[tuple[str, str], ...]:
+    """The header fields that a To asks for, as in `<Sip>`. Raises Refusal."""
+    headers = tuple((unquote(name), unquote(value)) for name, value in uri.headers)
+    for name, value in headers:
+        if not may_be_sent(name, value):
+            raise Refusal(400, 21211, f"To: the header {name!r} may not be sent")
+    return headers
 
 
 def _not_found(path: str) -> Refusal:

@@ -90,7 +90,7 @@ def _headers(text: str, line: int | None, problems: Problems) -> tuple[tuple[str
     length = 0
     for piece in filter(None, text.split("&")):
         name, _, value = map(unquote, piece.partition("="))
-        if not _is_allowed(name) or not value.isprintable():
+        if not may_be_sent(name, value):
             problems.add(13252, f"The header {quoted(name)} is not allowed and left out", line)
             continue
         length += len(name) + 2 + len(value)
@@ -101,10 +101,12 @@ def _headers(text: str, line: int | None, problems: Problems) -> tuple[tuple[str
     return tuple(headers)
 
 
-def _is_allowed(name: str) -> bool:
+def may_be_sent(name: str, value: str) -> bool:
+    """Whether an application may add this header field to an INVITE of ours."""
     folded = name.lower()
     custom = folded.startswith("x-") and len(folded) > 2 and not folded.startswith("x-twilio")
-    return _TOKEN.fullmatch(name) is not None and (custom or folded in _ALLOWED_HEADERS)
+    is_allowed = _TOKEN.fullmatch(name) is not None and (custom or folded in _ALLOWED_HEADERS)
+    return is_allowed and value.isprintable()
 
 
 def _callbacks(node: Node) -> LegCallbacks | None:

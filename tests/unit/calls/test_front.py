@@ -150,6 +150,17 @@ class TestCreate:
         await self.create(front, room.account, sip_auth_username="u", sip_auth_password=None)
         assert room.agent.last("invite").fields["credentials"].username == "u"
 
+    async def test_with_header_fields(self, room, front):
+        record = await self.create(front, room.account, "sip:b@192.0.2.7?X-Ticket=4%2F7", caller_id="sip:me@h?X-A=b")
+        assert record.to == "sip:b@192.0.2.7"
+        fields = room.agent.last("invite").fields
+        assert [str(fields[name]) for name in ("target", "to", "from_")] == [
+            "sip:b@192.0.2.7",
+            "<sip:b@192.0.2.7>",
+            "<sip:me@h>",
+        ]
+        assert ("X-Ticket", "4/7") in fields["headers"]
+
     async def test_unless_answered_in_time_it_ends(self, room, front):
         record = await self.create(front, room.account, timeout=0)
         await asyncio.sleep(0.01)
@@ -157,7 +168,13 @@ class TestCreate:
 
     @pytest.mark.parametrize(
         ("to", "code"),
-        [("+15550100", 13224), ("sip:", 21211), ("sip:b@192.0.2.7;secure=true", 32209)],
+        [
+            ("+15550100", 13224),
+            ("sip:", 21211),
+            ("sip:b@192.0.2.7;secure=true", 32209),
+            ("sip:b@192.0.2.7?Via=x", 21211),
+            ("sip:b@192.0.2.7?X-A=b%0D%0AVia:%20x", 21211),
+        ],
     )
     async def test_or_refused(self, room, front, to, code):
         with pytest.raises(Refusal) as refused:
