@@ -52,6 +52,12 @@ def test_console_tells_the_call(office: Office) -> None:
     assert kinds.index("call.created") < begun < ended <= kinds.index("call.ended")
 
 
+def test_console_tells_what_connectors_there_are(office: Office) -> None:
+    page = office.open("/console/connectors")
+    assert "<h2>Default</h2>" in page.dom
+    assert "fork_batch_ms" in page.dom
+
+
 def test_recordings_are_listed(office: Office) -> None:
     assert f'href="/recordings/{office.recording_id}"' in office.open("/recordings").dom
 

@@ -56,7 +56,7 @@ def create_http_app(
         *create_api(front, services.accounts, clock=services.clock, ids=services.ids),
         *own_api.routes(),
         *sip_api.routes(),
-        *create_console(stores, services.accounts, srs),
+        *create_console(stores, services.accounts, services.connectors, srs),
     ]
     if srs is not None:
         routes += create_srs_web(srs.archive, admits=admits)

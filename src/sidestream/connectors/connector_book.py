@@ -21,6 +21,12 @@ class ConnectorBook:
         """Be that book from now on, for whoever holds this one."""
         self._connectors = other._connectors
 
+    def usable(self, account_sid: str) -> list[Connector]:
+        """Every connector that `find` gives this account under some name, by name."""
+        names = {name for owner, name in self._connectors if owner in (None, account_sid)}
+        found = (self.find(account_sid, name) for name in sorted(names))
+        return [connector for connector in found if connector is not None]
+
     def find(self, account_sid: str, name: str | None) -> Connector | None:
         """The account's connector of that name; a missing name means `Default`. None: the caller answers 31940."""
         wanted = name or DEFAULT_CONNECTOR

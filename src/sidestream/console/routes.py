@@ -15,6 +15,7 @@ from sidestream.accounts.account_book import AccountBook
 from sidestream.accounts.credentials import account_of
 from sidestream.calls.ports import CallFilter
 from sidestream.calls.record import CallRecord
+from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.console import views
 from sidestream.console.ports import ConsoleStores, RecordingIndex
 from sidestream.console.views import CallRow, SiprecView
@@ -42,10 +43,13 @@ _STATIC = {"style.css": "text/css", "refresh.js": "text/javascript"}
 
 
 def create_console(
-    stores: ConsoleStores, accounts: AccountBook, recordings: RecordingIndex | None = None
+    stores: ConsoleStores,
+    accounts: AccountBook,
+    connectors: ConnectorBook,
+    recordings: RecordingIndex | None = None,
 ) -> list[BaseRoute]:
     """Routes of `/` and `/console`. Sign in with an account's SID and auth token, as for the API."""
-    console = _Console(stores, recordings)
+    console = _Console(stores, connectors, recordings)
 
     def guarded(page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -60,13 +64,15 @@ def create_console(
         Route("/", _home, methods=["GET"]),
         Route("/console", guarded(console.calls), methods=["GET"]),
         Route("/console/calls/{sid}", guarded(console.call), methods=["GET"]),
+        Route("/console/connectors", guarded(console.connectors), methods=["GET"]),
         Route("/console/static/{name}", _static, methods=["GET"]),
     ]
 
 
 class _Console:
-    def __init__(self, stores: ConsoleStores, recordings: RecordingIndex | None) -> None:
+    def __init__(self, stores: ConsoleStores, connectors: ConnectorBook, recordings: RecordingIndex | None) -> None:
         self._stores = stores
+        self._connectors = connectors
         self._recordings = recordings
         self._templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
         self._templates.filters["clock"] = _clock
@@ -113,6 +119,11 @@ class _Console:
             # Callbacks are still delivered for a while after the call has ended.
             refresh=not call.status.is_final or any(callback.badge.tone == "live" for callback in callbacks),
         )
+
+    async def connectors(self, _request: Request, account: Account) -> Response:
+        """What `connectorName` may be, and what each of them means."""
+        found = [views.connector_view(connector) for connector in self._connectors.usable(account.sid)]
+        return self._html("connectors.html", account=account, connectors=found, refresh=False)
 
     async def _row(self, call: CallRecord) -> CallRow:
         return CallRow(call, views.call_badge(call), tuple(await self._siprecs(call)))

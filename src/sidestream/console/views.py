@@ -1,11 +1,12 @@
 """What the pages show, as plain values: texts for people, without secrets."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus
+from sidestream.connectors.connector import Connector, ConnectorOptions
 from sidestream.console.ports import RecordingIndex
 from sidestream.recording.siprec import Siprec, SiprecStatus
 from sidestream.webhooks.ports import Callback, Delivery, DeliveryState
@@ -47,12 +48,64 @@ class CallbackView:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetView:
+    """A recording server of a connector. `warnings`: what is wrong with its address but not fatal."""
+
+    address: str
+    transport: str
+    secure: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorView:
+    """`header`: the name of the header with the credential; `options` as name and value, what is usual left out in
+    `changed`."""
+
+    name: str
+    is_shared: bool
+    targets: tuple[TargetView, ...]
+    header: str | None
+    options: tuple[tuple[str, str], ...]
+    changed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CallRow:
     """A call in the list, with the Siprecs that it had."""
 
     call: CallRecord
     badge: Badge
     siprecs: tuple[SiprecView, ...]
+
+
+def connector_view(connector: Connector) -> ConnectorView:
+    """What a connector does, without its credential."""
+    usual = ConnectorOptions()
+    names = [one.name for one in fields(ConnectorOptions)]
+    values = {name: getattr(connector.options, name) for name in names}
+    return ConnectorView(
+        name=connector.unique_name,
+        is_shared=connector.account_sid is None,
+        targets=tuple(
+            TargetView(
+                target.text,
+                "tls" if target.uses_tls else target.transport,
+                target.secure,
+                tuple(text for _, text in target.warnings),
+            )
+            for target in connector.targets
+        ),
+        header=connector.header[0] if connector.header is not None else None,
+        options=tuple((name, _option(values[name])) for name in names),
+        changed=frozenset(name for name in names if values[name] != getattr(usual, name)),
+    )
+
+
+def _option(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def call_badge(call: CallRecord) -> Badge:

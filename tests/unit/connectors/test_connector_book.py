@@ -31,6 +31,12 @@ def test_names_are_case_sensitive_and_belong_to_their_account() -> None:
     assert BOOK.find("AC2", "Other") is OTHER
 
 
+def test_an_account_sees_what_it_can_use() -> None:
+    assert BOOK.usable("AC1") == [OWN, LOWER]
+    assert BOOK.usable("AC2") == [SHARED, OTHER]
+    assert ConnectorBook().usable("AC1") == []
+
+
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ConnectorError) as caught:
         ConnectorBook((SHARED, connector("Default", user="x")))

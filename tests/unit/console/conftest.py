@@ -7,7 +7,10 @@ from starlette.applications import Starlette
 
 from sidestream.accounts.account import Account
 from sidestream.accounts.account_book import AccountBook
+from sidestream.base.secret import Secret
 from sidestream.calls.record import CallEvent, CallRecord, CallStatus, Direction
+from sidestream.connectors.connector import ConnectorOptions, make_connector
+from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.console.routes import create_console
 from sidestream.debugger.alert import Alert, Level
 from sidestream.recording.siprec import Siprec, SiprecStatus, Track
@@ -19,6 +22,18 @@ BEGAN = datetime(2026, 3, 2, 9, 15, 2, 640000, tzinfo=UTC)
 ACCOUNT = Account(sid="AC" + "1" * 32, auth_token="t" * 32, friendly_name="Marsh & Sons")
 OTHER = Account(sid="AC" + "2" * 32, auth_token="u" * 32)
 EVIL = '<script>alert("1")</script>'
+CONNECTORS = ConnectorBook(
+    (
+        make_connector(
+            "primary",
+            ACCOUNT.sid,
+            ("sip:srs@srs.example.com;secure=true", "sip:srs@192.0.2.20;transport=tcp"),
+            ("X-Key", Secret("hunter5")),
+            ConnectorOptions(dtmf=False, fork_batch_ms=80),
+        ),
+        make_connector(EVIL, None, ("sip:srs@192.0.2.21",)),
+    )
+)
 
 
 def call_record(
@@ -123,7 +138,7 @@ def full_call(stores: Stores) -> CallRecord:
 
 @pytest.fixture
 async def client(stores: Stores) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=create_console(stores, AccountBook([ACCOUNT, OTHER]), Recordings()))
+    app = Starlette(routes=create_console(stores, AccountBook([ACCOUNT, OTHER]), CONNECTORS, Recordings()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://console.test",

@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 
 from sidestream.accounts.account_book import AccountBook
 from sidestream.calls.record import CallRecord, CallStatus
+from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.console import routes
 from sidestream.console.routes import create_console
 from sidestream.storage.stores import Stores
@@ -19,7 +20,7 @@ async def test_the_root_leads_to_the_console(client: httpx.AsyncClient) -> None:
     assert (response.status_code, response.headers["location"]) == (307, "/console")
 
 
-@pytest.mark.parametrize("path", ["/console", "/console/calls/CA1"])
+@pytest.mark.parametrize("path", ["/console", "/console/calls/CA1", "/console/connectors"])
 async def test_signing_in_is_needed(client: httpx.AsyncClient, path: str) -> None:
     for auth in [("AC" + "9" * 32, "x"), (ACCOUNT.sid, "wrong")]:
         response = await client.get(path, auth=auth)
@@ -42,6 +43,34 @@ async def test_the_list_shows_calls_siprecs_and_alerts(client: httpx.AsyncClient
     assert "error 32011" in page
     assert "first" in page
     assert "Latest alerts" in page
+
+
+async def test_connectors_are_shown_as_they_work_and_without_their_secrets(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/console/connectors")).text
+    for expected in (
+        *("<h2>primary</h2>", "sip:srs@srs.example.com;secure=true", "sip:srs@192.0.2.20;transport=tcp", "SRTP"),
+        *(
+            "<code>X-Key</code>",
+            "<strong>80</strong>",
+            "<dt>dtmf</dt><dd><strong>no</strong>",
+            "AES_CM_128_HMAC_SHA1_80",
+        ),
+        *("For every account", "<dt>answer_timeout_s</dt><dd>10.0</dd>"),
+    ):
+        assert expected in page, expected
+    assert "hunter" not in page
+    assert EVIL not in page
+    others = (await client.get("/console/connectors", auth=(OTHER.sid, OTHER.auth_token))).text
+    assert "primary" not in others
+    assert "192.0.2.21" in others
+
+
+async def test_a_platform_without_connectors_says_where_they_are_made(stores: Stores) -> None:
+    app = Starlette(routes=create_console(stores, AccountBook([ACCOUNT]), ConnectorBook()))
+    transport = httpx.ASGITransport(app)
+    auth = (ACCOUNT.sid, ACCOUNT.auth_token)
+    async with httpx.AsyncClient(transport=transport, base_url="http://console.test", auth=auth) as client:
+        assert "[[connectors]]" in (await client.get("/console/connectors")).text
 
 
 async def test_a_call_shows_everything_it_did(client: httpx.AsyncClient, full_call: CallRecord) -> None:
@@ -108,7 +137,7 @@ async def test_a_call_without_anything(client: httpx.AsyncClient, stores: Stores
 
 
 async def test_without_a_recording_server_there_are_no_links(stores: Stores, full_call: CallRecord) -> None:
-    app = Starlette(routes=create_console(stores, AccountBook([ACCOUNT])))
+    app = Starlette(routes=create_console(stores, AccountBook([ACCOUNT]), ConnectorBook()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://c.test", auth=(ACCOUNT.sid, ACCOUNT.auth_token)
     ) as client:
