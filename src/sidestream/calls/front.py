@@ -157,9 +157,15 @@ class CallFront:
             source_ip=peer.host,
             headers=_application_headers(request),
         )
-        leg.adopt(session, request)
-        if leg.remote_offer is not None:
-            check_offer(leg.remote_offer)  # before the application is asked what to do with the call
+        try:
+            leg.adopt(session, request)
+            if leg.remote_offer is not None:
+                check_offer(leg.remote_offer)  # before the application is asked what to do with the call
+        except SdpError as error:
+            # Of a call that is none there is no record in which its account could find out why.
+            text = f"A call to {record.to} was refused: {error.problem}"
+            services.debugger.report(error.code, account_sid=account.sid, text=text)
+            raise
         services.calls.save(record)
         call.note("call.created", direction=record.direction.value, sip_call_id=request.call_id)
         log.info("< call", call=sid, from_=record.from_, to=record.to)

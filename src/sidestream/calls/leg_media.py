@@ -403,8 +403,19 @@ def check_offer(offered: SessionDescription) -> None:
     """Raises SdpError (488) if nothing of the offer can be carried, whoever answers it."""
     lines = usable_lines(offered)
     if not lines:
-        raise SdpError("no audio line that can be carried", status=NOT_ACCEPTABLE)
+        raise SdpError(_why_not(offered), status=NOT_ACCEPTABLE)
     remote_address(offered, lines[0])
+
+
+def _why_not(offered: SessionDescription) -> str:
+    """What is wrong with an offer of which no line can be carried, for who has to set up the peer."""
+    audio = [media for media in offered.media if media.media == "audio" and not media.is_refused]
+    # RFC 5764 §8: DTLS says so in the profile; what has no fingerprint there is meant all the same.
+    if any(media.protocol.upper().startswith("UDP/TLS/") for media in audio):
+        return "it asks for DTLS-SRTP, which is not spoken; SRTP with keys in a=crypto is"
+    if any(media.is_secure for media in audio):
+        return "its SRTP has no a=crypto line that can be used"
+    return "no audio line that can be carried"
 
 
 def _format(format_: SdpFormat) -> Format:

@@ -55,6 +55,15 @@ class TestIncomingOffers:
         assert await office.records() == []
         assert office.app.received == []
         assert office.engine.sessions == {}
+        (alert,) = await office.alerts()
+        assert alert.code == 32102
+        assert "A call to " in alert.text
+
+    async def test_who_wants_keys_by_dtls_is_told_what_there_is(self, office):
+        line = ("m=audio 4000 UDP/TLS/RTP/SAVP 0", "a=setup:actpass", "a=fingerprint:sha-256 " + ":".join(["AB"] * 32))
+        assert await RawCall(office.alice, platform_uri(office), sdp(*line)).ended() == 488
+        (alert,) = await office.alerts()
+        assert "DTLS-SRTP" in alert.text
 
     async def test_a_body_of_another_type_is_refused(self, office):
         call = RawCall(office.alice, platform_uri(office), b"hello", content_type="text/plain")

@@ -73,6 +73,20 @@ async def test_what_cannot_be_carried_is_488_everywhere(media, line):
         check_offer(bad)
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 0", "DTLS-SRTP"),
+        ("m=audio 4000 UDP/TLS/RTP/SAVP 0", "a=crypto is"),
+        ("m=audio 4000 RTP/SAVP 0", "no a=crypto line"),
+        ("m=audio 0 UDP/TLS/RTP/SAVP 0", "no audio line"),
+    ],
+)
+def test_it_is_said_why_nothing_can_be_carried(line, why):
+    with pytest.raises(SdpError, match=why):
+        check_offer(sdp(line))
+
+
 async def test_events_alone_are_no_codec(media):
     with pytest.raises(SdpError, match="no audio codec"):
         await media.describe_answer(sdp("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"))

@@ -19,7 +19,7 @@ ENTRIES = (
         32102,
         "Bad SDP",
         "A session description cannot be read, or offers no audio that the platform can carry.",
-        "Check the codecs and the SDP of the peer; plain RTP audio is needed.",
+        "Check the codecs and the SDP of the peer; audio by RTP, or by SRTP with keys in a=crypto, is needed.",
     ),
     error(
         32106,
