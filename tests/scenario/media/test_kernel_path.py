@@ -57,13 +57,13 @@ class Engine:
         command += ["--port-min", str(PORTS[0]), "--port-max", str(PORTS[1]), "--kernel-path", mode, *options]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
-        while not path.exists():
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(10)
+        # the path is there a moment before anybody listens
+        while self._socket.connect_ex(str(path)) != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the engine did not start")
             time.sleep(0.02)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10)
-        self._socket.connect(str(path))
         self._lines = self._socket.makefile()
         self.call("hello", protocol=1)
 
