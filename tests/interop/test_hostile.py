@@ -70,7 +70,7 @@ def test_values_of_the_api_make_no_header_field(stage: Stage, to: str, caller: s
         sink.bind((HOST, 0))
         sink.settimeout(WAIT_S)
         to = to.format(sink=f"{HOST}:{sink.getsockname()[1]}")
-        if _post(stage, "Calls.json", To=to, From=caller, Timeout="1", Twiml="<Response/>"):
+        if post(stage, "Calls.json", To=to, From=caller, Timeout="1", Twiml="<Response/>"):
             invite = sink.recv(65535)
             assert invite.startswith(b"INVITE sip:bob@")
             assert not [line for line in invite.split(b"\r\n") if line.startswith(b"X-Evil")]
@@ -102,7 +102,7 @@ def test_a_caller_elsewhere_cannot_have_us_speak_to_our_own_machine(stage: Stage
         ack = malformed(f"ACK sip:{STRANGER} SIP/2.0", Via=f"{via}2", CSeq="1 ACK", To=to, **fields)
         peer.sendto(ack, (STRANGER, PUBLIC_PORT))
         (call,) = [call for call in stage.server.calls(to=WAIT) if call["status"] == "in-progress"]
-        assert _post(stage, f"Calls/{call['sid']}.json", Status="completed")
+        assert post(stage, f"Calls/{call['sid']}.json", Status="completed")
         bye = peer.recv(65535)
         while not bye.startswith(b"BYE "):
             bye = peer.recv(65535)
@@ -110,7 +110,7 @@ def test_a_caller_elsewhere_cannot_have_us_speak_to_our_own_machine(stage: Stage
             inner.accept()
 
 
-def _post(stage: Stage, path: str, **fields: str) -> bool:
+def post(stage: Stage, path: str, **fields: str) -> bool:
     server = stage.server
     token = b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
     request = Request(

@@ -25,6 +25,8 @@ log = get_logger("calls")
 
 _NOT_DIALLED = 13201  # Dial: the call could not be placed
 _NO_MEDIA = 31900
+# RFC 3326 §3: so that a phone does not list a missed call.
+TAKEN_ELSEWHERE = 'SIP ;cause=200 ;text="Call completed elsewhere"'
 _UNAVAILABLE = 480  # RFC 3261 §21.4.18: known, but not registered
 
 
@@ -131,7 +133,8 @@ async def _connect(verb: Dial, interpreter: Interpreter, children: list[Call], d
         if winner is None:
             _release(children, call, CallStatus.NO_ANSWER)
         else:
-            _release([child for child in children if child is not winner], call, CallStatus.CANCELED)
+            others = [child for child in children if child is not winner]
+            _release(others, call, CallStatus.CANCELED, TAKEN_ELSEWHERE)
             if winner in digits:
                 dialling = asyncio.create_task(_send_digits(call, winner, digits[winner]))
             await _talk(verb, interpreter, winner)
@@ -215,11 +218,11 @@ async def _play_ringing(call: Call, children: list[Call]) -> None:
             tone.exception()  # a tone that cannot be played is no reason to fail the call
 
 
-def _release(children: list[Call], call: Call, unanswered_as: CallStatus) -> None:
-    """End the dialled calls that still live; the reason the caller gave goes with it."""
+def _release(children: list[Call], call: Call, unanswered_as: CallStatus, reason: str | None = None) -> None:
+    """End the dialled calls that still live; the reason the caller gave goes with it, if there is no other."""
     for child in children:
         if not child.over.is_set():
-            child.hang_up(unanswered_as, reason=call.end_reason)
+            child.hang_up(unanswered_as, reason=reason or call.end_reason)
 
 
 def _outcome(winner: Call | None, children: list[Call], absent: int | None) -> DialOutcome:
