@@ -12,16 +12,23 @@ use media_core::RegistryOptions;
 use serde_json::json;
 
 use crate::command::Answers;
-use crate::control::{Acceptor, Control, Listener, Operations};
+use crate::control::{Acceptor, Control, Listener, Operations, MAX_CONNECTIONS};
+use crate::descriptors::Descriptors;
 use crate::kernel::KernelState;
 use crate::log;
 use crate::options::EngineOptions;
+use crate::ports::Binder;
 use crate::signals::Signals;
 use crate::sys::epoll::Waker;
 use crate::sys::inherit::{self, Family};
 use crate::sys::process;
 use crate::worker::Worker;
 use crate::writer::{write_recordings, Writer};
+
+/// Descriptors of the engine itself that are opened after it has counted what it has: the control thread's epoll.
+const OWN: usize = 1;
+/// Those of a worker: its epoll and what wakes it.
+const OWN_OF_WORKER: usize = 2;
 
 /// Runs an engine until SIGTERM or SIGINT.
 ///
@@ -63,17 +70,18 @@ impl Engine {
         listeners: Vec<Listener>,
         stop: Waker,
     ) -> io::Result<JoinHandle<io::Result<()>>> {
-        let descriptors = process::raise_descriptor_limit()?;
         let answered = Waker::new()?;
         let (sender, receiver) = std::sync::mpsc::channel();
         let answers = Answers { sender, waker: answered.clone() };
         let (writer, writer_side) = Writer::new();
         let kernel = KernelState::load(options.kernel_path)?;
         let registry = RegistryOptions { silence_ns: options.silence.as_nanos() as u64 };
+        let kept = MAX_CONNECTIONS + OWN + options.workers * OWN_OF_WORKER;
+        let binder = Binder::new(Descriptors::new(kept)?, options.dscp);
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
         for index in 0..options.workers {
             let (worker, handle) =
-                Worker::new(registry, options.pacing, answers.clone(), writer.clone(), kernel.path())?;
+                Worker::new(registry, options.pacing, answers.clone(), writer.clone(), kernel.path(), binder.clone())?;
             threads.push(spawn(&format!("media-{index}"), move || worker.run())?);
             handles.push(handle);
         }
@@ -82,10 +90,10 @@ impl Engine {
         let (path, orphan_grace) = (options.socket_path.clone(), options.orphan_grace);
         log::info(
             "started",
-            json!({"version": crate::VERSION, "workers": options.workers, "descriptors": descriptors,
+            json!({"version": crate::VERSION, "workers": options.workers, "descriptors": binder.descriptors().counts().1,
                 "kernel_path": kernel.describe()}),
         );
-        let operations = Operations::new(options, handles, writer, kernel);
+        let operations = Operations::new(options, handles, writer, kernel, binder);
         let control = Control::new(listeners, receiver, answered, stop, operations, orphan_grace)?;
         std::thread::Builder::new().name("media-control".into()).spawn(move || {
             let outcome = control.run();

@@ -5,6 +5,7 @@
 
 mod command;
 mod control;
+mod descriptors;
 mod engine;
 mod files;
 mod kernel;

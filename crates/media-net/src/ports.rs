@@ -1,10 +1,12 @@
 //! Pairs of bound sockets out of the port pools, one pool an interface.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use media_core::{PortPool, Refusal, RefusalCode};
 
+use crate::descriptors::{Descriptors, Seat, Seated};
 use crate::options::{EngineOptions, Interface};
 use crate::sys::udp;
 
@@ -14,11 +16,51 @@ const MAX_ATTEMPTS: usize = 64;
 /// sends to every port must not take them all away.
 const MAX_RESTS: u32 = 15;
 
+/// A bound socket, on its seat.
+pub(crate) type PortSocket = Seated<UdpSocket>;
+
 /// The sockets of an endpoint or fork.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    pub(crate) rtp: UdpSocket,
-    pub(crate) rtcp: UdpSocket,
+    pub(crate) rtp: PortSocket,
+    /// None while RTCP shares the RTP port.
+    pub(crate) rtcp: Option<PortSocket>,
+}
+
+/// Binds sockets as all of the engine's are.
+#[derive(Clone, Debug)]
+pub(crate) struct Binder {
+    descriptors: Descriptors,
+    dscp: u8,
+}
+
+impl Binder {
+    pub(crate) fn new(descriptors: Descriptors, dscp: u8) -> Self {
+        Self { descriptors, dscp }
+    }
+
+    pub(crate) fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    /// Binds the RTCP port of a pair.
+    pub(crate) fn bind_rtcp(&self, address: SocketAddr) -> io::Result<PortSocket> {
+        let seat = self.descriptors.take().ok_or_else(|| io::Error::other("no descriptor is free"))?;
+        // a remote that takes no RTCP is common and no reason for an event: errors are wanted for RTP only
+        Ok(Seated::new(self.bind(address, false)?, seat))
+    }
+
+    fn bind_pair(&self, rtp: SocketAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+        let rtcp = SocketAddr::new(rtp.ip(), rtp.port() + 1);
+        Ok((self.bind(rtp, true)?, self.bind(rtcp, false)?))
+    }
+
+    fn bind(&self, address: SocketAddr, errors: bool) -> io::Result<UdpSocket> {
+        let socket = udp::bind(address, errors)?;
+        // marked badly is better than not sent
+        let _ = udp::mark(&socket, address.is_ipv6(), self.dscp);
+        Ok(socket)
+    }
 }
 
 /// Where a fork, or an endpoint, sends from.
@@ -39,25 +81,25 @@ pub(crate) struct Lease {
 
 pub(crate) struct Ports {
     interfaces: Vec<InterfacePorts>,
-    dscp: u8,
+    binder: Binder,
 }
 
 struct InterfacePorts {
     interface: Interface,
     pool: PortPool,
     /// Sockets at RTP ports that rest, which show whether the remote of the call before still sends there.
-    resting: HashMap<u16, UdpSocket>,
+    resting: BTreeMap<u16, PortSocket>,
 }
 
 impl InterfacePorts {
-    fn wake(&mut self, now_ns: u64) {
+    fn wake(&mut self, now_ns: u64, descriptors: &Descriptors) {
         let Self { interface, pool, resting } = self;
         pool.wake(now_ns, |port, rests| {
-            let is_in_use = rests < MAX_RESTS && resting.get(&port).is_some_and(udp::has_waiting);
+            let is_in_use = rests < MAX_RESTS && resting.get(&port).is_some_and(|socket| udp::has_waiting(socket));
             resting.remove(&port);
             if is_in_use {
                 // one that is bound anew has nothing waiting
-                resting.extend(listen(interface, port).map(|socket| (port, socket)));
+                resting.extend(listen(interface, port, descriptors).map(|socket| (port, socket)));
             }
             is_in_use
         });
@@ -65,40 +107,38 @@ impl InterfacePorts {
 }
 
 /// Who sends to a port that rests is heard here, and nowhere else; without a socket to spare nobody is.
-fn listen(interface: &Interface, rtp_port: u16) -> Option<UdpSocket> {
+fn listen(interface: &Interface, rtp_port: u16, descriptors: &Descriptors) -> Option<PortSocket> {
+    let seat = descriptors.take()?;
     let socket = udp::bind(SocketAddr::new(interface.bind_host, rtp_port), false).ok()?;
     // a packet or two tell as much as a full buffer, whose memory is better spent on calls
-    udp::keep_little(&socket).ok().map(|()| socket)
+    udp::keep_little(&socket).ok().map(|()| Seated::new(socket, seat))
 }
 
 impl Ports {
-    pub(crate) fn new(options: &EngineOptions) -> Self {
+    pub(crate) fn new(options: &EngineOptions, binder: Binder) -> Self {
         let cooldown_ns = options.port_cooldown.as_nanos() as u64;
         let pool = || PortPool::new(options.port_min, options.port_max, cooldown_ns);
         let ports = |interface: &Interface| InterfacePorts {
             interface: interface.clone(),
             pool: pool(),
-            resting: HashMap::new(),
+            resting: BTreeMap::new(),
         };
-        Self { interfaces: options.interfaces.iter().map(ports).collect(), dscp: options.dscp }
+        Self { interfaces: options.interfaces.iter().map(ports).collect(), binder }
     }
 
     /// Binds a pair on an interface.
     pub(crate) fn take(&mut self, index: usize, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
-        self.interfaces[index].wake(now_ns);
+        self.interfaces[index].wake(now_ns, &self.binder.descriptors);
+        let (rtp_seat, rtcp_seat) = self.seats()?;
         let InterfacePorts { interface, pool, .. } = &mut self.interfaces[index];
-        let mut last: Option<std::io::Error> = None;
+        let mut last: Option<io::Error> = None;
         for _ in 0..MAX_ATTEMPTS {
             let Some(port) = pool.take() else { break };
-            let bind = |port, errors| -> std::io::Result<UdpSocket> {
-                let socket = udp::bind(SocketAddr::new(interface.bind_host, port), errors)?;
-                // marked badly is better than not sent
-                let _ = udp::mark(&socket, interface.bind_host.is_ipv6(), self.dscp);
-                Ok(socket)
-            };
-            // a remote that takes no RTCP is common and no reason for an event: errors are wanted for RTP only
-            match bind(port, true).and_then(|rtp| Ok(Sockets { rtp, rtcp: bind(port + 1, false)? })) {
-                Ok(sockets) => return Ok((Lease { interface: index, rtp_port: port }, sockets)),
+            match self.binder.bind_pair(SocketAddr::new(interface.bind_host, port)) {
+                Ok((rtp, rtcp)) => {
+                    let sockets = Sockets { rtp: Seated::new(rtp, rtp_seat), rtcp: Some(Seated::new(rtcp, rtcp_seat)) };
+                    return Ok((Lease { interface: index, rtp_port: port }, sockets));
+                }
                 Err(error) => {
                     pool.give_back(port, now_ns);
                     last = Some(error);
@@ -109,11 +149,35 @@ impl Ports {
         Err(Refusal::new(RefusalCode::NoPorts, format!("no port pair on {}: {reason}", interface.name)))
     }
 
+    /// Refuses what will need so many descriptors, if they cannot be had.
+    pub(crate) fn check_room(&self, wanted: usize) -> Result<(), Refusal> {
+        let (taken, most) = self.binder.descriptors.counts();
+        let resting: usize = self.interfaces.iter().map(|ports| ports.resting.len()).sum();
+        if taken.saturating_sub(resting) + wanted > most {
+            return Err(self.binder.descriptors.refusal(wanted));
+        }
+        Ok(())
+    }
+
+    /// Seats for a pair. Calls come first: ports that rest are listened to no longer where their sockets are in the way.
+    fn seats(&mut self) -> Result<(Seat, Seat), Refusal> {
+        let descriptors = &self.binder.descriptors;
+        loop {
+            if let (Some(rtp), Some(rtcp)) = (descriptors.take(), descriptors.take()) {
+                return Ok((rtp, rtcp));
+            }
+            if !self.interfaces.iter_mut().any(|ports| ports.resting.pop_first().is_some()) {
+                return Err(descriptors.refusal(2));
+            }
+        }
+    }
+
     /// Lets a pair whose sockets are closed cool down.
     pub(crate) fn give_back(&mut self, lease: Lease, now_ns: u64) {
         let InterfacePorts { interface, pool, resting } = &mut self.interfaces[lease.interface];
         pool.give_back(lease.rtp_port, now_ns);
-        resting.extend(listen(interface, lease.rtp_port).map(|socket| (lease.rtp_port, socket)));
+        let socket = listen(interface, lease.rtp_port, &self.binder.descriptors);
+        resting.extend(socket.map(|socket| (lease.rtp_port, socket)));
     }
 
     /// The number of an interface.
@@ -136,7 +200,7 @@ impl Ports {
     /// (free, cooling) pairs of all interfaces.
     pub(crate) fn counts(&mut self, now_ns: u64) -> (usize, usize) {
         let counts = self.interfaces.iter_mut().map(|ports| {
-            ports.wake(now_ns);
+            ports.wake(now_ns, &self.binder.descriptors);
             ports.pool.counts()
         });
         counts.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
@@ -159,11 +223,42 @@ mod tests {
         EngineOptions::new("unused.sock".into(), vec![interface], rtp_port, rtp_port + 1)
     }
 
+    fn ports(options: &EngineOptions, descriptors: &Descriptors) -> Ports {
+        Ports::new(options, Binder::new(descriptors.clone(), 0))
+    }
+
+    #[test]
+    fn without_a_descriptor_to_spare_pairs_rest_unheard_and_calls_are_refused() {
+        let options = EngineOptions { port_max: 43_235, ..on_loopback(43_230) };
+        let descriptors = Descriptors::with_most(4);
+        let mut ports = ports(&options, &descriptors);
+        let [(one, first), (_, mut second)] = [1, 2].map(|n| ports.take(0, n).unwrap());
+        let refusal = ports.take(0, 3).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::Limit);
+        assert!(refusal.message.contains("4 of 4"), "{}", refusal.message);
+        assert_eq!(ports.check_room(1).unwrap_err().code, RefusalCode::Limit);
+        assert!(ports.check_room(0).is_ok());
+        drop(first);
+        ports.give_back(one, 4);
+        assert_eq!(descriptors.counts(), (3, 4));
+        assert!(ports.check_room(2).is_ok() && ports.check_room(3).is_err());
+        let _third = ports.take(0, 5).unwrap();
+        assert_eq!(descriptors.counts(), (4, 4));
+        // where RTCP shares the port there is room for another
+        second.rtcp = None;
+        let above = SocketAddr::new(options.interfaces[0].bind_host, second.rtp.local_addr().unwrap().port() + 1);
+        let binder = Binder::new(descriptors.clone(), 0);
+        second.rtcp = Some(binder.bind_rtcp(above).unwrap());
+        assert!(binder.bind_rtcp(above).is_err());
+        assert_eq!(descriptors.counts(), (4, 4));
+        assert_eq!(ports.counts(6), (0, 1));
+    }
+
     #[test]
     fn a_pair_rests_for_as_long_as_somebody_sends_there() {
         let options = on_loopback(43_210);
         let rest_ns = options.port_cooldown.as_nanos() as u64;
-        let mut ports = Ports::new(&options);
+        let mut ports = ports(&options, &Descriptors::with_most(100));
         let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
         let host = sockets.rtp.local_addr().unwrap();
         drop(sockets);
@@ -184,7 +279,7 @@ mod tests {
     fn nobody_can_keep_a_pair_for_ever() {
         let options = on_loopback(43_220);
         let rest_ns = options.port_cooldown.as_nanos() as u64;
-        let mut ports = Ports::new(&options);
+        let mut ports = ports(&options, &Descriptors::with_most(100));
         let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
         let host = sockets.rtp.local_addr().unwrap();
         drop(sockets);

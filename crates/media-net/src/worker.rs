@@ -16,13 +16,13 @@ use serde_json::json;
 
 use crate::command::{Answer, Answers, Command, EventQueue, Reply, Work};
 use crate::log;
-use crate::ports::ForkSockets;
+use crate::ports::{Binder, ForkSockets, PortSocket, Sockets};
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Waker, EDGE, FAILED, READABLE};
 use crate::sys::udp::{take_errors, ReceiveBatch, RECEIVE_BATCH};
 use crate::writer::Writer;
 
-use outbox::Outbox;
+use outbox::{Doors, Outbox};
 use pacer::Pacer;
 
 /// The token of the waker; no pair has it.
@@ -41,8 +41,8 @@ const MAX_AGE_NS: u64 = 10 * media_core::NS_PER_S;
 pub(crate) struct WorkerCounts {
     pub(crate) latency: Histogram,
     pub(crate) totals: Totals,
-    /// Processor time of the thread, to some 25 ms.
-    pub(crate) cpu_ns: u64,
+    /// How long rounds have taken: less than the processor's time if others use it, and what packets wait for.
+    pub(crate) busy_ns: u64,
 }
 
 /// The control thread's side of a worker.
@@ -70,7 +70,7 @@ impl Drop for WorkerHandle {
 }
 
 pub(crate) struct Worker {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     waker: Waker,
     commands: Receiver<Command>,
     registry: Registry,
@@ -82,7 +82,7 @@ pub(crate) struct Worker {
     answers: Answers,
     events: EventQueue,
     counts: Arc<Mutex<WorkerCounts>>,
-    cpu_ns: u64,
+    busy_ns: u64,
 }
 
 impl Worker {
@@ -92,8 +92,9 @@ impl Worker {
         answers: Answers,
         writer: Writer,
         kernel: Option<Arc<KernelPath>>,
+        binder: Binder,
     ) -> io::Result<(Self, WorkerHandle)> {
-        let (epoll, waker) = (Epoll::new()?, Waker::new()?);
+        let (epoll, waker) = (Arc::new(Epoll::new()?), Waker::new()?);
         epoll.add(&waker, WAKE, READABLE | EDGE)?;
         let (sender, commands) = std::sync::mpsc::channel();
         let events = EventQueue::new(answers.waker.clone());
@@ -102,19 +103,20 @@ impl Worker {
             WorkerHandle { commands: sender, waker: waker.clone(), events: events.clone(), counts: counts.clone() };
         let mut registry = Registry::new(options);
         registry.use_kernel(kernel.is_some());
+        let outbox = Outbox::new(writer, kernel, Doors { epoll: epoll.clone(), binder });
         let worker = Self {
             epoll,
             waker,
             commands,
             registry,
-            outbox: Outbox::new(writer, kernel),
+            outbox,
             batch: ReceiveBatch::new(),
             pacer: Pacer::new(pacing),
             unfinished: Vec::new(),
             answers,
             events,
             counts,
-            cpu_ns: 0,
+            busy_ns: 0,
         };
         Ok((worker, handle))
     }
@@ -155,9 +157,11 @@ impl Worker {
                 None => return,
             }
             self.finish_round(now);
+            let ended_ns = clock::mono_ns();
+            self.busy_ns += ended_ns.saturating_sub(now.mono_ns);
             if !more_commands && self.unfinished.is_empty() {
                 let due_ns = self.registry.poll_timeout();
-                if let Some(nap) = self.pacer.finish_round(now.mono_ns, due_ns, clock::mono_ns) {
+                if let Some(nap) = self.pacer.finish_round(now.mono_ns, due_ns, ended_ns) {
                     std::thread::sleep(nap);
                 }
             }
@@ -178,7 +182,6 @@ impl Worker {
             self.registry.handle_timeout(now, &mut self.outbox);
             self.outbox.listen_again(now.mono_ns);
             self.outbox.recordings.flush_old(now.mono_ns);
-            self.cpu_ns = clock::thread_cpu_ns();
         }
     }
 
@@ -203,6 +206,8 @@ impl Worker {
                 self.registry.receive_rtp(key, received.source, received.bytes, arrival, &mut self.outbox);
             }
         }
+        self.outbox.more_waits = false;
+        self.outbox.flush_burst();
         if count == RECEIVE_BATCH {
             self.unfinished.push(token);
         }
@@ -291,12 +296,7 @@ impl Worker {
             Work::SetRoute { source, sink } => registry.set_route(session, &source, sink.as_deref())?,
             Work::ShareSockets { sockets } => {
                 let (index, sockets) = outbox.insert_shared(sockets);
-                let (rtp, rtcp) = (shared_token(index, false), shared_token(index, true));
-                let watched = self
-                    .epoll
-                    .add(&sockets.rtp, rtp, READABLE | EDGE)
-                    .and_then(|()| self.epoll.add(&sockets.rtcp, rtcp, READABLE | EDGE));
-                watched.map_err(unwatched)?;
+                watch_both(&self.epoll, sockets, |is_rtcp| shared_token(index, is_rtcp)).map_err(unwatched)?;
             }
             Work::OpenFork { new, sockets } => {
                 let name = new.name.clone();
@@ -342,10 +342,7 @@ impl Worker {
     fn watch(&mut self, pair: PairKey, sockets: ForkSockets) -> Result<(), Refusal> {
         let watched = match &sockets {
             ForkSockets::Shared(_) => Ok(()),
-            ForkSockets::Own(own) => self
-                .epoll
-                .add(&own.rtp, token_of(pair, false), READABLE | EDGE)
-                .and_then(|()| self.epoll.add(&own.rtcp, token_of(pair, true), READABLE | EDGE)),
+            ForkSockets::Own(own) => watch_both(&self.epoll, own, |is_rtcp| token_of(pair, is_rtcp)),
         };
         self.outbox.insert(pair, sockets);
         watched.map_err(unwatched)
@@ -360,8 +357,17 @@ impl Worker {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         self.outbox.latencies.drain(..).for_each(|ns| counts.latency.record(ns));
         counts.totals = self.registry.totals();
-        counts.cpu_ns = self.cpu_ns;
+        counts.busy_ns = self.busy_ns;
     }
+}
+
+fn watch_both(epoll: &Epoll, sockets: &Sockets, token: impl Fn(bool) -> u64) -> io::Result<()> {
+    watch(epoll, &sockets.rtp, token(false))?;
+    sockets.rtcp.as_ref().map_or(Ok(()), |rtcp| watch(epoll, rtcp, token(true)))
+}
+
+fn watch(epoll: &Epoll, socket: &PortSocket, token: u64) -> io::Result<()> {
+    epoll.add(&**socket, token, READABLE | EDGE)
 }
 
 /// The moment of arrival on both clocks, from the kernel's time stamp and the begin of this round.

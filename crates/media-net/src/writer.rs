@@ -12,6 +12,7 @@ use media_core::wav;
 use serde_json::json;
 
 use crate::command::{Answer, Answers};
+use crate::descriptors::Seated;
 use crate::log;
 
 /// Samples that may wait for the disk, of all recordings: 32 MB, the talk of 1000 endpoints over two seconds. What does not fit is
@@ -19,7 +20,7 @@ use crate::log;
 const MAX_WAITING_SAMPLES: usize = 16 * 1024 * 1024;
 
 enum Job {
-    Open { recorder: u64, file: File, dropped: Arc<AtomicU64> },
+    Open { recorder: u64, file: Seated<File>, dropped: Arc<AtomicU64> },
     Write { recorder: u64, at: u64, samples: Vec<i16> },
     Finish { recorder: u64, samples: u64 },
     Answer(Box<Answer>),
@@ -43,7 +44,7 @@ impl Writer {
     }
 
     /// Begins a recording in a file that has its header; samples that get lost are added to `dropped`.
-    pub(crate) fn open(&self, recorder: u64, file: File, dropped: Arc<AtomicU64>) {
+    pub(crate) fn open(&self, recorder: u64, file: Seated<File>, dropped: Arc<AtomicU64>) {
         self.send(Job::Open { recorder, file, dropped });
     }
 
@@ -88,7 +89,7 @@ pub(crate) struct WriterSide {
 }
 
 struct Recording {
-    file: File,
+    file: Seated<File>,
     samples: u64,
     dropped: Arc<AtomicU64>,
     failed: bool,
@@ -151,7 +152,8 @@ mod tests {
     fn holes_are_silence_and_the_file_is_valid_after_each_block() {
         let path = std::env::temp_dir().join(format!("sidestream-writer-{}.wav", std::process::id()));
         let _ = std::fs::remove_file(&path);
-        let file = crate::files::create_recording(&path).unwrap();
+        let seat = crate::descriptors::Descriptors::with_most(1).take().unwrap();
+        let file = Seated::new(crate::files::create_recording(&path).unwrap(), seat);
         let mut recording = Recording { file, samples: 0, dropped: Arc::default(), failed: false };
         let read = || {
             let bytes = std::fs::read(&path).unwrap();

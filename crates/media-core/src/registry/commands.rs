@@ -73,8 +73,17 @@ impl Registry {
         let session = self.session_named(session)?;
         let key = session.endpoint(endpoint)?;
         if let Some(endpoint) = session.endpoints.get_mut(key) {
+            let is_muxed = settings.rtcp_mux;
+            if !is_muxed && !out.open_rtcp(endpoint.pair) {
+                let text = format!("the RTCP port of endpoint {} cannot be opened again", endpoint.name);
+                return Err(Refusal::new(RefusalCode::NoPorts, text));
+            }
             if endpoint.configure(settings, now.mono_ns)? {
                 out.settle(endpoint.pair, None);
+            }
+            if is_muxed {
+                // RFC 5761 §5.1.1: once both sides have said so, nothing comes there any more
+                out.close_rtcp(endpoint.pair);
             }
         }
         session.map();
@@ -243,11 +252,20 @@ impl Registry {
     /// Queued packets of this pair could not be sent after all.
     pub fn note_send_errors(&mut self, pair: PairKey, packets: u64) {
         let Some(owner) = self.pairs.get(pair).copied() else { return };
-        let (Some(session), Member::Fork(fork)) = (self.sessions.get_mut(owner.session), owner.member) else { return };
-        if let Some(fork) = session.forks.get_mut(fork) {
-            fork.count_send_errors(packets);
-            self.totals.packets_forked = self.totals.packets_forked.saturating_sub(packets);
-        }
+        let Some(session) = self.sessions.get_mut(owner.session) else { return };
+        let total = match owner.member {
+            Member::Fork(key) => {
+                let Some(fork) = session.forks.get_mut(key) else { return };
+                fork.count_send_errors(packets);
+                &mut self.totals.packets_forked
+            }
+            Member::Endpoint(key) => {
+                let Some(endpoint) = session.endpoints.get_mut(key) else { return };
+                endpoint.count_unsent(packets);
+                &mut self.totals.packets_relayed
+            }
+        };
+        *total = total.saturating_sub(packets);
     }
 
     fn forget(&mut self, fork: &Fork) {

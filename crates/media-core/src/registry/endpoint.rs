@@ -405,6 +405,11 @@ impl Endpoint {
         self.counts.octets_sent += payload_octets as u64;
     }
 
+    /// Packets that were counted as sent were not.
+    pub(super) fn count_unsent(&mut self, packets: u64) {
+        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
+    }
+
     /// The endpoint that what is received is relayed to.
     pub(super) fn bridge(&self) -> Option<Key> {
         self.received.iter().find_map(|sink| sink.bridge())
@@ -477,7 +482,7 @@ fn rtcp_of(settings: &EndpointSettings, remote: Option<SocketAddr>) -> Option<So
 }
 
 /// The RTCP address that belongs to an RTP address (RFC 3550 §11); None above the last port.
-pub(super) fn port_above(rtp: SocketAddr) -> Option<SocketAddr> {
+pub fn port_above(rtp: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
 }
 

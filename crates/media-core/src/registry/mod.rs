@@ -32,6 +32,7 @@ pub use playing::Playback;
 
 use session::Session;
 
+pub use endpoint::port_above;
 pub use kernel::{HandOver, KernelFork, KernelLeg, KernelTally, MAX_KERNEL_FORKS};
 
 /// Names the port pair of an endpoint or fork.
@@ -39,7 +40,8 @@ pub type PairKey = Key;
 
 /// What the registry wants done, at once and in this order.
 pub trait Output {
-    /// Send RTP from a pair's RTP port now: somebody is listening. False if the kernel would not take it.
+    /// Send RTP from a pair's RTP port now: somebody is listening. False if the kernel would not take it. What has arrived
+    /// together may be sent together, and is told of by [`Registry::note_send_errors`] if that fails.
     fn send_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) -> bool;
     /// Send RTP packets of `segment` octets each, which stand one after the other, from a pair's RTP port by the end of this
     /// round: a recorder is listening.
@@ -48,6 +50,12 @@ pub trait Output {
     fn send_beside_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
     /// Send RTCP from a pair's RTCP port.
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]);
+    /// Open a pair's RTCP port, if it is closed; false if that fails.
+    fn open_rtcp(&mut self, _pair: PairKey) -> bool {
+        true
+    }
+    /// Close a pair's RTCP port: RTCP shares the other.
+    fn close_rtcp(&mut self, _pair: PairKey) {}
     /// From now on a pair's RTP goes to, and comes from, this address only; None: anybody again. Packets that were queued
     /// before go where they were to go.
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>);

@@ -33,6 +33,9 @@ struct Written {
     sends: usize,
     rtcp: Vec<(PairKey, SocketAddr, Vec<u8>)>,
     beside: Vec<(PairKey, SocketAddr, Vec<u8>)>,
+    closed_rtcp: Vec<PairKey>,
+    /// Closed RTCP ports have been taken by others.
+    taken: bool,
     settled: Vec<(PairKey, Option<SocketAddr>)>,
     released: Vec<PairKey>,
     samples: Vec<(u64, u64, Vec<i16>)>,
@@ -54,6 +57,16 @@ impl Output for Written {
     }
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
         self.rtcp.push((pair, to, packet.to_vec()));
+    }
+    fn open_rtcp(&mut self, pair: PairKey) -> bool {
+        let opens = !self.taken || !self.closed_rtcp.contains(&pair);
+        self.closed_rtcp.retain(|closed| *closed != pair || !opens);
+        opens
+    }
+    fn close_rtcp(&mut self, pair: PairKey) {
+        if !self.closed_rtcp.contains(&pair) {
+            self.closed_rtcp.push(pair);
+        }
     }
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>) {
         self.settled.push((pair, remote));
@@ -335,6 +348,11 @@ fn forks_copy_both_sides_with_numbers_of_their_own() {
     assert_eq!((packet.sequence(), packet.marker()), (103, true));
     assert_eq!(scene.events(), [started]);
     scene.registry.note_send_errors(inbound, 1);
+    let relayed = scene.registry.totals().packets_relayed;
+    let sent = |scene: &Scene| scene.registry.session_statistics("s").unwrap().endpoints[&name("b")].packets_sent;
+    let before = sent(&scene);
+    scene.registry.note_send_errors(scene.b, 1);
+    assert_eq!((sent(&scene), scene.registry.totals().packets_relayed), (before - 1, relayed - 1));
     let statistics = scene.registry.close_fork("s", "in", scene.now, &mut scene.out).unwrap();
     assert_eq!((statistics.packets_sent, statistics.send_errors), (2, 1));
     assert_eq!((statistics.octets_sent, statistics.first_packet_ns), (17, Some(WALL)));

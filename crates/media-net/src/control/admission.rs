@@ -8,8 +8,9 @@ use media_core::{Refusal, RefusalCode, NS_PER_S};
 
 /// So often the load is looked at; it is the mean of such a time.
 pub(crate) const WINDOW: Duration = Duration::from_millis(500);
-/// A worker that has so much of a core for itself is near the point where packets begin to wait: above it nothing is
-/// left for the bursts of the sessions that it has (per cent).
+/// A worker that is at work for so much of the time is near the point where packets begin to wait: above it nothing is
+/// left for the bursts of the sessions that it has (per cent). Time counts, not the processor's: what others take of its
+/// core is not left either.
 const OVERLOAD_PERCENT: u64 = 90;
 
 /// What was counted up to a moment.
@@ -18,8 +19,8 @@ pub(crate) struct Sample {
     pub(crate) at_ns: u64,
     /// Octets of RTP, received and sent.
     pub(crate) octets: u64,
-    /// Processor time of each worker.
-    pub(crate) cpu_ns: Vec<u64>,
+    /// How long each worker was at work.
+    pub(crate) busy_ns: Vec<u64>,
 }
 
 /// The load of late.
@@ -34,7 +35,7 @@ pub(crate) struct Admission {
 impl Admission {
     /// With a limit on what passes through, or without.
     pub(crate) fn new(max_bits_per_s: Option<u64>, first: Sample) -> Self {
-        let busy_percent = vec![0; first.cpu_ns.len()];
+        let busy_percent = vec![0; first.busy_ns.len()];
         Self { max_bits_per_s, last: first, bits_per_s: 0, busy_percent }
     }
 
@@ -50,8 +51,8 @@ impl Admission {
             (u128::from(now.saturating_sub(before)) * u128::from(of) / u128::from(elapsed_ns)) as u64
         };
         self.bits_per_s = share(sample.octets, self.last.octets, 8 * NS_PER_S);
-        let cpu = sample.cpu_ns.iter().zip(&self.last.cpu_ns);
-        self.busy_percent = cpu.map(|(now, before)| share(*now, *before, 100)).collect();
+        let busy = sample.busy_ns.iter().zip(&self.last.busy_ns);
+        self.busy_percent = busy.map(|(now, before)| share(*now, *before, 100)).collect();
         self.last = sample;
     }
 
@@ -63,7 +64,7 @@ impl Admission {
         }
         let busy = self.busy_percent.get(worker).copied().unwrap_or(0);
         if busy >= OVERLOAD_PERCENT {
-            let text = format!("the worker with the fewest sessions is at {busy} % of a core");
+            let text = format!("the worker with the fewest sessions is at work {busy} % of the time");
             return Err(Refusal::new(RefusalCode::Overload, text));
         }
         Ok(())
@@ -74,7 +75,7 @@ impl Admission {
         self.bits_per_s
     }
 
-    /// The busiest worker's share of a core, in per cent.
+    /// For how much of the time the busiest worker is at work, in per cent.
     pub(crate) fn busiest_percent(&self) -> u64 {
         self.busy_percent.iter().copied().max().unwrap_or(0)
     }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     fn sample(at_ms: u64, octets: u64, busy_ms: [u64; 2]) -> Sample {
-        Sample { at_ns: at_ms * 1_000_000, octets, cpu_ns: busy_ms.map(|ms| ms * 1_000_000).to_vec() }
+        Sample { at_ns: at_ms * 1_000_000, octets, busy_ns: busy_ms.map(|ms| ms * 1_000_000).to_vec() }
     }
 
     #[test]

@@ -38,7 +38,7 @@ const FIRST_LISTENER: u64 = 2;
 /// Above the tokens of listeners, of which there are few.
 const FIRST_CONNECTION: u64 = 1 << 16;
 
-const MAX_CONNECTIONS: usize = 16;
+pub(crate) const MAX_CONNECTIONS: usize = 16;
 /// Lines of one connection in a turn, so that none starves another.
 const MAX_LINES: usize = 64;
 const MAX_EVENTS_PER_LINE: usize = 256;

@@ -8,9 +8,10 @@ use media_core::{ForkPorts, FormatShelf, Histogram, NewFork, Refusal, RefusalCod
 use serde_json::{json, Value};
 
 use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply, Work};
+use crate::descriptors::{Descriptors, Seated};
 use crate::kernel::KernelState;
 use crate::options::EngineOptions;
-use crate::ports::{ForkSockets, Lease, Ports};
+use crate::ports::{Binder, ForkSockets, Lease, Ports};
 use crate::sys::{clock, process};
 use crate::worker::WorkerHandle;
 use crate::writer::Writer;
@@ -23,6 +24,8 @@ use super::reply;
 use super::request::{self, Request};
 
 const DEFAULT_INTERFACE: &str = "default";
+/// What a call takes: RTP and RTCP of two legs. One that would find no room for its second leg is better not begun.
+const SESSION_DESCRIPTORS: usize = 4;
 
 /// What becomes of a request.
 pub(crate) enum Outcome {
@@ -43,6 +46,7 @@ pub(crate) struct Operations {
     workers: Vec<WorkerHandle>,
     writer: Writer,
     kernel: KernelState,
+    descriptors: Descriptors,
     ports: Ports,
     directory: Directory,
     shelf: files::AudioShelf,
@@ -57,11 +61,18 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    pub(crate) fn new(options: EngineOptions, workers: Vec<WorkerHandle>, writer: Writer, kernel: KernelState) -> Self {
+    pub(crate) fn new(
+        options: EngineOptions,
+        workers: Vec<WorkerHandle>,
+        writer: Writer,
+        kernel: KernelState,
+        binder: Binder,
+    ) -> Self {
         let started_ns = clock::mono_ns();
         Self {
             admission: Admission::new(options.max_bits_per_s, sample(&workers, started_ns)),
-            ports: Ports::new(&options),
+            descriptors: binder.descriptors().clone(),
+            ports: Ports::new(&options, binder),
             directory: Directory::new(workers.len()),
             options,
             workers,
@@ -215,6 +226,7 @@ impl Operations {
             let text = format!("{} sessions are open already", self.options.max_sessions);
             return Err(Refusal::new(RefusalCode::Limit, text));
         }
+        self.ports.check_room(SESSION_DESCRIPTORS)?;
         self.admission.admit(self.directory.calmest())?;
         self.directory.enter(name);
         self.send(origin, name, Work::OpenSession, Afterwards::default())
@@ -343,7 +355,8 @@ impl Operations {
             return same(*open == kind, "recorder", &recorder).map(|()| Outcome::Answered(Ok(json!({}))));
         }
         has_endpoint(entry, &kind.endpoint)?;
-        let file = files::create_recording(&kind.path)?;
+        let seat = self.descriptors.take().ok_or_else(|| self.descriptors.refusal(1))?;
+        let file = Seated::new(files::create_recording(&kind.path)?, seat);
         let info = RecordingInfo { path: kind.path.clone(), dropped: Arc::<AtomicU64>::default() };
         self.next_recorder += 1;
         let id = self.next_recorder;
@@ -373,6 +386,7 @@ impl Operations {
         }
         let now_ns = clock::now().mono_ns;
         let (free, cooling) = self.ports.counts(now_ns);
+        let (descriptors, most_descriptors) = self.descriptors.counts();
         let microseconds = |quantile| latency.quantile(quantile) as f64 / 1000.0;
         json!({
             "sessions": self.directory.len(),
@@ -387,6 +401,8 @@ impl Operations {
             "busy_percent": self.admission.busiest_percent(),
             "ports_free": free,
             "ports_cooling": cooling,
+            "descriptors_used": descriptors,
+            "descriptors_most": most_descriptors,
             "events_dropped": self.events_dropped,
             "samples_dropped": self.writer.dropped(),
             "kernel_path": self.kernel.describe(),
@@ -420,7 +436,7 @@ fn sample(workers: &[WorkerHandle], at_ns: u64) -> Sample {
     for worker in workers {
         let counts = worker.counts.lock().unwrap_or_else(PoisonError::into_inner);
         sample.octets += counts.totals.octets;
-        sample.cpu_ns.push(counts.cpu_ns);
+        sample.busy_ns.push(counts.busy_ns);
     }
     sample
 }

@@ -17,6 +17,18 @@ impl RawAddress {
     }
 }
 
+impl PartialEq for RawAddress {
+    fn eq(&self, other: &Self) -> bool {
+        let fields = |raw: &Self| {
+            let storage = &raw.storage;
+            let (flow, scope) = (storage.sin6_flowinfo, storage.sin6_scope_id);
+            (raw.length, storage.sin6_family, storage.sin6_port, flow, storage.sin6_addr.s6_addr, scope)
+        };
+        // an IPv4 address lies within these fields, and zeroes behind it
+        fields(self) == fields(other)
+    }
+}
+
 impl From<SocketAddr> for RawAddress {
     fn from(address: SocketAddr) -> Self {
         // SAFETY: sockaddr_in6 is plain numbers, for which all zeroes is a value.

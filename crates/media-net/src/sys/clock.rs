@@ -1,4 +1,4 @@
-//! The two clocks, and a thread's own.
+//! The two clocks.
 
 use media_core::{Instant, NS_PER_S};
 
@@ -15,11 +15,6 @@ pub(crate) fn mono_ns() -> u64 {
 /// This moment on the wall clock.
 pub(crate) fn wall_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
-}
-
-/// What this thread has used of a processor.
-pub(crate) fn thread_cpu_ns() -> u64 {
-    read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

@@ -11,6 +11,10 @@ use super::check;
 
 /// Datagrams of one call. More make it no cheaper, and hold what has arrived meanwhile up.
 const SEND_BATCH: usize = 64;
+/// Most datagrams that one send is cut into: what kernels before 6.9 take (UDP_MAX_SEGMENTS).
+const MAX_SEGMENTS: usize = 64;
+/// Most octets of such a send: an IPv4 datagram's worth, less the longest header.
+const MAX_CUT: usize = 65_507 - 40;
 /// How long a full send buffer is waited for, once in a round.
 const PATIENCE: Duration = Duration::from_millis(1);
 const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -57,6 +61,21 @@ impl<T> Entry<T> {
     }
 }
 
+impl<T: PartialEq> Entry<T> {
+    /// True if datagrams of `segment` octets, up to `end`, can be a part of the same send.
+    fn goes_on(&self, tag: T, to: Option<&RawAddress>, segment: usize, end: usize) -> bool {
+        let octets = end - self.start;
+        let (fits, is_whole) = (octets <= MAX_CUT, (self.end - self.start).is_multiple_of(self.segment.max(1)));
+        segment > 0
+            && fits
+            && is_whole
+            && segment == self.segment
+            && tag == self.tag
+            && octets.div_ceil(segment) <= MAX_SEGMENTS
+            && to == self.to.as_ref()
+    }
+}
+
 /// What did not leave as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -72,18 +91,30 @@ pub(crate) struct Queue<T> {
     bytes: Vec<u8>,
     /// The kernel cuts runs apart; false once it has refused to.
     cuts: bool,
+    /// A full send buffer is waited for, a little.
+    patient: bool,
 }
 
-impl<T: Copy> Queue<T> {
+impl<T: Copy + PartialEq> Queue<T> {
     pub(crate) fn new(cuts: bool) -> Self {
-        Self { entries: Vec::new(), bytes: Vec::new(), cuts }
+        Self { entries: Vec::new(), bytes: Vec::new(), cuts, patient: true }
     }
 
-    /// Adds datagrams of `segment` octets each, to `to` unless the socket is connected.
+    /// A queue of what is better lost than late.
+    pub(crate) fn impatient(cuts: bool) -> Self {
+        Self { patient: false, ..Self::new(cuts) }
+    }
+
+    /// Adds datagrams of `segment` octets each, to `to` unless the socket is connected. Those that follow others of their
+    /// size on the same way leave with them, in one send.
     pub(crate) fn push(&mut self, tag: T, to: Option<SocketAddr>, datagrams: &[u8], segment: usize) {
-        let start = self.bytes.len();
+        let (start, to) = (self.bytes.len(), to.map(RawAddress::from));
         self.bytes.extend_from_slice(datagrams);
-        self.entries.push(Entry { tag, to: to.map(RawAddress::from), start, end: self.bytes.len(), segment });
+        let end = self.bytes.len();
+        match self.entries.last_mut().filter(|last| last.goes_on(tag, to.as_ref(), segment, end)) {
+            Some(last) => last.end = end,
+            None => self.entries.push(Entry { tag, to, start, end, segment }),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -98,7 +129,7 @@ impl<T: Copy> Queue<T> {
     ) {
         let entries = mem::take(&mut self.entries);
         let mut rest = &entries[..];
-        let mut patient = true;
+        let mut patient = self.patient;
         while let Some(first) = rest.first() {
             let socket = socket_of(first.tag);
             let same = |entry: &&Entry<T>| match (socket_of(entry.tag), socket) {
@@ -295,6 +326,45 @@ mod tests {
                 assert!(queue.is_empty());
                 assert_eq!(received(&to, expected.len()), expected);
             }
+        }
+    }
+
+    #[test]
+    fn what_follows_on_the_same_way_leaves_in_one_send() {
+        let (from, to, other) = (socket("127.0.0.1"), socket("127.0.0.1"), socket("127.0.0.1"));
+        let [to_one, to_other] = [&to, &other].map(|socket| socket.local_addr().ok());
+        let mut queue = Queue::new(true);
+        for (tag, to, datagrams, segment) in [
+            (1, to_one, &[1; 9][..], 9),
+            (1, to_one, &[2; 18], 9),
+            (1, to_one, &[3; 4], 9),
+            (1, to_one, &[4; 9], 9),
+            (2, to_one, &[5; 9], 9),
+            (2, to_other, &[6; 9], 9),
+            (2, to_other, &[7; 8], 8),
+        ] {
+            queue.push(tag, to, datagrams, segment);
+        }
+        let sends: Vec<usize> = queue.entries.iter().map(|entry| entry.end - entry.start).collect();
+        assert_eq!(sends, [31, 9, 9, 9, 8]);
+        queue.flush(|_| Some(&from), no_trouble);
+        let seen: Vec<(u8, usize)> = received(&to, 6).iter().map(|one| (one[0], one.len())).collect();
+        assert_eq!(seen, [(1, 9), (2, 9), (2, 9), (3, 4), (4, 9), (5, 9)]);
+        assert_eq!(received(&other, 2), [vec![6; 9], vec![7; 8]]);
+    }
+
+    #[test]
+    fn no_send_is_longer_than_a_kernel_cuts() {
+        let (from, to) = (socket("127.0.0.1"), socket("127.0.0.1"));
+        let here = to.local_addr().ok();
+        for (segment, count) in [(20, 100), (2000, 40)] {
+            let mut queue = Queue::new(true);
+            (0..count).for_each(|n| queue.push(7, here, &vec![n as u8; segment], segment));
+            assert!(queue.entries.iter().all(|entry| entry.datagrams() <= 64 && entry.end - entry.start < 65_500));
+            queue.flush(|_| Some(&from), no_trouble);
+            assert!(queue.cuts);
+            let seen: Vec<u8> = received(&to, count).iter().map(|datagram| datagram[0]).collect();
+            assert_eq!(seen, (0..count).map(|n| n as u8).collect::<Vec<_>>());
         }
     }
 

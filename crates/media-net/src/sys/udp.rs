@@ -14,7 +14,7 @@ use super::check;
 pub(crate) const MAX_DATAGRAM: usize = 2048;
 /// Datagrams of one receive call. Legs bring one at a time, so this is for bursts only; that the call ends before its
 /// vector is full proves the socket empty, which is what makes edge-triggered waiting safe without a second call.
-pub(crate) const RECEIVE_BATCH: usize = 4;
+pub(crate) const RECEIVE_BATCH: usize = 8;
 /// Room for a timespec in a control message.
 const CONTROL_WORDS: usize = 8;
 /// linux/in6.h; the libc crate does not have it.

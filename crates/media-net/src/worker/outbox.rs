@@ -3,17 +3,19 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use media_core::{Event, HandOver, KernelLeg, KernelTally, Output, PairKey, Registry, NS_PER_S};
+use media_core::{port_above, Event, HandOver, KernelLeg, KernelTally, Output, PairKey, Registry, NS_PER_S};
 use media_kernel::{Hop, KernelPath};
 
-use crate::ports::{ForkSockets, Sockets};
+use crate::ports::{Binder, ForkSockets, Sockets};
 use crate::sys::clock;
+use crate::sys::epoll::Epoll;
 use crate::sys::send::{can_cut, is_of_an_earlier_packet, send, Queue, Trouble};
 use crate::sys::udp::{disconnect, has_waiting, take_errors, traffic_class, want_errors};
 use crate::writer::Writer;
 
 use super::kernel::Kernel;
 use super::recordings::Recordings;
+use super::{token_of, watch};
 
 /// ICMP errors of a shared port in a second, after which no more are listened to in that second: each makes a send stop
 /// half way, and the answer is known.
@@ -43,12 +45,23 @@ struct Shared {
     deaf_until_ns: Option<u64>,
 }
 
+/// With what a port is opened again that was closed before its pair.
+pub(super) struct Doors {
+    pub(super) epoll: Arc<Epoll>,
+    pub(super) binder: Binder,
+}
+
 pub(super) struct Outbox {
+    doors: Doors,
     /// By the index of their keys.
     pairs: Vec<Option<Pair>>,
     shared: Vec<Shared>,
     /// What forks with ports of their own send in this round.
     queue: Queue<PairKey>,
+    /// Packets of one source that had arrived together, and are relayed together.
+    burst: Queue<PairKey>,
+    /// When each of them arrived.
+    burst_arrivals: Vec<u64>,
     unsent: Vec<(PairKey, u64)>,
     /// Arrival of the packet that is being relayed; None for what the engine sends by itself.
     pub(super) arrival_wall_ns: Option<u64>,
@@ -63,11 +76,14 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(writer: Writer, kernel: Option<Arc<KernelPath>>) -> Self {
+    pub(super) fn new(writer: Writer, kernel: Option<Arc<KernelPath>>, doors: Doors) -> Self {
         Self {
+            doors,
             pairs: Vec::new(),
             shared: Vec::new(),
             queue: Queue::new(true),
+            burst: Queue::impatient(true),
+            burst_arrivals: Vec::new(),
             unsent: Vec::new(),
             arrival_wall_ns: None,
             more_waits: false,
@@ -105,13 +121,11 @@ impl Outbox {
 
     /// A pair's own socket.
     pub(super) fn socket(&self, key: PairKey, is_rtcp: bool) -> Option<&UdpSocket> {
-        let sockets = own(&self.pairs, key)?.0;
-        Some(if is_rtcp { &sockets.rtcp } else { &sockets.rtp })
+        port(own(&self.pairs, key)?.0, is_rtcp)
     }
 
     pub(super) fn shared_socket(&self, index: usize, is_rtcp: bool) -> Option<&UdpSocket> {
-        let sockets = &self.shared.get(index)?.sockets;
-        Some(if is_rtcp { &sockets.rtcp } else { &sockets.rtp })
+        port(&self.shared.get(index)?.sockets, is_rtcp)
     }
 
     /// Takes the ICMP errors of ports that forks share.
@@ -145,10 +159,23 @@ impl Outbox {
         }
     }
 
+    /// Sends what was relayed of packets that had arrived together. At a usual load no two have; the more a worker falls
+    /// behind, the more have, and the less each of them costs.
+    pub(super) fn flush_burst(&mut self) {
+        if self.burst.is_empty() {
+            return;
+        }
+        let Self { pairs, burst, unsent, unreachable, .. } = self;
+        send_own(pairs, burst, unsent, unreachable);
+        let now_ns = clock::wall_ns();
+        self.latencies.extend(self.burst_arrivals.drain(..).map(|arrived_ns| now_ns.saturating_sub(arrived_ns)));
+    }
+
     fn flush_all(&mut self) {
+        self.flush_burst();
         self.flush_own();
         for shared in self.shared.iter_mut().filter(|shared| !shared.queue.is_empty()) {
-            let rtp = &shared.sockets.rtp;
+            let rtp = &*shared.sockets.rtp;
             shared.queue.flush(
                 |_| Some(rtp),
                 |pair, trouble| {
@@ -163,15 +190,25 @@ impl Outbox {
 
     fn flush_own(&mut self) {
         let Self { pairs, queue, unsent, unreachable, .. } = self;
-        if !queue.is_empty() {
-            queue.flush(
-                |pair| own(pairs, pair).map(|(sockets, _)| &sockets.rtp),
-                |pair, trouble| match trouble {
-                    Trouble::Unreachable => unreachable.push(pair),
-                    Trouble::Unsent(packets) => unsent.push((pair, packets)),
-                },
-            );
-        }
+        send_own(pairs, queue, unsent, unreachable);
+    }
+}
+
+/// Sends a queue from the ports of whom its packets are tagged with.
+fn send_own(
+    pairs: &[Option<Pair>],
+    queue: &mut Queue<PairKey>,
+    unsent: &mut Vec<(PairKey, u64)>,
+    unreachable: &mut Vec<PairKey>,
+) {
+    if !queue.is_empty() {
+        queue.flush(
+            |pair| own(pairs, pair).map(|(sockets, _)| &*sockets.rtp),
+            |pair, trouble| match trouble {
+                Trouble::Unreachable => unreachable.push(pair),
+                Trouble::Unsent(packets) => unsent.push((pair, packets)),
+            },
+        );
     }
 }
 
@@ -179,6 +216,11 @@ impl Output for Outbox {
     fn send_rtp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) -> bool {
         let Some((sockets, connected)) = own(&self.pairs, pair) else { return false };
         let to = (!connected).then_some(to);
+        if self.more_waits || !self.burst.is_empty() {
+            self.burst.push(pair, to, packet, packet.len());
+            self.burst_arrivals.extend(self.arrival_wall_ns);
+            return true;
+        }
         let mut result = send(&sockets.rtp, to, packet);
         if result.as_ref().is_err_and(is_of_an_earlier_packet) {
             self.unreachable.push(pair);
@@ -208,26 +250,39 @@ impl Output for Outbox {
     }
 
     fn send_rtcp(&mut self, pair: PairKey, to: SocketAddr, packet: &[u8]) {
-        let rtcp = match find(&self.pairs, pair).map(|pair| &pair.place) {
-            Some(Place::Own { sockets, .. }) => &sockets.rtcp,
-            Some(Place::Shared(index)) => &self.shared[*index].sockets.rtcp,
+        let sockets = match find(&self.pairs, pair).map(|pair| &pair.place) {
+            Some(Place::Own { sockets, .. }) => sockets,
+            Some(Place::Shared(index)) => &self.shared[*index].sockets,
             None => return,
         };
-        // RTCP is repeated: what does not go now is not missed
-        let _ = send(rtcp, Some(to), packet);
+        if let Some(rtcp) = &sockets.rtcp {
+            // RTCP is repeated: what does not go now is not missed
+            let _ = send(rtcp, Some(to), packet);
+        }
+    }
+
+    fn open_rtcp(&mut self, pair: PairKey) -> bool {
+        let Some(Place::Own { sockets, .. }) = place_mut(&mut self.pairs, pair) else { return true };
+        if sockets.rtcp.is_some() {
+            return true;
+        }
+        let Ok(rtp) = sockets.rtp.local_addr() else { return false };
+        let Doors { epoll, binder } = &self.doors;
+        let opened = port_above(rtp).and_then(|rtcp| binder.bind_rtcp(rtcp).ok());
+        sockets.rtcp = opened.filter(|rtcp| watch(epoll, rtcp, token_of(pair, true)).is_ok());
+        sockets.rtcp.is_some()
+    }
+
+    fn close_rtcp(&mut self, pair: PairKey) {
+        if let Some(Place::Own { sockets, .. }) = place_mut(&mut self.pairs, pair) {
+            sockets.rtcp = None;
+        }
     }
 
     fn settle(&mut self, pair: PairKey, remote: Option<SocketAddr>) {
+        self.flush_burst();
         self.flush_own();
-        let Some(Place::Own { sockets, connected }) = self
-            .pairs
-            .get_mut(pair.index())
-            .and_then(Option::as_mut)
-            .filter(|found| found.key == pair)
-            .map(|found| &mut found.place)
-        else {
-            return;
-        };
+        let Some(Place::Own { sockets, connected }) = place_mut(&mut self.pairs, pair) else { return };
         // without the kernel's filter all works as well, only slower: a failure is no matter
         *connected = match remote {
             Some(remote) => sockets.rtp.connect(remote).is_ok(),
@@ -261,7 +316,7 @@ impl Output for Outbox {
         if self.kernel.is_none() {
             return HandOver::Refused;
         }
-        // what the kernel forks next must not overtake what waits here
+        // what the kernel relays or forks next must not overtake what waits here
         self.flush_all();
         let Some(kernel) = &mut self.kernel else { return HandOver::Refused };
         // without the filter of a connected socket a stranger's packet could come in between
@@ -278,8 +333,8 @@ impl Output for Outbox {
             begin,
             |pair, to| {
                 let rtp = match &find(pairs, pair)?.place {
-                    Place::Own { sockets, .. } => &sockets.rtp,
-                    Place::Shared(index) => &shared[*index].sockets.rtp,
+                    Place::Own { sockets, .. } => &*sockets.rtp,
+                    Place::Shared(index) => &*shared[*index].sockets.rtp,
                 };
                 let from = rtp.local_addr().ok()?;
                 Some(Hop { from, to, traffic_class: traffic_class(rtp, from.is_ipv6()).ok()? })
@@ -297,8 +352,20 @@ impl Output for Outbox {
     }
 }
 
+fn port(sockets: &Sockets, is_rtcp: bool) -> Option<&UdpSocket> {
+    if is_rtcp {
+        return sockets.rtcp.as_deref();
+    }
+    Some(&sockets.rtp)
+}
+
 fn find(pairs: &[Option<Pair>], key: PairKey) -> Option<&Pair> {
     pairs.get(key.index())?.as_ref().filter(|pair| pair.key == key)
+}
+
+fn place_mut(pairs: &mut [Option<Pair>], key: PairKey) -> Option<&mut Place> {
+    let found = pairs.get_mut(key.index())?.as_mut().filter(|pair| pair.key == key)?;
+    Some(&mut found.place)
 }
 
 fn own(pairs: &[Option<Pair>], key: PairKey) -> Option<(&Sockets, bool)> {

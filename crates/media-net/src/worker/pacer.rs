@@ -37,17 +37,11 @@ impl Pacer {
         self.packets += 1;
     }
 
-    /// How long to nap after a round from `began_ns` to now, but not over `due_ns`; `clock` tells now.
-    pub(super) fn finish_round(
-        &mut self,
-        began_ns: u64,
-        due_ns: Option<u64>,
-        clock: impl Fn() -> u64,
-    ) -> Option<Duration> {
+    /// How long to nap after a round from `began_ns` to `now_ns`, but not over `due_ns`.
+    pub(super) fn finish_round(&mut self, began_ns: u64, due_ns: Option<u64>, now_ns: u64) -> Option<Duration> {
         if !self.enabled {
             return None;
         }
-        let now_ns = clock();
         self.busy_ns += now_ns.saturating_sub(began_ns);
         let elapsed_ns = now_ns.saturating_sub(self.window_ns);
         if elapsed_ns >= WINDOW_NS {
@@ -74,7 +68,7 @@ mod tests {
         (pacer.window_ns, pacer.busy_ns, pacer.packets) = (start_ns, 0, 0);
         for began_ns in (start_ns..start_ns + 1_000_000_000).step_by(every_us as usize * 1000) {
             (0..packets).for_each(|_| pacer.count_packet());
-            nap = pacer.finish_round(began_ns, None, || began_ns + busy_us * 1000);
+            nap = pacer.finish_round(began_ns, None, began_ns + busy_us * 1000);
         }
         nap.is_some()
     }
@@ -106,7 +100,7 @@ mod tests {
         let mut pacer = Pacer::new(true);
         naps_after(&mut pacer, 100, 10, 1);
         let now_ns = pacer.window_ns;
-        let mut nap = |due_ns| pacer.finish_round(now_ns, Some(due_ns), || now_ns);
+        let mut nap = |due_ns| pacer.finish_round(now_ns, Some(due_ns), now_ns);
         assert_eq!(nap(now_ns + 400_000), None);
         assert_eq!(nap(now_ns + 1_000_000), Some(Duration::from_nanos(LONGEST_NS)));
         assert_eq!(nap(now_ns - 1), None);

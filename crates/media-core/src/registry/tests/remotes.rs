@@ -78,6 +78,25 @@ fn muxed_rtcp_comes_and_goes_by_the_rtp_port() {
 }
 
 #[test]
+fn the_rtcp_port_is_open_for_as_long_as_rtcp_has_one() {
+    let mut scene = Scene::bridged();
+    let muxed = EndpointSettings { rtcp_mux: true, ..settings(1000) };
+    for _ in 0..2 {
+        scene.configure("a", muxed.clone());
+        assert_eq!(scene.out.closed_rtcp, [scene.a]);
+    }
+    // somebody has it meanwhile: the leg stays as it was
+    scene.out.taken = true;
+    let refused = scene.registry.configure_endpoint("s", "a", settings(1700), scene.now, &mut scene.out).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::NoPorts);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.beside, [(scene.a, host(1000), report(2))]);
+    scene.out.taken = false;
+    scene.configure("a", settings(1000));
+    assert!(scene.out.closed_rtcp.is_empty());
+}
+
+#[test]
 fn an_rtcp_port_that_was_told_stands_while_rtp_comes_from_that_host() {
     let mut scene = Scene::bridged();
     let other = SocketAddr::from(([198, 51, 100, 7], 900));
