@@ -60,7 +60,8 @@ bench: build
 bench-media: build
 	$(BIN)/python -m benches media
 
-soak: build ## ten minutes of 500 calls that come and go; nothing may grow, leak or go astray
+soak: build ## as many calls as one engine may have; then ten minutes of 500 that come and go: nothing may grow, leak or go astray
+	$(BIN)/python -m benches full
 	$(BIN)/python -m benches soak
 
 docs: build ## regenerate what the docs take from the code

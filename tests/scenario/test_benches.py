@@ -54,3 +54,14 @@ async def test_calls_that_come_and_go_leave_nothing_behind() -> None:
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert b"after" in output
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)  # the generator may have to be built
+async def test_many_calls_take_no_more_than_they_should() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches", "full", "--calls", "300"), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert b"RTCP on the RTP port" in output

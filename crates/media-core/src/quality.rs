@@ -3,7 +3,7 @@
 use crate::time::NS_PER_S;
 
 /// RFC 3611 §4.7.2: so many packets received one after the other end a burst; the recommended value.
-const GAP_MIN: u64 = 16;
+const GAP_MIN: u32 = 16;
 /// How long the least transit time is looked for: long enough for one packet to come through without waiting anywhere.
 const DRIFT_WINDOW_NS: u64 = 5 * NS_PER_S;
 /// Over less the drift of a clock cannot be told from jitter.
@@ -11,30 +11,31 @@ const DRIFT_SPAN_NS: u64 = 20 * NS_PER_S;
 /// What a packet is taken to hold until two in a row have shown it.
 const USUAL_PACKET_MS: f64 = 20.0;
 
-/// What becomes of the packets of a stream, told of one after the other in the order of their numbers.
+/// What becomes of the packets of a stream, told of one after the other in the order of their numbers. Thirty-two
+/// bits of packets last for years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bursts {
     /// Packets received since the last that was lost.
-    run: u64,
+    run: u32,
     /// Runs of lost packets.
-    gaps: u64,
-    longest_gap: u64,
-    gap: u64,
+    gaps: u32,
+    longest_gap: u32,
+    gap: u32,
     /// Lost packets with fewer than [`GAP_MIN`] between them, the last one included: a burst if there are two.
-    open_lost: u64,
-    open_packets: u64,
-    bursts: u64,
-    burst_lost: u64,
-    burst_packets: u64,
-    sparse_lost: u64,
-    sparse_packets: u64,
+    open_lost: u32,
+    open_packets: u32,
+    bursts: u32,
+    burst_lost: u32,
+    burst_packets: u32,
+    sparse_lost: u32,
+    sparse_packets: u32,
 }
 
 impl Bursts {
     /// The next packet has arrived.
     #[inline]
     pub fn received(&mut self) {
-        self.run += 1;
+        self.run = self.run.saturating_add(1);
     }
 
     /// The next packet is lost.
@@ -47,7 +48,7 @@ impl Bursts {
         self.longest_gap = self.longest_gap.max(self.gap);
         if self.open_lost == 0 || self.run >= GAP_MIN {
             self.close();
-            self.sparse_packets += self.run;
+            self.sparse_packets = self.sparse_packets.saturating_add(self.run);
             (self.open_lost, self.open_packets) = (1, 1);
         } else {
             self.open_lost += 1;
@@ -72,7 +73,7 @@ impl Bursts {
     /// As if the stream ended here.
     fn closed(mut self) -> Self {
         self.close();
-        self.sparse_packets += self.run;
+        self.sparse_packets = self.sparse_packets.saturating_add(self.run);
         self.run = 0;
         self
     }
@@ -129,15 +130,15 @@ impl Drift {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Packets seen before.
-    pub duplicates: u64,
+    pub duplicates: u32,
     /// Packets that came after a later one.
-    pub reordered: u64,
+    pub reordered: u32,
     /// How often the sequence numbers began at zero again.
-    pub wraps: u64,
+    pub wraps: u32,
     /// How often they jumped, and went on from there.
-    pub restarts: u64,
+    pub restarts: u32,
     /// How often the SSRC changed.
-    pub ssrc_changes: u64,
+    pub ssrc_changes: u32,
     /// Loss in its order.
     pub bursts: Bursts,
     /// Time stamp units from one packet to the next; 0 while that is not known.
@@ -181,7 +182,7 @@ impl Quality {
     /// From what was counted; `jitter_ms` is the stream's (RFC 3550), `is_g711` whether its codec is one that `mos` is for.
     pub fn new(tally: &Tally, drift: &Drift, clock_rate: u32, jitter_ms: f64, is_g711: bool) -> Self {
         let bursts = tally.bursts.closed();
-        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+        let share = |part: u32, of: u32| if of == 0 { 0.0 } else { f64::from(part) / f64::from(of) };
         let packet_ms = match tally.packet_units {
             0 => USUAL_PACKET_MS,
             units => f64::from(units) * 1000.0 / f64::from(clock_rate.max(1)),
@@ -191,18 +192,18 @@ impl Quality {
         // G.107 §7.2: the mean run of lost packets against what it would be if they were lost independently
         let burst_ratio = (share(lost, bursts.gaps) * (1.0 - loss)).max(1.0);
         Self {
-            duplicates: tally.duplicates,
-            reordered: tally.reordered,
-            gaps: bursts.gaps,
-            longest_gap: bursts.longest_gap,
-            bursts: bursts.bursts,
+            duplicates: tally.duplicates.into(),
+            reordered: tally.reordered.into(),
+            gaps: bursts.gaps.into(),
+            longest_gap: bursts.longest_gap.into(),
+            bursts: bursts.bursts.into(),
             burst_density: share(bursts.burst_lost, bursts.burst_packets),
             burst_ms: share(bursts.burst_packets, bursts.bursts) * packet_ms,
             gap_density: share(bursts.sparse_lost, bursts.sparse_packets),
             gap_ms: share(bursts.sparse_packets, bursts.bursts + 1) * packet_ms,
-            ssrc_changes: tally.ssrc_changes,
-            restarts: tally.restarts,
-            wraps: tally.wraps,
+            ssrc_changes: tally.ssrc_changes.into(),
+            restarts: tally.restarts.into(),
+            wraps: tally.wraps.into(),
             skew_ppm: drift.skew_ppm(),
             // a jitter buffer of twice the mean deviation, and the packet itself, come before the ear
             mos: (is_g711 && packets > 0).then(|| mos(loss, burst_ratio, packet_ms + 2.0 * jitter_ms)),

@@ -26,7 +26,7 @@ FORKS = 32
 AT_ONCE = 60  # packets to each leg every ten milliseconds, of which it takes 4000 a second; of two sizes in turn, for
 # those of one size that wait leave together, and hardly load an engine
 LOOK_EVERY = 10
-IN_FLIGHT = 64  # sessions that are set up at one time
+IN_FLIGHT = 16  # calls that are set up at one time, and have their RTCP ports until they are configured
 
 pytestmark = pytest.mark.skipif(
     find_spec("sidestream._native") is None, reason="the native module is not built (make build)"

@@ -102,7 +102,7 @@ pub(super) struct Endpoint {
     lost_before: u64,
     clock_rate: u32,
     ssrc_changed_ns: Option<u64>,
-    counts: EndpointStatistics,
+    counts: Counts,
     taken: Taken,
     quiet: Quiet,
 }
@@ -112,6 +112,20 @@ pub(super) struct Endpoint {
 struct Quiet {
     packets: u64,
     since_ns: u64,
+}
+
+/// What is counted, as [`EndpointStatistics`] tells it; the rest of that is worked out when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets_received: u64,
+    octets_received: u64,
+    packets_sent: u64,
+    octets_sent: u64,
+    strays: u64,
+    invalid: u64,
+    unauthenticated: u64,
+    replayed: u64,
+    unprotected: u64,
 }
 
 /// What was taken since the last visit.
@@ -159,7 +173,7 @@ impl Endpoint {
             lost_before: 0,
             clock_rate: RATE,
             ssrc_changed_ns: None,
-            counts: EndpointStatistics::default(),
+            counts: Counts::default(),
             taken: Taken::default(),
             quiet: Quiet::default(),
         }
@@ -443,7 +457,15 @@ impl Endpoint {
             quality: reception
                 .map(|reception| reception.quality(self.clock_rate, self.hears_g711()))
                 .unwrap_or_default(),
-            ..self.counts
+            packets_received: self.counts.packets_received,
+            octets_received: self.counts.octets_received,
+            packets_sent: self.counts.packets_sent,
+            octets_sent: self.counts.octets_sent,
+            strays: self.counts.strays,
+            invalid: self.counts.invalid,
+            unauthenticated: self.counts.unauthenticated,
+            replayed: self.counts.replayed,
+            unprotected: self.counts.unprotected,
         }
     }
 

@@ -5,9 +5,11 @@
 //! destination and payload are checked. Prints one JSON object.
 //!
 //! `load flood:SOCKET CALLS SECONDS PID [PACKETS_PER_S]` does the same while garbage is thrown at other ports of the engine.
+//! `load full:SOCKET CALLS 0 PID MUXED` opens as many calls as there is room for, with MUXED 1 such whose RTCP shares the RTP port.
 //! `load soak:SOCKET CALLS SECONDS PID` has calls come and go all the time, and prints a JSON object for each ten seconds.
 
 mod flood;
+mod full;
 mod rtpengine;
 mod sidestream;
 mod soak;
@@ -246,6 +248,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sockets = Sockets::bind()?;
     if let Some(path) = target.strip_prefix("soak:") {
         return soak::run(path, calls, Duration::from_secs_f64(seconds.parse()?), pid.parse()?, sockets);
+    }
+    if let Some(path) = target.strip_prefix("full:") {
+        return full::run(path, calls, pid.parse()?, number == 1, sockets);
     }
     let flood_path = target.strip_prefix("flood:");
     let batch_ms = if flood_path.is_some() { 0 } else { number };

@@ -20,12 +20,14 @@ const AT_ONCE: usize = 50;
 pub struct Engine {
     stream: UnixStream,
     reader: BufReader<UnixStream>,
+    /// RTCP of the calls that are opened shares the RTP port.
+    pub muxed: bool,
 }
 
 impl Engine {
     pub fn connect(path: &str) -> Result<Self, Box<dyn Error>> {
         let stream = UnixStream::connect(path)?;
-        let mut engine = Self { reader: BufReader::new(stream.try_clone()?), stream };
+        let mut engine = Self { reader: BufReader::new(stream.try_clone()?), stream, muxed: false };
         engine.call(json!({"op": "hello", "protocol": 1}))?;
         Ok(engine)
     }
@@ -45,7 +47,8 @@ impl Engine {
         batch_ms: u64,
         sockets: &Sockets,
     ) -> Result<Vec<Stream>, Box<dyn Error>> {
-        let requests: Vec<Value> = calls.clone().flat_map(|call| commands(call, batch_ms, sockets)).collect();
+        let requests: Vec<Value> =
+            calls.clone().flat_map(|call| commands(call, batch_ms, self.muxed, sockets)).collect();
         let answers = self.call_all(&requests)?;
         let mut streams = Vec::new();
         let each = requests.len() / calls.len().max(1);
@@ -140,13 +143,13 @@ impl Engine {
 }
 
 /// What opens a call.
-fn commands(call: usize, batch_ms: u64, sockets: &Sockets) -> Vec<Value> {
+fn commands(call: usize, batch_ms: u64, muxed: bool, sockets: &Sockets) -> Vec<Value> {
     let session = name(call);
     let mut commands = vec![json!({"op": "open_session", "session": session})];
     for (side, name) in ["a", "b"].iter().enumerate() {
         commands.push(json!({"op": "open_endpoint", "session": session, "endpoint": name}));
         commands.push(json!({"op": "configure_endpoint", "session": session, "endpoint": name,
-            "remote": remote(sockets.party(2 * call + side)), "formats": formats()}));
+            "remote": remote(sockets.party(2 * call + side)), "formats": formats(), "rtcp_mux": muxed}));
     }
     for (side, name) in ["inbound", "outbound"].iter().enumerate() {
         commands.push(json!({"op": "open_fork", "session": session, "fork": name, "endpoint": "a", "side": name,
