@@ -189,24 +189,22 @@ impl KernelPath {
     /// Hands a leg over, if at the last moment it is `clear` that no earlier packet waits elsewhere. Fails with
     /// `WouldBlock` if it is not, or if the program is not attached where it has to be: it will be soon. Fails with
     /// `Unsupported` for a leg that the program cannot take, and otherwise with what the kernel says.
-    pub fn open(&self, leg: &Leg, clear: impl FnOnce() -> bool) -> io::Result<Place> {
+    pub fn open(&self, leg: &Leg, clear: impl Fn() -> bool) -> io::Result<Place> {
         let mut inner = self.lock();
         let (raw_leg, tally) = inner.prepare(leg)?;
-        if !clear() {
+        let mut place = Place { number: 0, raw: leg.at.into(), leg: Box::new(raw_leg) };
+        inner.open_at(&mut place, &tally, &clear)?;
+        if clear() {
+            return Ok(place);
+        }
+        // what came while the leg was opened is in front of what comes now
+        let done = inner.close_at(&mut place)?;
+        if done.packets == tally.packets {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let number = inner.take_number()?;
-        let place = Place { number, raw: leg.at.into(), leg: Box::new(raw_leg) };
-        match inner.program.open(number, &place.leg, &tally, &place.raw) {
-            Ok(()) => {
-                inner.open += 1;
-                Ok(place)
-            }
-            Err(error) => {
-                inner.resting.push_back((Instant::now(), number));
-                Err(error)
-            }
-        }
+        // it has been overtaken: too late to go back, and those that were relayed count
+        inner.open_at(&mut place, &done, || true)?;
+        Ok(place)
     }
 
     /// What the program has done for a leg so far.
@@ -216,12 +214,7 @@ impl KernelPath {
 
     /// Takes a leg back; what it did for it.
     pub fn close(&self, mut place: Place) -> io::Result<Tally> {
-        let mut inner = self.lock();
-        place.leg.open = 0;
-        let tally = inner.program.close(place.number, &place.leg, &place.raw);
-        inner.open -= 1;
-        inner.resting.push_back((Instant::now(), place.number));
-        tally.map(Tally::from)
+        self.lock().close_at(&mut place).map(Tally::from)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -230,6 +223,26 @@ impl KernelPath {
 }
 
 impl Inner {
+    /// Opens a leg under a number that nobody has read for long enough.
+    fn open_at(&mut self, place: &mut Place, tally: &RawTally, clear: impl FnOnce() -> bool) -> io::Result<()> {
+        place.number = self.take_number()?;
+        place.leg.open = 1;
+        let opened = self.program.open(place.number, &place.leg, tally, &place.raw, clear);
+        match opened {
+            Ok(()) => self.open += 1,
+            Err(_) => self.resting.push_back((Instant::now(), place.number)),
+        }
+        opened
+    }
+
+    fn close_at(&mut self, place: &mut Place) -> io::Result<RawTally> {
+        place.leg.open = 0;
+        let tally = self.program.close(place.number, &place.leg, &place.raw);
+        self.open -= 1;
+        self.resting.push_back((Instant::now(), place.number));
+        tally
+    }
+
     /// What the maps get, with all interfaces ready.
     fn prepare(&mut self, leg: &Leg) -> io::Result<(RawLeg, RawTally)> {
         if leg.forks.len() > MAX_FORKS {

@@ -47,11 +47,22 @@ impl Program {
         Ok(Self { attachments, places, legs, tallies })
     }
 
-    /// Opens a leg in a place that was closed, or never open.
-    pub(crate) fn open(&mut self, number: u32, leg: &RawLeg, tally: &RawTally, place: &RawPlace) -> io::Result<()> {
+    /// Opens a leg in a place that was closed, or never open. Fails with `WouldBlock` if it is not `clear`, at the last
+    /// moment.
+    pub(crate) fn open(
+        &mut self,
+        number: u32,
+        leg: &RawLeg,
+        tally: &RawTally,
+        place: &RawPlace,
+        clear: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         // nobody finds the leg before it has a place, and then all of it is there
         self.tallies.set(number, tally, LOCKED).map_err(told)?;
         self.legs.set(number, leg, 0).map_err(told)?;
+        if !clear() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.places.insert(place, number, 0).map_err(told)
     }
 

@@ -1,5 +1,6 @@
 //! The program on the loopback: what is relayed, forked, counted and left alone.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -118,6 +119,35 @@ fn a_leg_with_packets_that_wait_elsewhere_is_not_opened() {
     path.close(open(&path, &call.leg(1))).unwrap();
     assert_eq!(path.open(&call.leg(1), || false).unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(path.is_empty());
+}
+
+#[test]
+fn a_packet_that_comes_while_a_leg_is_opened_is_not_overtaken() {
+    let Some(path) = loaded() else { return };
+    let call = Call::new("127.0.0.1");
+    path.close(open(&path, &call.leg(1))).unwrap();
+    // after the last look: it waits, and the leg is closed again
+    let looks = Cell::new(0);
+    let clear = || looks.replace(looks.get() + 1) == 0;
+    assert_eq!(path.open(&call.leg(1), clear).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!((looks.get(), path.len()), (2, 0));
+    assert!(call.is_left_alone(&packet(0, 10, 1600, SSRC)));
+    // the one after it was relayed by then: that cannot be undone, and is counted
+    let looks = Cell::new(0);
+    let clear = || {
+        let is_first = looks.replace(looks.get() + 1) == 0;
+        if !is_first {
+            call.send(&packet(0, 11, 11 * 160, SSRC));
+        }
+        is_first
+    };
+    let place = path.open(&call.leg(1), clear).unwrap();
+    call.send(&packet(0, 12, 12 * 160, SSRC));
+    for n in [11, 12] {
+        assert_eq!(receive(&call.other).expect("it is relayed").0, packet(0, n, u32::from(n) * 160, SSRC));
+    }
+    let tally = path.close(place).unwrap();
+    assert_eq!((tally.packets, tally.newest, path.len()), (2, 12, 0));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Kernel {
         leg: &KernelLeg,
         begin: &KernelTally,
         hop: impl Fn(PairKey, SocketAddr) -> Option<Hop>,
-        clear: impl FnOnce() -> bool,
+        clear: impl Fn() -> bool,
     ) -> HandOver {
         let Some(leg) = translate(at, leg, begin, hop) else { return HandOver::Refused };
         match self.path.open(&leg, clear) {
