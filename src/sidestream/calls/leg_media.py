@@ -14,6 +14,7 @@ from sidestream.media.engine import (
     MediaEngineError,
     SrtpKey,
 )
+from sidestream.media.together import together
 from sidestream.sdp.answer import answer, usable_lines
 from sidestream.sdp.crypto import Crypto, MasterKey
 from sidestream.sdp.direction import Direction
@@ -162,8 +163,11 @@ class LegMedia:
         if self._is_released:
             raise MediaEngineError("no-session", "the leg is over")
         if self.ports is None:
-            await self._engine.open_session(self.session)
-            self.ports = await self._engine.open_endpoint(self.session, self.endpoint, interface=self._interface)
+            _, ports = await together(
+                self._engine.open_session(self.session),
+                self._engine.open_endpoint(self.session, self.endpoint, interface=self._interface),
+            )
+            self.ports = ports
         return self.ports
 
     async def release(self, *, with_session: bool) -> EndpointStatistics | None:

@@ -1,6 +1,7 @@
 """Two calls that hear each other: carries out what `bridge.decide` says, in signalling and in the engine."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from sidestream.base.flag import Flag
@@ -26,6 +27,7 @@ from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.negotiation import OfferRefused
 from sidestream.calls.record import CallStatus
 from sidestream.media.engine import MediaEngine, MediaEngineError
+from sidestream.media.together import together
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
 
@@ -219,14 +221,17 @@ class Pairing:
             raise SdpError("the answer has no description", status=NOT_ACCEPTABLE)
 
     async def _join(self) -> None:
-        await self._route(self._first, self._second)
-        await self._route(self._second, self._first)
+        if not self._is_parted:
+            await together(self._relay(self._first, self._second), self._relay(self._second, self._first))
         self.audible.set()
         self._media_changed()
 
     async def _route(self, source: "Call", sink: "Call") -> None:
         if not self._is_parted:
-            await self._engine.set_route(source.leg.media.session, source.leg.media.endpoint, sink.leg.media.endpoint)
+            await self._relay(source, sink)
+
+    def _relay(self, source: "Call", sink: "Call") -> Awaitable[None]:
+        return self._engine.set_route(source.leg.media.session, source.leg.media.endpoint, sink.leg.media.endpoint)
 
     def _heard(self, source: "Call") -> None:
         if source is self._second:

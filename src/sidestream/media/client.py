@@ -1,8 +1,9 @@
 """`EngineClient`: the `MediaEngine` that speaks to an engine's process over its socket."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import NoneType
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,10 +38,6 @@ LAST_RETRY = 1.0  # s; retries double up to here: a restarted engine is found wi
 T = TypeVar("T")
 
 log = get_logger("media")
-
-
-class _Nothing(msgspec.Struct):
-    """`{}`"""
 
 
 class _Sessions(msgspec.Struct):
@@ -102,8 +99,8 @@ class EngineClient:
 
     # MediaEngine
 
-    async def open_session(self, session: str) -> None:
-        await self._command("open_session", _Nothing, session=session)
+    def open_session(self, session: str) -> Awaitable[None]:
+        return self._command("open_session", NoneType, session=session)
 
     async def close_session(self, session: str) -> SessionStatistics:
         try:
@@ -111,10 +108,10 @@ class EngineClient:
         finally:
             self._sinks.pop(session, None)
 
-    async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
-        return await self._command("open_endpoint", LocalPorts, session=session, endpoint=endpoint, interface=interface)
+    def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> Awaitable[LocalPorts]:
+        return self._command("open_endpoint", LocalPorts, session=session, endpoint=endpoint, interface=interface)
 
-    async def configure_endpoint(
+    def configure_endpoint(
         self,
         session: str,
         endpoint: str,
@@ -129,10 +126,10 @@ class EngineClient:
         rtcp_mux: bool = False,
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
-    ) -> None:
-        await self._command(
+    ) -> Awaitable[None]:
+        return self._command(
             "configure_endpoint",
-            _Nothing,
+            NoneType,
             session=session,
             endpoint=endpoint,
             remote=remote,
@@ -151,10 +148,10 @@ class EngineClient:
             "close_endpoint", EndpointStatistics, CLOSING_TIMEOUT, session=session, endpoint=endpoint
         )
 
-    async def set_route(self, session: str, source: str, sink: str | None) -> None:
-        await self._command("set_route", _Nothing, session=session, source=source, sink=sink)
+    def set_route(self, session: str, source: str, sink: str | None) -> Awaitable[None]:
+        return self._command("set_route", NoneType, session=session, source=source, sink=sink)
 
-    async def open_fork(
+    def open_fork(
         self,
         session: str,
         fork: str,
@@ -166,8 +163,8 @@ class EngineClient:
         batch_ms: int = 0,
         own_ports: bool = False,
         drop_dtmf: bool = False,
-    ) -> LocalPorts:
-        return await self._command(
+    ) -> Awaitable[LocalPorts]:
+        return self._command(
             "open_fork",
             LocalPorts,
             session=session,
@@ -181,7 +178,7 @@ class EngineClient:
             dtmf="drop" if drop_dtmf else "forward",
         )
 
-    async def configure_fork(
+    def configure_fork(
         self,
         session: str,
         fork: str,
@@ -192,10 +189,10 @@ class EngineClient:
         formats: tuple[Format, ...] = (),
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
-    ) -> None:
-        await self._command(
+    ) -> Awaitable[None]:
+        return self._command(
             "configure_fork",
-            _Nothing,
+            NoneType,
             session=session,
             fork=fork,
             remote=remote,
@@ -213,7 +210,7 @@ class EngineClient:
     ) -> None:
         await self._command(
             "play",
-            _Nothing,
+            NoneType,
             session=session,
             player=player,
             endpoint=endpoint,
@@ -227,7 +224,7 @@ class EngineClient:
     ) -> None:
         await self._command(
             "play",
-            _Nothing,
+            NoneType,
             session=session,
             player=player,
             endpoint=endpoint,
@@ -237,14 +234,14 @@ class EngineClient:
         )
 
     async def seek_player(self, session: str, player: str, position_ms: int) -> None:
-        await self._command("seek_player", _Nothing, session=session, player=player, position_ms=position_ms)
+        await self._command("seek_player", NoneType, session=session, player=player, position_ms=position_ms)
 
     async def send_digits(
         self, session: str, player: str, *, endpoint: str, digits: str, tone_ms: int = 100, gap_ms: int = 100
     ) -> None:
         await self._command(
             "send_digits",
-            _Nothing,
+            NoneType,
             session=session,
             player=player,
             endpoint=endpoint,
@@ -254,10 +251,10 @@ class EngineClient:
         )
 
     async def stop_player(self, session: str, player: str) -> None:
-        await self._command("stop_player", _Nothing, session=session, player=player)
+        await self._command("stop_player", NoneType, session=session, player=player)
 
     async def open_recorder(self, session: str, recorder: str, *, endpoint: str, path: str) -> None:
-        await self._command("open_recorder", _Nothing, session=session, recorder=recorder, endpoint=endpoint, path=path)
+        await self._command("open_recorder", NoneType, session=session, recorder=recorder, endpoint=endpoint, path=path)
 
     async def close_recorder(self, session: str, recorder: str) -> RecorderStatistics:
         return await self._command(
@@ -278,11 +275,13 @@ class EngineClient:
 
     # Connection
 
-    async def _command(self, operation: str, answer: type[T], timeout: float = COMMAND_TIMEOUT, **fields: Any) -> T:
+    def _command(
+        self, operation: str, answer: type[T], timeout: float = COMMAND_TIMEOUT, **fields: Any
+    ) -> asyncio.Future[T]:
         connection = self._connection
         if connection is None:
             raise MediaEngineError(LOST, "not connected to the media engine")
-        return await connection.exchange(operation, answer, timeout, fields)
+        return connection.exchange(operation, answer, timeout, fields)
 
     async def _connect_once(self) -> Hello:
         connection, hello = await greet(self._address, self._dispatch, self._lost)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import NoneType
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -41,6 +43,17 @@ async def greet(
         raise
 
 
+@dataclass(slots=True)
+class _Request:
+    """A request without an answer so far. `deadline` is on the loop's clock."""
+
+    operation: str
+    answer: type[Any]
+    limit_s: float
+    deadline: float
+    done: asyncio.Future[Any]
+
+
 class EngineConnection(asyncio.Protocol):
     """Made by `greet`. `on_lost` is called once, after every waiting request has failed."""
 
@@ -50,7 +63,9 @@ class EngineConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._scanned = 0
-        self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._waiting: dict[int, _Request] = {}
+        self._watch: asyncio.TimerHandle | None = None  # one for all that wait
+        self._watched_until = 0.0
         self._last_id = 0
         self._reason = ""
 
@@ -58,17 +73,22 @@ class EngineConnection(asyncio.Protocol):
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, operation: str, answer: type[T], timeout: float, fields: dict[str, Any]) -> T:
-        """Send one request and wait for its answer, an `answer`. Raises `MediaEngineError`.
+    def exchange(self, operation: str, answer: type[T], timeout: float, fields: dict[str, Any]) -> asyncio.Future[T]:
+        """Send one request; the future is its answer, an `answer`, or fails with `MediaEngineError`, as this does.
 
+        `NoneType` is for one whose answer says no more than that it is done.
         Requests may overlap; they leave in the order of the calls. Cancelling gives up the answer, not the command.
         """
-        raw = await self._request(operation, fields, timeout)
-        try:
-            return msgspec.json.decode(raw, type=answer)
-        except msgspec.MsgspecError as error:
-            self.close(f"protocol error: answer to {operation}: {error}")
-            raise MediaEngineError(LOST, self._reason) from error
+        if self._transport is None or self._transport.is_closing():
+            raise MediaEngineError(LOST, "the connection to the media engine is closed")
+        loop = asyncio.get_running_loop()
+        self._last_id += 1
+        request = _Request(operation, answer, timeout, loop.time() + timeout, loop.create_future())
+        self._waiting[self._last_id] = request
+        self._transport.write(request_line(self._last_id, operation, fields))
+        if self._watch is None or request.deadline < self._watched_until:
+            self._watch_until(request.deadline)
+        return request.done
 
     def close(self, reason: str = "closed by us") -> None:
         """Close now; waiting requests fail."""
@@ -103,38 +123,50 @@ class EngineConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        if self._watch is not None:
+            self._watch.cancel()
         reason = self._reason or (f"connection lost: {error}" if error else "the engine closed the connection")
         waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(MediaEngineError(LOST, reason))
+        for request in waiting.values():
+            _fail(request, LOST, reason)
         self._on_lost(self, reason)
-
-    async def _request(self, operation: str, fields: dict[str, Any], timeout: float) -> msgspec.Raw:
-        if self._transport is None or self._transport.is_closing():
-            raise MediaEngineError(LOST, "the connection to the media engine is closed")
-        self._last_id += 1
-        request_id = self._last_id
-        waiting: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = waiting
-        self._transport.write(request_line(request_id, operation, fields))
-        try:
-            async with asyncio.timeout(timeout):
-                return await waiting
-        except TimeoutError:
-            raise MediaEngineError(TIMEOUT, f"no answer to {operation} within {timeout:g} s") from None
-        finally:
-            self._waiting.pop(request_id, None)
 
     def _answered(self, answer: Answer) -> None:
         if answer.id is None:
             log.error("! the engine could not read a request", error=str(answer.error))
             return
-        # None: its caller gave up by time-out or cancellation.
-        waiting = self._waiting.pop(answer.id, None)
-        if waiting is None or waiting.done():
+        # None: its time was up.
+        request = self._waiting.pop(answer.id, None)
+        if request is None:
             return
         if answer.error is not None:
-            waiting.set_exception(MediaEngineError(answer.error.code, answer.error.message))
-        elif answer.ok is not None:
-            waiting.set_result(answer.ok)
+            _fail(request, answer.error.code, answer.error.message)
+        elif answer.ok is not None and not request.done.done():
+            try:
+                wanted = request.answer
+                request.done.set_result(None if wanted is NoneType else msgspec.json.decode(answer.ok, type=wanted))
+            except msgspec.MsgspecError as error:
+                self.close(f"protocol error: answer to {request.operation}: {error}")
+                _fail(request, LOST, self._reason)
+
+    def _watch_until(self, deadline: float) -> None:
+        """Look then for requests whose time is up. What has its answer by then is not waited for any more."""
+        if self._watch is not None:
+            self._watch.cancel()
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(max(0.0, deadline - loop.time()), self._time_out)
+        self._watched_until = deadline
+
+    def _time_out(self) -> None:
+        self._watch = None
+        now = asyncio.get_running_loop().time()
+        for request_id in [one for one, request in self._waiting.items() if request.deadline <= now]:
+            request = self._waiting.pop(request_id)
+            _fail(request, TIMEOUT, f"no answer to {request.operation} within {request.limit_s:g} s")
+        if self._waiting:
+            self._watch_until(min(request.deadline for request in self._waiting.values()))
+
+
+def _fail(request: _Request, code: str, message: str) -> None:
+    if not request.done.done():  # its caller may have given up
+        request.done.set_exception(MediaEngineError(code, message))

@@ -6,7 +6,7 @@ endpoint to an SRS; a *player* sends a file into an endpoint; a *recorder* write
 endpoint receives to a file. Names of sessions are unique in the engine, all others within their session.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -251,9 +251,13 @@ class MediaEngineError(Exception):
 
 
 class MediaEngine(Protocol):
-    """A media engine. Every command may raise `MediaEngineError`; closing what is already closed raises nothing."""
+    """A media engine. Every command may raise `MediaEngineError`; closing what is already closed raises nothing.
 
-    async def open_session(self, session: str) -> None:
+    Commands are carried out in the order in which they are made. Those that are no coroutine functions here may be sent
+    before they are awaited, for `together`.
+    """
+
+    def open_session(self, session: str) -> Awaitable[None]:
         """Create a session; opening an open one changes nothing."""
         ...
 
@@ -261,11 +265,11 @@ class MediaEngine(Protocol):
         """Close a session with everything in it; its ports cool down. Returns the final statistics."""
         ...
 
-    async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
+    def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> Awaitable[LocalPorts]:
         """Allocate a port pair. It receives at once but relays nothing until configured."""
         ...
 
-    async def configure_endpoint(
+    def configure_endpoint(
         self,
         session: str,
         endpoint: str,
@@ -280,7 +284,7 @@ class MediaEngine(Protocol):
         rtcp_mux: bool = False,
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Set what offer/answer agreed. `remote_rtcp` defaults to the RTP port + 1. May be repeated (re-INVITE).
 
         `formats`: what the payload types that are received mean. `send_formats`: how the remote numbers what it takes;
@@ -295,11 +299,11 @@ class MediaEngine(Protocol):
         """Close an endpoint with what hangs on it. Returns its final statistics, zeroes if it was not open."""
         ...
 
-    async def set_route(self, session: str, source: str, sink: str | None) -> None:
+    def set_route(self, session: str, source: str, sink: str | None) -> Awaitable[None]:
         """Relay RTP and RTCP received on `source` to the remote of `sink`; None cuts the relay. One sink a source."""
         ...
 
-    async def open_fork(
+    def open_fork(
         self,
         session: str,
         fork: str,
@@ -311,7 +315,7 @@ class MediaEngine(Protocol):
         batch_ms: int = 0,
         own_ports: bool = False,
         drop_dtmf: bool = False,
-    ) -> LocalPorts:
+    ) -> Awaitable[LocalPorts]:
         """Find the ports that a fork sends from. Nothing is sent until it is configured active.
 
         Forks of one session have different ports; without `own_ports`, forks of other sessions send from the same.
@@ -320,7 +324,7 @@ class MediaEngine(Protocol):
         """
         ...
 
-    async def configure_fork(
+    def configure_fork(
         self,
         session: str,
         fork: str,
@@ -331,7 +335,7 @@ class MediaEngine(Protocol):
         formats: tuple[Format, ...] = (),
         send_key: SrtpKey | None = None,
         receive_key: SrtpKey | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Point a fork at the SRS, pause (`active=False`) or resume it. Only payload types in `formats` are sent.
 
         Keys as of an endpoint; `receive_key` is for the SRS's RTCP.

@@ -60,20 +60,26 @@ class Attempt:
 
     async def drain(self) -> list[SrcEvent]:
         """Carry out what the machine wants, in order, and return what it reports."""
-        while (action := self.src.poll_transmit()) is not None:
+        forks: list[ConfigureFork] = []
+        while (action := self.src.poll_transmit()) is not None or forks:
             if isinstance(action, ConfigureFork):
-                try:
-                    await self._forks.configure(action)
-                except MediaEngineError as error:
-                    self.src.abandon(
-                        SrsFailure(failure.UNKNOWN, f"The media engine failed: {error}"), self._clock.wall()
-                    )
-            else:
+                forks.append(action)
+                continue
+            if forks:
+                await self._configure(forks)
+                forks.clear()
+            if action is not None:
                 self._send(action)
         events = []
         while (event := self.src.poll_event()) is not None:
             events.append(event)
         return events
+
+    async def _configure(self, forks: list[ConfigureFork]) -> None:
+        try:
+            await self._forks.configure(forks)
+        except MediaEngineError as error:
+            self.src.abandon(SrsFailure(failure.UNKNOWN, f"The media engine failed: {error}"), self._clock.wall())
 
     def let_go(self) -> None:
         """Nobody listens any more. Without it the listener, who holds this, would be left to the garbage collector."""

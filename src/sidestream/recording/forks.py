@@ -1,8 +1,20 @@
 """The forked streams of one recording: forks in the media engine, by label."""
 
+from collections.abc import Awaitable, Sequence
+
 from sidestream.base.ids import Ids
 from sidestream.connectors.connector import ConnectorOptions
-from sidestream.media.engine import Address, ForkStatistics, Format, MediaEngine, MediaEngineError, Side, SrtpKey
+from sidestream.media.engine import (
+    Address,
+    ForkStatistics,
+    Format,
+    LocalPorts,
+    MediaEngine,
+    MediaEngineError,
+    Side,
+    SrtpKey,
+)
+from sidestream.media.together import together
 from sidestream.recording.call import RecordedCall
 from sidestream.recording.siprec import Track
 from sidestream.sdp import formats as sdp_formats
@@ -51,33 +63,40 @@ class ForkSet:
 
     async def open(self) -> None:
         """Allocate the ports. Nothing is sent yet."""
-        offered = []
-        for label in self._labels:
-            ports = await self._engine.open_fork(
-                self._session,
-                self._name(label),
-                endpoint=self._endpoint,
-                side=_SIDES[label],
-                # C26, RFC 7866 §8.3.1: a CNAME of its own for each stream of the recording.
-                cname=self._ids.hex(CNAME_DIGITS),
-                batch_ms=self._options.fork_batch_ms,
-                # From shared ports a secure fork could not hear its server: only decrypted it says whom it speaks to.
-                own_ports=self._options.own_fork_ports or self._is_secure,
-                drop_dtmf=not self._options.dtmf,
-            )
-            self._open.append(label)
-            self.host = ports.host
-            offered.append(OfferedFork(label, self._ids.uuid_base64(), ports.rtp, self._formats))
-        self.offered = tuple(offered)
+        self._open = list(self._labels)  # also those that fail: nothing is lost by closing what is not open
+        opened = await together(*[self._begin(label) for label in self._labels])
+        self.host = opened[0].host
+        self.offered = tuple(
+            OfferedFork(label, self._ids.uuid_base64(), ports.rtp, self._formats)
+            for label, ports in zip(self._labels, opened, strict=True)
+        )
+
+    def _begin(self, label: str) -> Awaitable[LocalPorts]:
+        return self._engine.open_fork(
+            self._session,
+            self._name(label),
+            endpoint=self._endpoint,
+            side=_SIDES[label],
+            # C26, RFC 7866 §8.3.1: a CNAME of its own for each stream of the recording.
+            cname=self._ids.hex(CNAME_DIGITS),
+            batch_ms=self._options.fork_batch_ms,
+            # From shared ports a secure fork could not hear its server: only decrypted it says whom it speaks to.
+            own_ports=self._options.own_fork_ports or self._is_secure,
+            drop_dtmf=not self._options.dtmf,
+        )
 
     def restore(self, host: str, offered: tuple[OfferedFork, ...]) -> None:
         """Instead of `open`: the engine has these already, from before a restart."""
         self.host, self.offered = host, offered
         self._open = [fork.label for fork in offered]
 
-    async def configure(self, action: ConfigureFork) -> None:
+    async def configure(self, actions: Sequence[ConfigureFork]) -> None:
+        """Carry these out, in one go."""
+        await together(*[self._configure(action) for action in actions])
+
+    def _configure(self, action: ConfigureFork) -> Awaitable[None]:
         remote = action.remote
-        await self._engine.configure_fork(
+        return self._engine.configure_fork(
             self._session,
             self._name(action.label),
             remote=None if remote is None else Address(remote.host, remote.rtp_port),

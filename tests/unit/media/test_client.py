@@ -284,7 +284,7 @@ async def test_closing_a_session_ends_its_subscription(engine, client) -> None:
 async def test_loss_ends_every_session_and_new_commands_work_after_a_restart(engine, client, monkeypatch) -> None:
     monkeypatch.setattr(module, "FIRST_RETRY", 0.0)
     engine.replies["open_endpoint"] = lambda request: None
-    pending = asyncio.create_task(client.open_endpoint("s1", "a"))
+    pending = asyncio.ensure_future(client.open_endpoint("s1", "a"))
     await engine.until("open_endpoint")
     heard, told = [], asyncio.Event()
     client.subscribe("s1", lambda event: (heard.append(event), told.set()))

@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from types import NoneType
 
 import msgspec
 import pytest
@@ -67,7 +68,7 @@ async def test_a_refused_greeting_closes_the_connection(engine, listener) -> Non
 async def test_overlapping_requests_get_their_own_answers_in_any_order(engine, connection) -> None:
     held = []
     engine.replies["first"] = held.append
-    first = asyncio.create_task(connection.exchange("first", dict, COMMAND_TIMEOUT, {}))
+    first = asyncio.ensure_future(connection.exchange("first", dict, COMMAND_TIMEOUT, {}))
     await engine.until("first")
     assert await connection.exchange("second", dict, COMMAND_TIMEOUT, {"n": 2}) == {}
     engine.say(f'{{"id":{held[0]["id"]},"ok":{{"n":1}}}}')
@@ -85,9 +86,30 @@ async def test_a_missing_answer_times_out_and_a_late_one_is_dropped(engine, conn
     assert await connection.exchange("next", dict, COMMAND_TIMEOUT, {}) == {}
 
 
+async def test_each_request_has_its_own_time_whichever_was_first(engine, connection) -> None:
+    for operation in ("long", "short", "middle"):
+        engine.replies[operation] = lambda request: None
+    long = connection.exchange("long", dict, COMMAND_TIMEOUT, {})
+    short = connection.exchange("short", dict, 0.0, {})
+    middle = connection.exchange("middle", dict, 0.002, {})
+    for late in (short, middle):
+        with pytest.raises(MediaEngineError, match=TIMEOUT):
+            await late
+    assert not long.done()
+    long.cancel()
+
+
+async def test_requests_leave_before_they_are_awaited(engine, connection) -> None:
+    first = connection.exchange("first", dict, COMMAND_TIMEOUT, {})
+    second = connection.exchange("second", NoneType, COMMAND_TIMEOUT, {})
+    assert await second is None
+    assert first.done()
+    assert [request["op"] for request in engine.requests[1:]] == ["first", "second"]
+
+
 async def test_a_cancelled_caller_gives_up_the_answer_only(engine, connection) -> None:
     engine.replies["slow"] = lambda request: None
-    waiting = asyncio.create_task(connection.exchange("slow", dict, COMMAND_TIMEOUT, {}))
+    waiting = asyncio.ensure_future(connection.exchange("slow", dict, COMMAND_TIMEOUT, {}))
     await engine.until("slow")
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -97,7 +119,7 @@ async def test_a_cancelled_caller_gives_up_the_answer_only(engine, connection) -
 
 async def test_loss_fails_what_waits_before_it_is_told(engine, connection, listener) -> None:
     engine.replies["slow"] = lambda request: None
-    waiting = asyncio.create_task(connection.exchange("slow", dict, COMMAND_TIMEOUT, {}))
+    waiting = asyncio.ensure_future(connection.exchange("slow", dict, COMMAND_TIMEOUT, {}))
     await engine.until("slow")
     await engine.stop()
     with pytest.raises(MediaEngineError) as refused:

@@ -73,11 +73,11 @@ async def test_a_fork_is_pointed_at_the_server(scene: Scene) -> None:
     forks = await forks_of(scene)
     await forks.open()
     remote = RemoteAddress("192.0.2.50", 6000, "192.0.2.51", 6009)
-    await forks.configure(ConfigureFork("inbound", remote, True, (sdp_formats.PCMU,)))
+    await forks.configure([ConfigureFork("inbound", remote, True, (sdp_formats.PCMU,))])
     fork = scene.engine.sessions["CA1"].forks["SR1/inbound"]
     assert (fork.remote, fork.remote_rtcp) == (Address("192.0.2.50", 6000), Address("192.0.2.51", 6009))
     assert (fork.active, fork.formats) == (True, (Format(0, "PCMU", 8000),))
-    await forks.configure(ConfigureFork("inbound", None, False, ()))
+    await forks.configure([ConfigureFork("inbound", None, False, ())])
     assert (fork.remote, fork.remote_rtcp, fork.active) == (None, None, False)
 
 
@@ -86,7 +86,7 @@ async def test_a_secure_fork_gets_its_keys_and_ports_of_its_own(scene: Scene) ->
     forks = ForkSet(scene.engine, Ids(random.Random(1)), "SR1", scene.call, Track.INBOUND, OPTIONS, is_secure=True)
     await forks.open()
     ours, theirs = (MasterKey(CryptoSuite.AEAD_AES_128_GCM, Secret(key)) for key in ("b3du", "dGhlaXI="))
-    await forks.configure(ConfigureFork("inbound", None, True, (sdp_formats.PCMU,), Keying(ours, theirs)))
+    await forks.configure([ConfigureFork("inbound", None, True, (sdp_formats.PCMU,), Keying(ours, theirs))])
     fork = scene.engine.sessions["CA1"].forks["SR1/inbound"]
     assert fork.own_ports
     assert (fork.send_key, fork.receive_key) == (
@@ -103,12 +103,13 @@ async def test_closing_gives_statistics_and_never_fails(scene: Scene) -> None:
     assert await forks.close() == {}
 
 
-async def test_what_was_opened_before_a_failure_is_closed(scene: Scene) -> None:
+async def test_after_a_failure_all_that_may_be_open_is_closed(scene: Scene) -> None:
     forks = await forks_of(scene)
     await scene.engine.open_fork("CA1", "SR1/outbound", endpoint="a", side=Side.OUTBOUND, cname="x")
     with pytest.raises(MediaEngineError):
         await forks.open()
-    assert set(await forks.close()) == {"inbound"}
+    assert set(await forks.close()) == {"inbound", "outbound"}
+    assert scene.engine.sessions["CA1"].forks == {}
 
 
 async def test_which_forks_are_mine(scene: Scene) -> None:
