@@ -77,6 +77,7 @@ class Leg:
         self._guard = guard
         self._call_sid = call_sid = guard.call_sid
         self._awaits_answer = False  # our 200 held the offer, so the ACK must hold the answer
+        self._alerted: tuple[int, str] | None = None  # our last provisional answer
         self._final: Failed | Redirected | None = None
         self._invitation: Invitation | None = None
         self._negotiation = Negotiation(driver, call_sid)
@@ -97,8 +98,9 @@ class Leg:
         self.remote_offer = self._description_of(request)
 
     def alert(self, status: int, reason: str, sdp: SessionDescription | None = None) -> None:
-        """Answer the INVITE provisionally."""
-        if self.phase is LegPhase.WAITING:
+        """Answer the INVITE provisionally, unless that would only say once more what was said last."""
+        if self.phase is LegPhase.WAITING and (sdp is not None or self._alerted != (status, reason)):
+            self._alerted = (status, reason)
             self._respond(status, reason, sdp)
 
     def accept(self, sdp: SessionDescription) -> bool:

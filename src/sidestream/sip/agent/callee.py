@@ -25,6 +25,7 @@ from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request, Response
 from sidestream.sip.transport import Peer
 
+TRYING_AFTER = 0.2  # seconds; RFC 3261 §17.2.1: 100 is for an INVITE that nobody answers within them
 PROGRESS_INTERVAL = 60.0  # seconds; RFC 3261 §13.3.1.1: proxies cancel an INVITE that is silent for three minutes
 
 
@@ -62,7 +63,7 @@ class Callee:
         core.bind(session, dialog)
         core.open(session, Incoming(key, request))
         core.layer.set_tag(key, dialog.local.tag or "")
-        core.layer.respond(key, trying(request), now)
+        core.timers.set((session.id, SessionTimer.TRYING), now + TRYING_AFTER)
         if request.expires is not None:
             core.timers.set((session.id, SessionTimer.EXPIRES), now + request.expires)
         core.emit(InviteReceived(session.id, request, peer))
@@ -98,7 +99,7 @@ class Callee:
             request.session_expires and session.sent_sdp and request.body and request.body == session.heard_sdp
         )
         core.open(session, Incoming(key, request, is_refresh=is_refresh))
-        core.layer.respond(key, trying(request), now)
+        core.timers.set((session.id, SessionTimer.TRYING), now + TRYING_AFTER)
         if not is_refresh:
             core.emit(ReinviteReceived(session.id, request, peer))
             return
@@ -233,6 +234,9 @@ class Callee:
             self._core.layer.respond_again(unacked.key, unacked.status, unacked.data, now)
             unacked.interval = min(2 * unacked.interval, self._core.config.timers.t2)
             self._core.timers.set((session.id, timer), now + unacked.interval)
+        elif timer is SessionTimer.TRYING:
+            assert session.incoming is not None
+            self._core.layer.respond(session.incoming.key, trying(session.incoming.request), now)
         elif timer is SessionTimer.MISSED_ACK:
             cause = EndCause.NO_ACK if session.held_bye is None else EndCause.LOCAL_BYE
             self._ending.hang_up(session, cause, now)
@@ -261,6 +265,7 @@ class Callee:
         else:
             data = self._core.layer.respond(incoming.key, response, now)
         incoming.progress = (response.status, data)
+        self._core.timers.stop((session.id, SessionTimer.TRYING))
         self._core.timers.set((session.id, SessionTimer.REPEAT_PROGRESS), now + PROGRESS_INTERVAL)
 
     def _accept(self, session: Session, incoming: Incoming, dialog: Dialog, response: Response, now: float) -> None:
@@ -285,6 +290,7 @@ class Callee:
 
     def _answered(self, session: Session) -> None:
         self._core.settle(session)
+        self._core.timers.stop((session.id, SessionTimer.TRYING))
         self._core.timers.stop((session.id, SessionTimer.EXPIRES))
         self._core.timers.stop((session.id, SessionTimer.REPEAT_PROGRESS))
         self._reliable.stop(session)

@@ -29,6 +29,7 @@ class Phase(Enum):
 class SessionTimer(IdentityEnum):
     """A session's deadlines besides those of its transactions."""
 
+    TRYING = "say 100, for the application has said nothing (§17.2.1)"
     REPEAT_OK = "repeat our 2xx, for its ACK has not come (RFC 3261 §13.3.1.4)"
     MISSED_ACK = "the ACK of our 2xx will not come any more"
     REPEAT_PROGRESS = "repeat our provisional response, or proxies cancel the INVITE (§13.3.1.1)"

@@ -152,9 +152,8 @@ def test_a_refresh_waits_for_other_exchanges(timed: Any) -> None:
     session = call(timed)
     timed.wait(899)
     timed.inside(session, "INVITE", 1, body="v=0\r\no=new\r\n", extra=SDP)
-    timed.take_sent()
     timed.wait(2)
-    assert timed.take_sent() == []
+    assert [message.status for message in timed.take_sent()] == [100]
     timed.agent.respond(session, 488, now=timed.now)
     timed.take_sent()
     timed.wait(5)
@@ -166,8 +165,8 @@ def test_a_refresh_by_reinvite_of_the_peer_is_answered_by_itself(timed: Any) -> 
     timed.wait(900)
     refresh = f"{SDP}Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n"
     timed.inside(session, "INVITE", 1, body=THEIRS, extra=refresh)
-    trying, ok = timed.take_sent()
-    assert (trying.status, ok.status, ok.body) == (100, 200, b"v=0\r\n")
+    (ok,) = timed.take_sent()
+    assert (ok.status, ok.body) == (200, b"v=0\r\n")
     assert ok.headers.get("Session-Expires") == "1800;refresher=uac"
     timed.inside(session, "ACK", 1)
     timed.wait(1700)

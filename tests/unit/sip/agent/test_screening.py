@@ -104,4 +104,5 @@ def test_the_body_of_an_info_is_for_the_application_to_judge(bench: Any) -> None
 )
 def test_who_cannot_take_sdp_cannot_be_answered(bench: Any, accept: str, status: int) -> None:
     bench.request("INVITE", extra=f"Accept: {accept}\r\n")
+    bench.wait(0.2)
     assert bench.take_sent()[-1].status == status

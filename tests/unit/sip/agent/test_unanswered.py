@@ -83,8 +83,8 @@ def test_an_invite_that_came_again_before_is_refused_once(bench: Any) -> None:
     taken = image(bench, bench.incoming())
     later = make_bench()
     later.receive(taken.invite)
-    later.take_sent()
     later.agent.end_unanswered(taken, later.now)
+    later.wait(1.0)
     assert [answer.status for answer in later.take_sent()] == [100]
 
 
