@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sidestream.base.logs import get_logger
-from sidestream.base.task_set import TaskSet
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call_part import CallPart
 from sidestream.calls.progress import call_parameters
@@ -64,7 +63,6 @@ class Streams(CallPart):
         super().__init__(call)
         self._live: dict[str, _Stream] = {}
         self._sessions: dict[RecordingSession, asyncio.Task[None]] = {}  # also those that are stopping
-        self._stopping = TaskSet()
 
     # --- start
 
@@ -235,7 +233,7 @@ class Streams(CallPart):
             self.siprec_changed(siprec, SiprecEvent.STOPPED)
             return
         self._call.services.siprecs.save(siprec)
-        self._stopping.start(stream.session.stop(by))
+        stream.session.end(by)
 
     @property
     def is_idle(self) -> bool:
@@ -256,7 +254,7 @@ class Streams(CallPart):
 
     async def abandon_all(self) -> None:
         """What `stop_all` could not bring to an end in time: cancelled, so that nothing outlives the call."""
-        unfinished = [*self._sessions.values(), *self._stopping]
+        unfinished = list(self._sessions.values())
         for task in unfinished:
             task.cancel()
         if unfinished:

@@ -66,7 +66,7 @@ class RecordingSession:
     """One Siprec of one call, from its creation to its end; what comes of it is written into `siprec`.
 
     Do next after making one: `restore` it if it goes on after a restart; run `run` as a task; hand it each change of
-    the call (`update`) and the media engine's events of the call (`receive_media`); end it with `stop`.
+    the call (`update`) and the media engine's events of the call (`receive_media`); `end` it, or `stop` it.
     """
 
     def __init__(
@@ -158,14 +158,18 @@ class RecordingSession:
         if isinstance(event, EngineLost) or (isinstance(event, ForkStarted) and self._forks.is_mine(event.fork)):
             self._inputs.put_nowait(event)
 
-    async def stop(self, by: str) -> None:
-        """End the recording and wait until it has ended; idempotent. `by`: "twiml", "rest" or "call-ended".
+    def end(self, by: str) -> None:
+        """End the recording, which is over when `run` is; idempotent. `by`: "twiml", "rest" or "call-ended".
 
-        The first `by` counts. `run` must have been started, or be about to.
+        The first `by` counts.
         """
         if self._stop_by is None:
             self._stop_by = by
             self._inputs.put_nowait(_Stop())
+
+    async def stop(self, by: str) -> None:
+        """`end` it and wait until it has ended. `run` must have been started, or be about to."""
+        self.end(by)
         await self._done.wait()
 
     # The servers, one after the other

@@ -152,6 +152,13 @@ class TestIncoming:
         assert agent.last() == ("respond", (SESSION, 603))
         assert said(incoming) == [Failed(603, "Decline")]
 
+    def test_what_was_said_last_is_not_said_again(self, incoming, agent):
+        for status, reason, sdp in ((180, "Ringing", None), (180, "Ringing", None), (183, "Session Progress", SDP)):
+            incoming.alert(status, reason, sdp)
+        incoming.alert(183, "Session Progress", SDP)
+        incoming.alert(180, "Ringing")
+        assert [command[1][1] for command in agent.commands] == [180, 183, 183, 180]
+
     def test_the_ack_brings_the_answer_to_our_offer(self, leg):
         leg.adopt(SESSION, request("INVITE"))
         assert leg.remote_offer is None

@@ -39,7 +39,7 @@ class Session:
     def receive_media(self, event):
         self.heard.append(event)
 
-    async def stop(self, by):
+    def end(self, by):
         self.stops.append(by)
         if not self.sticks:
             self.observer.siprec_changed(self.siprec, SiprecEvent.STOPPED)
