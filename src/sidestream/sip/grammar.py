@@ -74,7 +74,9 @@ def find_param(params: Params, name: str) -> str | None:
     """The unquoted value of the parameter `name` (given in lower case); "" if it has none, None if it is absent."""
     for key, value in params:
         if key == name or key.lower() == name:
-            return unquote(value) if value is not None else ""
+            if value is None:
+                return ""
+            return unquote(value) if value[:1] == '"' else value
     return None
 
 

@@ -3,6 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from sidestream.storage.errors import SealBroken, StorageError
 from sidestream.storage.sealing import open_sealer
@@ -18,6 +19,21 @@ def test_a_sealed_secret_opens_with_the_same_key_file(tmp_path: Path) -> None:
 def test_the_same_secret_is_sealed_differently_each_time(tmp_path: Path) -> None:
     sealer = open_sealer(tmp_path / "data.key")
     assert sealer.seal("token") != sealer.seal("token")
+
+
+def test_what_was_sealed_by_fernet_still_opens(tmp_path: Path) -> None:
+    key_file = tmp_path / "data.key"
+    sealer = open_sealer(key_file)
+    sealed = Fernet(key_file.read_bytes()).encrypt("tökén".encode()).decode()
+    assert sealer.open(sealed) == "tökén"
+    with pytest.raises(SealBroken):
+        sealer.open(sealed[:-8])
+
+
+@pytest.mark.parametrize("octets", ["", "1.", "1.AAAA", "1.not base64!", "2." + "A" * 80])
+def test_what_is_no_seal_does_not_open(tmp_path: Path, octets: str) -> None:
+    with pytest.raises(SealBroken):
+        open_sealer(tmp_path / "data.key").open(octets)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -41,6 +57,8 @@ def test_a_damaged_seal_does_not_open(tmp_path: Path) -> None:
     sealed = sealer.seal("token")
     with pytest.raises(SealBroken):
         sealer.open(sealed[:-4] + "AAA=")
+    with pytest.raises(SealBroken):
+        sealer.open(sealed[:8] + ("A" if sealed[8] != "A" else "B") + sealed[9:])
 
 
 def test_a_key_file_that_holds_no_key(tmp_path: Path) -> None:
