@@ -1,7 +1,7 @@
 """A live call: one leg with its record, its Siprecs and, if it has instructions, the TwiML that runs on it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 
 from sidestream.accounts.account import Account
@@ -153,10 +153,13 @@ class Call:
         self.refuse(_UNAVAILABLE, "Service Unavailable", status)
         self.hang_up(status)
 
-    def refuse(self, sip_status: int, sip_reason: str, status: CallStatus) -> None:
+    def refuse(
+        self, sip_status: int, sip_reason: str, status: CallStatus, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """End an incoming call that is not answered yet with this SIP status."""
         self._ending_as(status)
-        self.leg.reject(sip_status, sip_reason, [("Reason", self.farewell)] if self.farewell else [])
+        farewell = [("Reason", self.farewell)] if self.farewell else []
+        self.leg.reject(sip_status, sip_reason, [*farewell, *headers])
 
     def _ending_as(self, status: CallStatus | None) -> None:
         """Whoever ends the call first says what becomes of it."""

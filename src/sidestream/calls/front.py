@@ -17,7 +17,7 @@ from sidestream.calls.ports import CallFilter
 from sidestream.calls.progress import Progress
 from sidestream.calls.reception import Dismissal, Reception, Sender, Welcome
 from sidestream.calls.record import CallRecord, CallStatus, Direction
-from sidestream.calls.refusal import Refusal
+from sidestream.calls.refusal import RETRY_AFTER_S, Refusal
 from sidestream.calls.requests import CreateCall, Instructions, StartSiprec, UpdateCall
 from sidestream.calls.services import Services
 from sidestream.calls.takeover import taken
@@ -38,7 +38,7 @@ from sidestream.webhooks.parameters import SipParameters
 
 log = get_logger("calls")
 
-RETRY_AFTER_S = 10  # RFC 3261 §20.33: when a caller that met the limit on calls may try again
+_UNAVAILABLE = 503
 _NOT_FOUND = 404
 _FAILED_STATUS = (400, 31900)
 
@@ -86,7 +86,7 @@ class CallFront:
     def _admit(self, session: str, request: Request, peer: Peer) -> None:
         services = self._services
         if self._draining or len(services.live) >= services.settings.calls:
-            self._refuse(session, 503, "Service Unavailable", (("Retry-After", str(RETRY_AFTER_S)),))
+            self._refuse(session, _UNAVAILABLE, reason_phrase(_UNAVAILABLE), (("Retry-After", str(RETRY_AFTER_S)),))
             log.warning("! call refused: the limit on calls is reached", live=len(services.live))
             return
         sender = self._reception.identify(request, peer, services.clock.monotonic())
@@ -194,7 +194,10 @@ class CallFront:
             )
         except (SdpError, MediaEngineError, MessageError) as error:
             log.error("! call not placed", problem=str(error))
-            raise Refusal(*_FAILED_STATUS, f"The call could not be placed: {error}") from error
+            status = _FAILED_STATUS
+            if isinstance(error, MediaEngineError) and error.is_busy:
+                status = (_UNAVAILABLE, error.alert)
+            raise Refusal(*status, f"The call could not be placed: {error}") from error
         call.limit_time(answer_s=form.timeout, talk_s=form.time_limit)
         return call.record
 

@@ -1,6 +1,6 @@
 """Runs TwiML on a call: fetches a document, runs its verbs one by one, follows where they lead."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from sidestream.calls.image import Heading, ScriptImage, SourceImage
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.progress import call_parameters
 from sidestream.calls.record import CallStatus
+from sidestream.calls.refusal import RETRY_AFTER_S
 from sidestream.calls.requests import Instructions
 from sidestream.debugger.alert import Level
 from sidestream.media.engine import MediaEngineError
@@ -108,12 +109,15 @@ class Interpreter:
             # The verb needed media that cannot be had: no common codec, or no engine.
             log.error("! no media for the call", call=self.call.record.sid, problem=str(error))
             self.call.services.debugger.report(
-                32102 if isinstance(error, SdpError) else 31900,
+                32102 if isinstance(error, SdpError) else error.alert,
                 account_sid=self.call.account.sid,
                 call_sid=self.call.record.sid,
                 text=f"The call has no usable media: {error}",
             )
-            self._refuse(NOT_ACCEPTABLE if isinstance(error, SdpError) else _UNAVAILABLE)
+            if isinstance(error, SdpError):
+                self._refuse(NOT_ACCEPTABLE)
+            else:
+                self._refuse(_UNAVAILABLE, (("Retry-After", str(RETRY_AFTER_S)),) if error.is_busy else ())
 
     def image(self) -> ScriptImage | None:
         """Where the instructions are; None in the midst of dialling, which cannot be taken up."""
@@ -158,8 +162,8 @@ class Interpreter:
             self.elapsed_s = max(0.0, (self.call.services.clock.wall() - image.began_at).total_seconds())
         return document is not None
 
-    def _refuse(self, status: int) -> None:
-        self.call.refuse(status, reason_phrase(status), CallStatus.FAILED)
+    def _refuse(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self.call.refuse(status, reason_phrase(status), CallStatus.FAILED, headers)
 
     def absolute(self, url: str) -> str | None:
         """A URL of the current document as an absolute one; None, with an alert, if it cannot be."""

@@ -1,5 +1,7 @@
 """A request that the platform refuses: what the API answers and the debugger records."""
 
+RETRY_AFTER_S = 10  # RFC 3261 §20.33: when a caller that met a limit may try again; calls end all the time
+
 
 class Refusal(Exception):
     """Policy or bad input. `status` is the HTTP status, `code` the catalogue code, `message` is for the caller."""

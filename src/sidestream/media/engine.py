@@ -6,10 +6,11 @@ endpoint to an SRS; a *player* sends a file into an endpoint; a *recorder* write
 endpoint receives to a file. Names of sessions are unique in the engine, all others within their session.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from types import MappingProxyType
+from typing import ClassVar, Protocol
 
 from sidestream.base.secret import Secret
 
@@ -241,6 +242,8 @@ MediaEvent = (
 class MediaEngineError(Exception):
     """The engine refused a command or cannot be reached. `code` is one of the protocol's error codes."""
 
+    _ALERTS: ClassVar[Mapping[str, int]] = MappingProxyType({"limit": 32210, "no-ports": 32210, "overload": 32211})
+
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
         self.code = code
@@ -248,6 +251,16 @@ class MediaEngineError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the engine has as much as it may have or can bear: others may be served later."""
+        return self.code in self._ALERTS
+
+    @property
+    def alert(self) -> int:
+        """The catalogue's code for it."""
+        return self._ALERTS.get(self.code, 31900)
 
 
 class MediaEngine(Protocol):

@@ -101,11 +101,7 @@ class EngineSupervisor:
 
     async def stop(self) -> None:
         """End the engine: SIGTERM, and SIGKILL when that is not enough. Idempotent."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+        await self._end_keeper()
         await self._end_process()
         self._remove_directory()
 
@@ -114,12 +110,19 @@ class EngineSupervisor:
         if self._process is not None:
             await self.stop()
             return
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+        await self._end_keeper()
+        # A restart that was under way has ended its process.
         self.pid = self._directory = None
+
+    async def _end_keeper(self) -> None:
+        """No more restarts. However the keeper ended before, the process that it left has to be looked after."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            log.error("! the media engine was not watched any more", exc_info=error)
 
     async def _spawn(self) -> Hello:
         arguments = self._options.arguments(self.socket)

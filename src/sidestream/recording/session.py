@@ -180,7 +180,7 @@ class RecordingSession:
         try:
             await self._forks.open()
         except MediaEngineError as error:
-            return Failed(SrsFailure(failure.UNKNOWN, f"The media engine failed: {error}"))
+            return Failed(SrsFailure(error.alert, f"The media engine failed: {error}"))
         outcome: Failed | Stopped = Failed(SrsFailure(failure.UNKNOWN, "No recording server was tried"))
         for target in self._connector.targets:
             if self._stop_by is not None:

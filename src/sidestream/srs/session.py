@@ -44,7 +44,7 @@ from sidestream.wire.driver import SipDriver
 _log = get_logger("srs")
 
 _ACCEPT = (("Accept", ", ".join(ACCEPTED_TYPES)),)
-_BUSY_CODES = ("limit", "no-ports", "stopping")  # of the engine: others may be served later
+_BUSY_CODES = ("limit", "no-ports", "overload", "stopping")  # of the engine: others may be served later
 _QUIET_METHODS = ("INFO", "OPTIONS", "UPDATE")  # answered 200 in a session, whatever they say
 
 

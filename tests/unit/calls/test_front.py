@@ -196,8 +196,14 @@ class TestCreate:
         room.engine.fail("open_session")
         with pytest.raises(Refusal) as refused:
             await self.create(front, room.account)
-        assert refused.value.code == 31900
+        assert (refused.value.status, refused.value.code) == (400, 31900)
         assert isinstance(refused.value.__cause__, MediaEngineError)
+
+    async def test_nor_with_an_engine_that_is_busy(self, room, front):
+        room.engine.fail("open_session", "overload")
+        with pytest.raises(Refusal) as refused:
+            await self.create(front, room.account)
+        assert (refused.value.status, refused.value.code) == (503, 32211)
 
     async def test_no_more_than_there_may_be(self, room):
         room.change(settings=CallSettings(sip_host="192.0.2.2", calls=0))

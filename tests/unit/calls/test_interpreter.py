@@ -162,15 +162,22 @@ class TestFailures:
         assert await room.codes() == [32019]
 
     @pytest.mark.parametrize(
-        ("error", "code", "status"),
-        [(SdpError("x"), 32102, 488), (MediaEngineError("internal", "x"), 31900, 503)],
+        ("error", "code", "status", "retry"),
+        [
+            (SdpError("x"), 32102, 488, None),
+            (MediaEngineError("internal", "x"), 31900, 503, None),
+            (MediaEngineError("limit", "x"), 32210, 503, "10"),
+            (MediaEngineError("no-ports", "x"), 32210, 503, "10"),
+            (MediaEngineError("overload", "x"), 32211, 503, "10"),
+        ],
     )
-    async def test_a_call_without_media(self, room, stage, error, code, status):
+    async def test_a_call_without_media(self, room, stage, error, code, status, retry):
         call, runners, interpreter = stage
         runners.outcomes[Pause] = [error]
         await interpreter.run(Instructions(twiml=document("Pause")))
         assert await room.codes() == [code]
         assert refusals(room) == [status]
+        assert dict(room.agent.last("respond").fields["headers"]).get("Retry-After") == retry
         assert call.leg.phase is LegPhase.OVER
 
 

@@ -45,16 +45,22 @@ while True:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path, monkeypatch):
+async def supervise(tmp_path: Path, monkeypatch):
+    """Makes supervisors, which are stopped in the end: a test that fails must leave no process behind either."""
     monkeypatch.setattr(module, "FIRST_DELAY", 0.0)
     monkeypatch.setattr(module, "GREETING_INTERVAL", 0.005)
     child = tmp_path / "child.py"
     child.write_text(CHILD)
 
-    def make(way: str = "well", **options) -> EngineSupervisor:
-        return EngineSupervisor(command=(sys.executable, "-S", str(child), way), **options)
+    made = []
 
-    return make
+    def make(way: str = "well", **options) -> EngineSupervisor:
+        made.append(EngineSupervisor(command=(sys.executable, "-S", str(child), way), **options))
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        await supervisor.stop()
 
 
 def _alive(pid: int) -> bool:
@@ -110,6 +116,24 @@ async def test_it_goes_on_trying_when_a_restart_fails(supervise, tmp_path: Path,
     await _until(lambda: supervisor.restarts)
     assert failures[:2] == ["! the media engine died", "! the media engine does not come back"]
     await supervisor.stop()
+
+
+async def test_it_stops_in_order_after_a_defect_of_its_own(supervise, monkeypatch) -> None:
+    supervisor = supervise()
+    first = (await supervisor.start()).pid
+    said = []
+
+    async def fail() -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(supervisor, "_greet", fail)
+    monkeypatch.setattr(module.log, "error", lambda text, **fields: said.append(text))
+    os.kill(first, signal.SIGKILL)
+    await _until(lambda: said)
+    await _until(lambda: any(task.get_name() == "media-engine-keeper" for task in asyncio.all_tasks()) is False)
+    await supervisor.stop()
+    assert supervisor.pid is None
+    assert said == ["! the media engine died", "! the media engine was not watched any more"]
 
 
 async def test_a_failed_start_tells_what_the_engine_said(supervise) -> None:

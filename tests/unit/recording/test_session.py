@@ -315,7 +315,7 @@ class TestTroubleOfOurOwn:
         scene.engine.fail("open_fork", "no-ports", "all ports are in use")
         await scene.session.run()
         assert scene.agent.commands == []
-        assert scene.siprec.error_code == 31900
+        assert scene.siprec.error_code == 32210
         assert scene.siprec.error_message == "The media engine failed: no-ports: all ports are in use"
         assert scene.observer.heard == [(SiprecEvent.ERROR, "stopped")]
 

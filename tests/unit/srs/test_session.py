@@ -304,7 +304,12 @@ async def test_offers_that_cannot_be_recorded_are_488(
 
 @pytest.mark.parametrize(
     ("command", "code", "status"),
-    [("open_session", "limit", 503), ("open_endpoint", "no-ports", 503), ("open_recorder", "internal", 500)],
+    [
+        ("open_session", "limit", 503),
+        ("open_session", "overload", 503),
+        ("open_endpoint", "no-ports", 503),
+        ("open_recorder", "internal", 500),
+    ],
 )
 async def test_an_engine_that_refuses(
     start: Callable[[Request], Rig],

@@ -89,7 +89,8 @@ async def _place_all(verb: Dial, interpreter: Interpreter, children: list[Call],
             call.note("dial.absent", sip_status=nobody.status)
             absent = max(absent or 0, nobody.status)
         except (SdpError, MediaEngineError) as error:
-            interpreter.report(_NOT_DIALLED, f"<Dial>: no media for the dialled leg: {error}")
+            code = error.alert if isinstance(error, MediaEngineError) and error.is_busy else _NOT_DIALLED
+            interpreter.report(code, f"<Dial>: no media for the dialled leg: {error}")
     return absent
 
 

@@ -90,4 +90,19 @@ ENTRIES = (
         "listener with transport tls; nothing is sent in the clear instead.",
         "Configure a listener with transport tls; take another transport out of the address.",
     ),
+    error(
+        32210,
+        "Media engine full",
+        "The media engine has as many sessions, ports, descriptors or as much bandwidth as it may have. A caller is "
+        "refused with 503 and told when to try again; calls that go on are not touched.",
+        "The alert's details hold the numbers. Raise `max_sessions`, `max_mbit`, the range of ports or the limit of "
+        "open files, or add an engine.",
+    ),
+    error(
+        32211,
+        "Media engine overloaded",
+        "The media engine is at work nearly all of the time, so it takes no new calls: a caller is refused with 503 "
+        "and told when to try again. Calls that go on are not touched.",
+        "Give it more `workers`, if the machine has the cores, or add an engine.",
+    ),
 )
