@@ -46,6 +46,11 @@ impl Reporter {
         self.packets = self.packets.wrapping_add(packets as u32).wrapping_sub(1);
     }
 
+    /// True if a report is due.
+    pub(crate) fn is_due(&self, now_ns: u64) -> bool {
+        self.due_ns.is_some_and(|due_ns| due_ns <= now_ns)
+    }
+
     /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent.
     pub(crate) fn handle_timeout(&mut self, now: Instant, timestamp: Option<u32>) -> Option<Vec<u8>> {
         let due_ns = *self.due_ns.get_or_insert(now.mono_ns + IDLE_INTERVAL_NS);

@@ -11,7 +11,8 @@ struct route {
 	__be16 ports[2]; /* source, destination */
 	__u8 traffic_class;
 	__u8 loopback; /* `interface` is the loopback, which has no neighbours */
-	__u8 unused[2];
+	__u8 preferred; /* `source` is what the routes prefer; for the engine */
+	__u8 unused;
 };
 
 /* A copy for a recorder. */
@@ -46,7 +47,7 @@ struct tally {
 	__u64 packets;
 	__u64 octets; /* of payload */
 	__u64 arrived_ns; /* the last packet, on CLOCK_MONOTONIC */
-	__u64 seen; /* bit n: the packet n before the newest was relayed here */
+	__u64 seen[2]; /* bit n, of the second 64 + n: the packet so many before the newest was relayed here */
 	__u32 newest_timestamp;
 	__u32 transit; /* RFC 3550 A.8 */
 	__u32 jitter_scaled; /* RFC 3550 A.8: 16 times the jitter */

@@ -50,7 +50,7 @@ struct locked_tally {
 	__u64 packets;
 	__u64 octets;
 	__u64 arrived_ns;
-	__u64 seen;
+	__u64 seen[2];
 	__u32 newest_timestamp;
 	__u32 transit;
 	__u32 jitter_scaled;
@@ -211,6 +211,18 @@ INLINE void readdress(struct image *image, const struct route *route)
 	copy(image->ports, route->ports, 1);
 }
 
+/* Moves what was seen of the last 128 packets on by a step, of one at least, to the packet that is here. */
+INLINE void shift_window(__u64 *seen, __s32 step)
+{
+	if (step < 64) {
+		seen[1] = seen[1] << (step & 63) | seen[0] >> ((64 - step) & 63);
+		seen[0] = seen[0] << (step & 63) | 1;
+	} else {
+		seen[1] = step < 128 ? seen[0] << (step & 63) : 0;
+		seen[0] = 1;
+	}
+}
+
 /* Counts a packet that will be relayed here; false if it is one for the engine. */
 INLINE int account(const struct leg *leg, struct locked_tally *tally, __u16 sequence, __u32 timestamp, __u32 octets)
 {
@@ -234,7 +246,7 @@ INLINE int account(const struct leg *leg, struct locked_tally *tally, __u16 sequ
 	tally->packets++;
 	tally->octets += octets;
 	tally->arrived_ns = now;
-	tally->seen = step < 64 ? tally->seen << (step & 63) | 1 : 1;
+	shift_window(tally->seen, step);
 	tally->newest = sequence;
 	tally->newest_timestamp = timestamp;
 

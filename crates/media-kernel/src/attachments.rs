@@ -50,7 +50,7 @@ impl Attachments {
         Ok(Self { states, orders: Some(sender), thread: Some(thread) })
     }
 
-    /// Fails with `WouldBlock` while an interface is not attached yet, and for good if it cannot be.
+    /// Fails with `ResourceBusy` while an interface is not attached yet, and for good if it cannot be.
     pub(crate) fn want(&self, interface: u32, side: Side) -> io::Result<()> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         match states.get(&(interface, side)) {
@@ -65,7 +65,7 @@ impl Attachments {
                 }
             }
         }
-        Err(io::ErrorKind::WouldBlock.into())
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// Forgets interfaces that are gone, and their attachments with them: their numbers may become others'.

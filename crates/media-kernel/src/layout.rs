@@ -1,6 +1,6 @@
 //! The octets of the maps, as `bpf/layout.h` has them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Copies of one packet that the program can make.
 pub(crate) const MAX_FORKS: usize = 4;
@@ -16,7 +16,8 @@ pub(crate) struct RawRoute {
     pub(crate) ports: [[u8; 2]; 2],
     pub(crate) traffic_class: u8,
     pub(crate) loopback: u8,
-    pub(crate) unused: [u8; 2],
+    pub(crate) preferred: u8,
+    pub(crate) unused: u8,
 }
 
 #[repr(C)]
@@ -52,7 +53,7 @@ pub(crate) struct RawTally {
     pub(crate) packets: u64,
     pub(crate) octets: u64,
     pub(crate) arrived_ns: u64,
-    pub(crate) seen: u64,
+    pub(crate) seen: [u64; 2],
     pub(crate) newest_timestamp: u32,
     pub(crate) transit: u32,
     pub(crate) jitter_scaled: u32,
@@ -88,6 +89,14 @@ pub(crate) fn octets(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// An address as the maps hold it, of a family: 4 or 6.
+pub(crate) fn address(octets: [u8; 16], family: u16) -> IpAddr {
+    match (family, octets) {
+        (4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),
+        _ => octets.into(),
+    }
+}
+
 // SAFETY: all are plain numbers without padding (`layouts_have_no_holes`), so any octets are a value.
 unsafe impl aya::Pod for RawLeg {}
 // SAFETY: as above.
@@ -100,11 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_is_read_as_it_was_written() {
+        for text in ["192.0.2.1", "2001:db8::1"] {
+            let host: IpAddr = text.parse().unwrap();
+            assert_eq!(address(octets(host), RawPlace::from(SocketAddr::new(host, 1)).family), host);
+        }
+    }
+
+    #[test]
     fn layouts_have_no_holes() {
         assert_eq!(size_of::<RawRoute>(), 4 + 16 + 16 + 4 + 4);
         assert_eq!(size_of::<RawFork>(), size_of::<RawRoute>() + 12);
         assert_eq!(size_of::<RawLeg>(), 12 + 20 + size_of::<RawRoute>() + MAX_FORKS * size_of::<RawFork>());
-        assert_eq!(size_of::<RawTally>(), 8 + 32 + 12 + 4 * MAX_FORKS + 4);
+        assert_eq!(size_of::<RawTally>(), 8 + 40 + 12 + 4 * MAX_FORKS + 4);
         assert_eq!(size_of::<RawPlace>(), 20);
     }
 }

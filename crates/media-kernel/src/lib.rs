@@ -11,7 +11,7 @@ mod layout;
 mod netlink;
 mod program;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use attachments::Side;
 use layout::{octets, RawFork, RawLeg, RawPlace, RawRoute, RawTally, MAX_LEGS};
-use netlink::{Monitor, Routes};
+use netlink::{Monitor, Route, Routes};
 use program::Program;
 
 /// Copies of one packet that the program can make.
@@ -117,7 +117,7 @@ pub struct Tally {
     /// When the last came, on the monotonic clock.
     pub arrived_ns: u64,
     /// Bit n is set if it relayed the packet n before the newest.
-    pub seen: u64,
+    pub seen: u128,
     /// The newest packet's number.
     pub newest: u16,
     /// Its time stamp.
@@ -134,6 +134,8 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Place {
     number: u32,
+    /// The interface to its source.
+    arrives: u32,
     raw: RawPlace,
     leg: Box<RawLeg>,
 }
@@ -165,8 +167,8 @@ impl KernelPath {
         Ok(Self { inner: Mutex::new(inner), changes: AtomicU64::new(0) })
     }
 
-    /// How often routes, addresses or links of this machine have changed: a leg that was opened before the last change
-    /// has to be taken back.
+    /// How often routes, addresses or links of this machine have changed: of legs that were opened before the last change,
+    /// those that [`moved`](Self::moved) have to be taken back.
     pub fn changes(&self) -> u64 {
         let mut inner = self.lock();
         if inner.monitor.has_changed() {
@@ -174,6 +176,14 @@ impl KernelPath {
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
         self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Which of some legs would not be opened today as they were, by the machine's routes, addresses and links.
+    pub fn moved<'a, K>(&self, places: impl IntoIterator<Item = (K, &'a Place)>) -> Vec<K> {
+        let mut inner = self.lock();
+        let mut known = HashMap::new();
+        let moved = places.into_iter().filter(|(_, place)| !inner.is_as_it_was(place, &mut known));
+        moved.map(|(key, _)| key).collect()
     }
 
     /// Legs that are open.
@@ -187,12 +197,12 @@ impl KernelPath {
     }
 
     /// Hands a leg over, if at the last moment it is `clear` that no earlier packet waits elsewhere. Fails with
-    /// `WouldBlock` if it is not, or if the program is not attached where it has to be: it will be soon. Fails with
-    /// `Unsupported` for a leg that the program cannot take, and otherwise with what the kernel says.
+    /// `WouldBlock` if it is not, and with `ResourceBusy` if the program is not attached where it has to be: it will be
+    /// soon. Fails with `Unsupported` for a leg that the program cannot take, and otherwise with what the kernel says.
     pub fn open(&self, leg: &Leg, clear: impl Fn() -> bool) -> io::Result<Place> {
         let mut inner = self.lock();
-        let (raw_leg, tally) = inner.prepare(leg)?;
-        let mut place = Place { number: 0, raw: leg.at.into(), leg: Box::new(raw_leg) };
+        let (arrives, raw_leg, tally) = inner.prepare(leg)?;
+        let mut place = Place { number: 0, arrives, raw: leg.at.into(), leg: Box::new(raw_leg) };
         inner.open_at(&mut place, &tally, &clear)?;
         if clear() {
             return Ok(place);
@@ -243,8 +253,8 @@ impl Inner {
         tally
     }
 
-    /// What the maps get, with all interfaces ready.
-    fn prepare(&mut self, leg: &Leg) -> io::Result<(RawLeg, RawTally)> {
+    /// The interface to the source and what the maps get, with all interfaces ready.
+    fn prepare(&mut self, leg: &Leg) -> io::Result<(u32, RawLeg, RawTally)> {
         if leg.forks.len() > MAX_FORKS {
             return Err(unsupported("too many forks"));
         }
@@ -290,7 +300,7 @@ impl Inner {
             jitter_scaled,
             ..RawTally::default()
         };
-        Ok((raw, begin))
+        Ok((arrives.interface, raw, begin))
     }
 
     fn raw_route(&mut self, at: SocketAddr, hop: &Hop) -> io::Result<RawRoute> {
@@ -302,8 +312,35 @@ impl Inner {
             ports: [hop.from.port().to_be_bytes(), hop.to.port().to_be_bytes()],
             traffic_class: hop.traffic_class,
             loopback: u8::from(route.link == netlink::Link::Loopback),
-            unused: [0; 2],
+            preferred: u8::from(hop.from.ip().is_unspecified()),
+            unused: 0,
         })
+    }
+
+    /// True if a leg's ways are those that it was opened with; `known` are ways that were asked for already.
+    fn is_as_it_was(&mut self, place: &Place, known: &mut HashMap<(IpAddr, IpAddr), Option<Route>>) -> bool {
+        let (at, family) = (place.raw.address, place.raw.family);
+        let mut find = |from: [u8; 16], to: [u8; 16]| {
+            let way = (layout::address(from, family), layout::address(to, family));
+            *known.entry(way).or_insert_with(|| self.routes.find(way.0, way.1).ok())
+        };
+        let mut goes = |route: &RawRoute| {
+            let from = if route.preferred == 1 { [0; 16] } else { route.source };
+            find(from, route.destination).is_some_and(|found| {
+                let is_loopback = found.link == netlink::Link::Loopback;
+                (found.interface, octets(found.source)) == (route.interface, route.source)
+                    && u8::from(is_loopback) == route.loopback
+            })
+        };
+        let RawLeg { relay, fork, forks, remote, .. } = &*place.leg;
+        let forks = &fork[..usize::from(*forks)];
+        let all_go = (relay.interface == 0 || goes(relay)) && forks.iter().all(|fork| goes(&fork.route));
+        let attachments = &self.program.attachments;
+        let is_ready = |interface, side| attachments.want(interface, side).is_ok();
+        all_go
+            && find(at, *remote).is_some_and(|found| found.interface == place.arrives)
+            && is_ready(place.arrives, Side::Relay)
+            && forks.iter().all(|fork| is_ready(fork.route.interface, Side::Leave))
     }
 
     /// Finds the way out, for a packet of the same family as arrives at `at`.
@@ -327,6 +364,7 @@ impl From<RawTally> for Tally {
     fn from(raw: RawTally) -> Self {
         let RawTally { packets, octets, arrived_ns, seen, newest, newest_timestamp, .. } = raw;
         let RawTally { transit, jitter_scaled, unsent, .. } = raw;
+        let seen = u128::from(seen[1]) << 64 | u128::from(seen[0]);
         Self { packets, octets, arrived_ns, seen, newest, newest_timestamp, transit, jitter_scaled, unsent }
     }
 }

@@ -105,7 +105,7 @@ fn take_all(path: &KernelPath, call: &Call, forks: usize) -> (Place, Leg) {
 fn open(path: &KernelPath, leg: &Leg) -> Place {
     for _ in 0..1000 {
         match path.open(leg, || true) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => std::thread::sleep(Duration::from_millis(5)),
             other => return other.unwrap(),
         }
     }
@@ -156,6 +156,7 @@ fn packets_are_relayed_and_forked_with_their_numbers() {
     for host in ["127.0.0.1", "::1"] {
         let call = Call::new(host);
         let (place, _) = take_all(&path, &call, 4);
+        assert!(path.moved([((), &place)]).is_empty(), "routes are as they were");
         for (n, marker) in [(10u16, 0x80), (11, 0), (13, 0)] {
             let sent = packet(marker, n, u32::from(n) * 160, SSRC);
             call.send(&sent);

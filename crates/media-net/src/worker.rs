@@ -31,6 +31,9 @@ const WAKE: u64 = u64::MAX;
 const SHARED: u64 = u64::MAX - (1 << 16);
 /// Events of one wait; what is left over comes with the next.
 const MAX_EVENTS: usize = 256;
+/// Batches from a socket in a row, if it takes so many until a leg can go to the kernel: with fewer, a worker that was
+/// overloaded once would have packets of each leg waiting at all times, and never be rid of one.
+const MAX_BATCHES: usize = 64;
 /// Commands of one round, so that a burst of them does not hold packets up.
 const MAX_COMMANDS: usize = 8;
 /// An arrival time further from now than this is not believed: the wall clock was set.
@@ -176,8 +179,8 @@ impl Worker {
     fn tick(&mut self, now: Instant) {
         if self.registry.poll_timeout().is_some_and(|due_ns| due_ns <= now.mono_ns) {
             self.outbox.arrival_wall_ns = None;
-            if self.outbox.ways_have_changed() {
-                self.registry.leave_kernel_altogether(&mut self.outbox);
+            if let Some(moved) = self.outbox.moved() {
+                self.registry.ways_have_changed(&moved, &mut self.outbox);
             }
             self.registry.handle_timeout(now, &mut self.outbox);
             self.outbox.listen_again(now.mono_ns);
@@ -185,12 +188,24 @@ impl Worker {
         }
     }
 
-    /// Takes what has arrived on a socket.
+    /// Takes what has arrived on a socket: some of it, or all that waits before a leg that the kernel would take.
     fn receive(&mut self, token: u64, now: Instant) {
         if token >= SHARED {
             return self.receive_shared(token);
         }
         let (key, is_rtcp) = key_of(token);
+        self.receive_batch(key, is_rtcp, now);
+        for _ in 1..MAX_BATCHES {
+            if !std::mem::take(&mut self.outbox.is_held_up) {
+                break;
+            }
+            self.unfinished.pop_if(|last| *last == token);
+            self.receive_batch(key, is_rtcp, now);
+        }
+        self.outbox.is_held_up = false;
+    }
+
+    fn receive_batch(&mut self, key: PairKey, is_rtcp: bool, now: Instant) {
         let Some(socket) = self.outbox.socket(key, is_rtcp) else { return };
         // an error is one of ICMP, which comes as an event of its own, or says that nothing has arrived
         let Ok(count) = self.batch.receive(socket) else { return };
@@ -209,7 +224,7 @@ impl Worker {
         self.outbox.more_waits = false;
         self.outbox.flush_burst();
         if count == RECEIVE_BATCH {
-            self.unfinished.push(token);
+            self.unfinished.push(token_of(key, is_rtcp));
         }
     }
 

@@ -394,17 +394,33 @@ def test_digits_in_between_are_relayed_and_keep_their_places(make_call, engine) 
         assert [packet[1] & 0x7F for packet in packets[begun : begun + 7]] == [*6 * [101], 0]
 
 
-def test_a_changed_route_takes_legs_back_until_they_know_it(make_call, network, engine) -> None:
+def change_route(network: Network, *change: str) -> None:
+    subprocess.run(["ip", "-n", network.engine, "route", *change], check=True)
+
+
+def test_a_route_that_concerns_no_call_changes_nothing(make_call, network, engine) -> None:
     call = make_call("default", "far", "far")
     call.settle()
     for change in ("add", "del"):
-        route = ["ip", "-n", network.engine, "route", change, "10.99.0.0/24", "via", "10.91.1.254"]
-        subprocess.run(route, check=True)
+        change_route(network, change, "10.99.0.0/24", "via", "10.91.1.254")
+        for _ in range(10):
+            call.talk(5)
+            assert engine.legs == 2
+    call.check()
+
+
+def test_a_changed_route_takes_legs_back_until_they_know_it(make_call, network, engine) -> None:
+    call = make_call("default", "far", "far")
+    call.settle()
+    # from the router to the straight way, and back
+    for change in ("add", "del"):
+        change_route(network, change, "10.91.2.2/32", "via", "10.91.0.2")
         deadline = time.monotonic() + 5
         while engine.legs and time.monotonic() < deadline:
             time.sleep(0.01)
         assert engine.legs == 0
         call.settle()
+        call.talk(20)
     call.check()
 
 

@@ -230,6 +230,11 @@ impl Fork {
         self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
+    /// True if [`report`](Self::report) would tell of what was sent.
+    pub(super) fn is_report_due(&self, now_ns: u64) -> bool {
+        self.role == ForkRole::Endpoint && self.report_destination().is_some() && self.reporter.is_due(now_ns)
+    }
+
     /// Sends a report of its own, if one is due.
     pub(super) fn report(&mut self, now: Instant, out: &mut impl Output) {
         if self.role == ForkRole::Endpoint && self.report_destination().is_some() {

@@ -17,8 +17,9 @@ use super::{Member, Output, PairKey, Registry, Totals};
 
 /// Forks of one leg that the kernel can feed; a call with two recorders has as many.
 pub const MAX_KERNEL_FORKS: usize = 4;
-/// A leg is handed over after so many ordinary packets in a row since it came, or came back: half a second of speech.
-const ORDINARY_PACKETS: u32 = 25;
+/// A leg is handed over after so many ordinary packets in a row since it came, or came back: a tenth of a second of speech.
+/// Each of them costs ten times what it does in the kernel, so that calls that begin are most of an engine's work.
+const ORDINARY_PACKETS: u32 = 5;
 /// A leg is taken back after so many packets in a row that should have been relayed below: they arrive on an interface
 /// that is not the one to their sender.
 const IGNORED_PACKETS: u32 = 10;
@@ -67,6 +68,8 @@ pub enum HandOver {
     Taken,
     /// Packets that came before wait for the engine still, and would be overtaken.
     NotYet,
+    /// What the kernel needs for it is being made ready.
+    Later,
     /// The kernel will not.
     Refused,
 }
@@ -81,7 +84,7 @@ pub struct KernelTally {
     /// When the last came, on the monotonic clock.
     pub arrived_ns: u64,
     /// Bit n is set if the packet n before the newest was relayed.
-    pub seen: u64,
+    pub seen: u128,
     /// Sequence number of the newest.
     pub newest: u16,
     /// Its time stamp.
@@ -138,10 +141,17 @@ impl Registry {
         }
     }
 
-    /// Takes all legs back from the kernel: the ways of its packets have changed.
-    pub fn leave_kernel_altogether(&mut self, out: &mut impl Output) {
+    /// Takes back the legs whose packets have to go other ways now; what the kernel refused before may be tried again.
+    pub fn ways_have_changed(&mut self, moved: &[PairKey], out: &mut impl Output) {
+        for pair in moved {
+            let Some(owner) = self.pairs.get(*pair) else { continue };
+            let (Some(session), Member::Endpoint(key)) = (self.sessions.get_mut(owner.session), owner.member) else {
+                continue;
+            };
+            take_back(session, key, &mut self.totals, out);
+        }
         for session in self.sessions.values_mut() {
-            take_all_back(session, &mut self.totals, out);
+            session.endpoints.values_mut().for_each(|endpoint| endpoint.kernel.refused = false);
         }
     }
 
@@ -320,7 +330,9 @@ fn hand_over(session: &mut Session, key: Key, (packet, arrival): (&RtpPacket<'_>
         HandOver::Taken => {
             endpoint.kernel.leg = Some(Box::new(InKernel { plan, counted, ignored: 0, since_ns: arrival.mono_ns }));
         }
-        HandOver::NotYet => {}
+        // under load, some packet or other waits most of the time: each is a new chance
+        HandOver::NotYet => endpoint.kernel.ordinary = ORDINARY_PACKETS,
+        HandOver::Later => {}
         HandOver::Refused => endpoint.kernel.refused = true,
     }
 }
@@ -377,6 +389,12 @@ fn add(session: &mut Session, key: Key, inside: &InKernel, tally: &KernelTally, 
 }
 
 impl Endpoint {
+    /// True if it should hear something, has not for so long, and nobody was told of it yet.
+    pub(super) fn is_silent(&self, silence_ns: u64, now_ns: u64) -> bool {
+        let listens = self.configured && self.settings.receive;
+        listens && !self.silence_reported && now_ns.saturating_sub(self.heard_ns) >= silence_ns
+    }
+
     /// True if its packets come from one source that is not expected to change, and nobody else's come to its socket.
     fn is_steady(&self) -> bool {
         self.configured && self.settings.receive && self.security.is_none() && self.is_settled()
@@ -398,8 +416,8 @@ impl Endpoint {
 /// The sequence numbers that a tally has more than the one before, in their order.
 fn replay(before: &KernelTally, tally: &KernelTally, mut each: impl FnMut(u16)) {
     let step = u32::from(tally.newest.wrapping_sub(before.newest));
-    let window = step.min(u64::BITS);
-    let new = if window == u64::BITS { tally.seen } else { tally.seen & ((1 << window) - 1) };
+    let window = step.min(u128::BITS);
+    let new = if window == u128::BITS { tally.seen } else { tally.seen & ((1 << window) - 1) };
     // of what is further back than the window reaches, only how many they were is known
     let missing = (tally.packets - before.packets).saturating_sub(u64::from(new.count_ones()));
     for n in 0..missing.min(u64::from(step - window)) {
@@ -431,9 +449,9 @@ mod tests {
     #[test]
     fn what_is_further_back_than_the_window_is_known_by_its_count() {
         let before = KernelTally { newest: 100, packets: 10, ..KernelTally::default() };
-        let after = KernelTally { newest: 300, packets: 110, seen: u64::MAX, ..before };
+        let after = KernelTally { newest: 300, packets: 180, seen: u128::MAX, ..before };
         let numbers = replayed(before, after);
-        assert_eq!(numbers.len(), 100);
-        assert_eq!((numbers[0], numbers[35], numbers[36], numbers[99]), (101, 136, 237, 300));
+        assert_eq!(numbers.len(), 170);
+        assert_eq!((numbers[0], numbers[41], numbers[42], numbers[169]), (101, 142, 173, 300));
     }
 }

@@ -15,6 +15,9 @@ use super::{ForkPorts, Output, Registry};
 const TICK_NS: u64 = 25 * NS_PER_MS;
 /// Each session is visited once in so many ticks.
 const TURNS: usize = 10;
+/// What the kernel has done for a session is counted at one of so many visits, once a second, unless something hangs on it:
+/// by then it still knows of each packet whether it came.
+const LAPS: usize = 4;
 
 /// The regular visit of the sessions.
 #[derive(Debug, Default)]
@@ -68,11 +71,14 @@ impl Registry {
         }
         if self.tick.due_ns.is_some_and(|due| due <= now.mono_ns) {
             let turn = self.tick.turn;
-            self.tick.turn = (turn + 1) % TURNS;
-            for index in (turn..self.sessions.slots()).step_by(TURNS) {
+            self.tick.turn = (turn + 1) % (TURNS * LAPS);
+            for index in (turn % TURNS..self.sessions.slots()).step_by(TURNS) {
                 let session = self.sessions.key_at(index).and_then(|key| self.sessions.get_mut(key));
                 if let Some(session) = session {
-                    kernel::visit(session, &mut self.totals, out);
+                    let is_turn = (index / TURNS + turn / TURNS).is_multiple_of(LAPS);
+                    if is_turn || has_to_know(session, self.options.silence_ns, now) {
+                        kernel::visit(session, &mut self.totals, out);
+                    }
                     visit(session, self.options.silence_ns, now, out);
                     tell_unreachable(session, &self.unreachable, now, out);
                 }
@@ -98,14 +104,19 @@ fn tell_unreachable(session: &mut Session, addresses: &[Unreachable], now: Insta
     }
 }
 
+/// True if a session is about to tell something that hangs on the newest counts: a report, or a silence.
+fn has_to_know(session: &Session, silence_ns: u64, now: Instant) -> bool {
+    session.forks.iter().any(|(_, fork)| fork.is_report_due(now.mono_ns))
+        || session.endpoints.iter().any(|(_, endpoint)| endpoint.is_silent(silence_ns, now.mono_ns))
+}
+
 /// Looks after silence, ended keys and reports of one session.
 fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Output) {
     for endpoint in session.endpoints.values_mut() {
         endpoint.renew();
-        let silent_ns = now.mono_ns.saturating_sub(endpoint.heard_ns);
-        let listening = endpoint.configured && endpoint.settings.receive;
-        if listening && !endpoint.silence_reported && silent_ns >= silence_ns {
+        if endpoint.is_silent(silence_ns, now.mono_ns) {
             endpoint.silence_reported = true;
+            let silent_ns = now.mono_ns.saturating_sub(endpoint.heard_ns);
             let (session, endpoint) = (session.name.clone(), endpoint.name.clone());
             out.report(Event::SilenceTimeout { session, endpoint, silent_ms: silent_ns / NS_PER_MS });
         }

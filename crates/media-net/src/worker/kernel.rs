@@ -24,10 +24,13 @@ impl Kernel {
         Self { path, places: HashMap::new(), changes }
     }
 
-    /// True if the ways of packets may be others since this was asked last.
-    pub(super) fn has_changed(&mut self) -> bool {
+    /// If the ways of packets may be others since this was asked last: the pairs whose legs have others now.
+    pub(super) fn moved(&mut self) -> Option<Vec<PairKey>> {
         let changes = self.path.changes();
-        std::mem::replace(&mut self.changes, changes) != changes
+        if std::mem::replace(&mut self.changes, changes) == changes {
+            return None;
+        }
+        Some(self.path.moved(self.places.iter().map(|(pair, place)| (*pair, place))))
     }
 
     /// Hands over what arrives at `at`, if it is `clear` that no packet waits; `hop` tells how a pair's packets leave.
@@ -47,6 +50,7 @@ impl Kernel {
                 HandOver::Taken
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => HandOver::NotYet,
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => HandOver::Later,
             // addresses that the program does not deal with are nobody's fault
             Err(error) if error.kind() == io::ErrorKind::Unsupported => HandOver::Refused,
             Err(error) => {

@@ -67,6 +67,8 @@ pub(super) struct Outbox {
     pub(super) arrival_wall_ns: Option<u64>,
     /// Packets that arrived after the one that is being relayed are in the worker's hands already.
     pub(super) more_waits: bool,
+    /// The leg of the packet that was relayed last would be in the kernel if there were none after it.
+    pub(super) is_held_up: bool,
     pub(super) latencies: Vec<u64>,
     pub(super) unreachable: Vec<PairKey>,
     pub(super) events: Vec<Event>,
@@ -87,6 +89,7 @@ impl Outbox {
             unsent: Vec::new(),
             arrival_wall_ns: None,
             more_waits: false,
+            is_held_up: false,
             latencies: Vec::new(),
             unreachable: Vec::new(),
             events: Vec::new(),
@@ -95,9 +98,9 @@ impl Outbox {
         }
     }
 
-    /// True if what the kernel was told of ways may hold no more.
-    pub(super) fn ways_have_changed(&mut self) -> bool {
-        self.kernel.as_mut().is_some_and(Kernel::has_changed)
+    /// If routes, addresses or links of the machine have changed: the pairs whose legs in the kernel go other ways now.
+    pub(super) fn moved(&mut self) -> Option<Vec<PairKey>> {
+        self.kernel.as_mut()?.moved()
     }
 
     pub(super) fn insert(&mut self, key: PairKey, sockets: ForkSockets) {
@@ -316,14 +319,16 @@ impl Output for Outbox {
         if self.kernel.is_none() {
             return HandOver::Refused;
         }
+        self.is_held_up =
+            self.more_waits || own(&self.pairs, pair).is_some_and(|(sockets, _)| has_waiting(&sockets.rtp));
+        if self.is_held_up {
+            return HandOver::NotYet;
+        }
         // what the kernel relays or forks next must not overtake what waits here
         self.flush_all();
         let Some(kernel) = &mut self.kernel else { return HandOver::Refused };
         // without the filter of a connected socket a stranger's packet could come in between
         let Some((sockets, true)) = own(&self.pairs, pair) else { return HandOver::Refused };
-        if self.more_waits {
-            return HandOver::NotYet;
-        }
         let Ok(at) = sockets.rtp.local_addr() else { return HandOver::Refused };
         let (pairs, shared) = (&self.pairs, &self.shared);
         kernel.enter(
