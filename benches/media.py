@@ -1,11 +1,14 @@
 """Forked calls per core: what the media engine costs for each packet, and what it adds to a packet's way.
 
-A call is two G.711 streams of 50 packets a second, each relayed to the other party and forked to a recorder, over
-loopback. The relay is pinned to one core and the generator to another. In each round of each load the same traffic goes
-directly (the do-nothing reference), through the engine, through the engine with its forks in batches, and through
-rtpengine where it is installed; every packet's source, destination and content is checked. With `--search` the highest
-number of calls is looked for that each of them bears. Judge by ratios within one run: the generator shares the machine,
-and loopback charges a packet's reception to its sender.
+A call is two G.711 streams of 50 packets a second, each relayed to the other party and forked to a recorder. The relay
+is pinned to one core and the generator to another. In each round of each load the same traffic goes through the engine,
+through the engine with its forks in batches, through rtpengine where it is installed, and with `--kernel` through the
+engine's in-kernel path; every packet's source, destination and content is checked. With `--search` the highest number
+of calls is looked for that each of them bears. Judge by ratios within one run: the generator shares the machine.
+
+Over the loopback, packets also go directly, without a relay. It charges a packet's reception to its sender: compare
+what the whole machine takes more than for the direct packets. With `--veth` (root) relay and generator are at the ends
+of a veth pair, and each core receives what is its own.
 """
 
 import argparse
@@ -13,23 +16,27 @@ import json
 import os
 import resource
 import shutil
-import socket
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benches.pair import Pair, Unavailable, veth_pair
 from benches.table import print_table
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLS = (100, 200, 500)
 ENGINE_PORTS = (10_000, 29_999)
 PEER_PORTS = (30_000, 59_999)
+PAIR_PORTS = (2_000, 63_999)  # of a relay that has its network to itself
 NG_PORT = 22_222
 START_LIMIT_S = 5.0
 P99_LIMIT_US = 1000.0  # what the relay may add at 200 calls
@@ -38,9 +45,10 @@ BATCH_MS = 80
 FLOOD_PER_S = 100_000  # garbage on fifty other ports
 LOST_LIMIT = 0.1  # per cent: more is not borne
 P50_LIMIT_US = 20_000.0  # nor is this: a full buffer shows as delay before it shows as loss
-CALM_S = 1.2  # an engine takes no new calls until it has been seen not to be overloaded by those before
-SEARCHED = (200, 2400)  # calls between which the highest number is looked for
+SEARCHED = (100, 6000)  # calls between which the highest number is looked for
 SEARCH_STEP = 1.05  # how close to it the search ends
+REALTIME = ["chrt", "--fifo", "2"]  # the generator's meters have priority 1
+LEAST_CALLS_PER_S = 200  # with less than these a run has a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +63,27 @@ class Measured:
     resident_mb: float | None
     first_fork_ms: float | None
     setup_per_s: float  # calls set up in a second
+    calls: float  # that the packets sent amount to: a generator that is held up by the machine sends fewer
+    sent: int
+    relay_core: float  # per cent of the relay's core that was used, by the relay and by the kernel
+    load_core: float  # the same of the generator's core
+    others: float  # per cent of a core that other processes took
+    kernel_legs: int  # streams that were in the kernel at the end
     garbage_per_s: float | None = None  # packets thrown at other ports meanwhile
 
     @property
     def is_borne(self) -> bool:
         return self.wrong == 0 and self.lost < LOST_LIMIT and self.p50_us < P50_LIMIT_US
+
+    @property
+    def relay_us(self) -> float:
+        """What a packet that comes in costs the relay's core."""
+        return self.relay_core * 100 / self.calls
+
+    @property
+    def machine_us(self) -> float:
+        """What a packet that comes in costs both cores, the generator's part included."""
+        return (self.relay_core + self.load_core) * 100 / self.calls
 
     @classmethod
     def read(cls, text: str) -> "Measured":
@@ -76,6 +100,12 @@ class Measured:
             resident_mb=None if resident is None else resident / 1e6,
             first_fork_ms=found.get("first_fork_ms"),
             setup_per_s=1000 * found["calls"] / max(found["setup_ms"], 0.001),
+            calls=found["calls"] * found["pace_percent"] / 100,
+            sent=found["sent"],
+            relay_core=found["busy_percent"][0],
+            load_core=found["busy_percent"][1],
+            others=max(0.0, found["others_percent"]),
+            kernel_legs=found.get("kernel_legs") or 0,
             garbage_per_s=found.get("garbage_per_s"),
         )
 
@@ -93,6 +123,14 @@ class Target:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay, started anew for each run: none has the ports, memory or programs of another beside it."""
+
+    name: str
+    start: Callable[[], AbstractContextManager[Target]]
+
+
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benches media", description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=list(CALLS))
@@ -104,32 +142,104 @@ def main(arguments: Sequence[str] = ()) -> None:
         help="run relays and generator before all other processes (chrt), for numbers from a machine that is shared",
     )
     parser.add_argument("--search", action="store_true", help="look for the highest number of calls instead")
+    parser.add_argument("--between", type=int, nargs=2, default=SEARCHED, metavar=("LOW", "HIGH"), help="where to look")
     parser.add_argument("--flood", action="store_true", help=f"also beside {FLOOD_PER_S} packets of garbage a second")
+    parser.add_argument("--kernel", action="store_true", help="also the engine's in-kernel path (root)")
+    parser.add_argument("--veth", action="store_true", help="in a veth pair, the in-kernel path too (root)")
+    parser.add_argument("--only", nargs="+", metavar="RELAY", help="only relays of these names")
     options = parser.parse_args(arguments)
     raise_descriptor_limit()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         print("media: skipped, relay and generator need a core each", file=sys.stderr)
         return
-    generator = build_generator()
-    before = ["chrt", "--fifo", "1"] if options.realtime else []
-    with (
-        tempfile.TemporaryDirectory(prefix="sidestream-bench-") as folder,
-        engine(Path(folder), [*before, *pinned(cores[0])]) as ours,
-        _rtpengine(Path(folder), [*before, *pinned(cores[0])]) as peer,
-    ):
-        batched = replace(ours, name=f"{ours.name}, {BATCH_MS} ms", number=BATCH_MS)
-        path = ours.address.partition(":")[2]
-        flooded = Target(f"{ours.name}, flooded", f"flood:{path}", ours.pid, FLOOD_PER_S)
-        relays = [ours, batched, *([flooded] if options.flood else []), *([peer] if peer else [])]
-        generate = Generator(generator, options.seconds, [*before, *pinned(cores[1])])
+    program = build_generator()
+    before = REALTIME if options.realtime else []
+    with ExitStack() as stack:
+        # namespaces are removed however the bench ends
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sidestream-bench-")))
+        if options.realtime:
+            stack.enter_context(_prompt_softirqs(cores[:2]))
+        try:
+            pair = stack.enter_context(veth_pair(cores[0], cores[1])) if options.veth else None
+        except Unavailable as error:
+            print(f"media: skipped, no veth pair can be had here: {error}", file=sys.stderr)
+            return
+        relays = _relays(folder, [*before, *pinned(cores[0])], pair, options.kernel or options.veth, options.flood)
+        relays = [relay for relay in relays if options.only is None or relay.name in options.only]
+        plan = {"cores": cores[:2], "pair": pair.plan if pair else None}
+        prefix = [*before, *pinned(cores[1])]
+        generate = Generator(program, options.seconds, pair.at_load(prefix) if pair else prefix, json.dumps(plan))
         if options.search:
-            _print_highest(_search(generate, relays, options.rounds))
+            _print_highest(_search(generate, relays, options.rounds, tuple(options.between)))
         else:
-            targets = [Target("direct", "direct", os.getpid()), *relays]
-            _print({calls: _rounds(generate, targets, calls, options.rounds) for calls in options.calls})
-    if peer is None:
+            _print({calls: _rounds(generate, relays, calls, options.rounds) for calls in options.calls}, pair)
+    if shutil.which("rtpengine") is None:
         print("rtpengine: skipped, it is not installed (Debian: rtpengine-daemon)")
+
+
+@contextmanager
+def _prompt_softirqs(cores: Sequence[int]) -> Iterator[None]:
+    """Has the kernel's threads that handle packets run beside relay and generator: these would go before them."""
+    names = {f"ksoftirqd/{core}" for core in cores}
+    threads = [path.parent.name for path in Path("/proc").glob("[0-9]*/comm") if _read(path).strip() in names]
+    try:
+        for thread in threads:
+            subprocess.run(["chrt", "--fifo", "--pid", "2", thread], check=False, stderr=subprocess.DEVNULL)
+        yield
+    finally:
+        for thread in threads:
+            subprocess.run(["chrt", "--other", "--pid", "0", thread], check=False, stderr=subprocess.DEVNULL)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # of a process that has just ended
+
+
+def _end(_signal: int, _frame: Any) -> None:
+    sys.exit("media: ended")
+
+
+def _relays(folder: Path, prefix: list[str], pair: Pair | None, kernel: bool, flood: bool) -> list[Relay]:
+    """All that are asked for and can be had, in the order of a round."""
+    prefix = pair.at_relay(prefix) if pair else prefix
+    ports, address = (PAIR_PORTS, pair.relay) if pair else (ENGINE_PORTS, None)
+    start = partial(engine, folder, prefix, ports=ports, address=address)
+    relays = [
+        Relay("sidestream", start),
+        Relay(f"sidestream, {BATCH_MS} ms", partial(_as, start, number=BATCH_MS)),
+    ]
+    if pair is None:
+        relays.insert(0, Relay("direct", _nobody))
+    if flood and pair is None:
+        relays.append(Relay("sidestream, flooded", partial(_flooded, start)))
+    if kernel:
+        relays.append(Relay("sidestream, kernel", partial(start, kernel=True)))
+    if shutil.which("rtpengine") is not None:
+        peer_ports = PAIR_PORTS if pair else PEER_PORTS
+        relays.append(Relay("rtpengine", partial(_rtpengine, folder, prefix, address or "127.0.0.1", peer_ports)))
+    return relays
+
+
+@contextmanager
+def _nobody() -> Iterator[Target]:
+    yield Target("direct", "direct", os.getpid())
+
+
+@contextmanager
+def _as(start: Callable[[], AbstractContextManager[Target]], number: int) -> Iterator[Target]:
+    with start() as target:
+        yield replace(target, number=number)
+
+
+@contextmanager
+def _flooded(start: Callable[[], AbstractContextManager[Target]]) -> Iterator[Target]:
+    with start() as target:
+        yield replace(target, address="flood:" + target.address.partition(":")[2], number=FLOOD_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,89 +247,127 @@ class Generator:
     program: Path
     seconds: float
     prefix: Sequence[str]
+    plan: str
 
-    def is_borne(self, target: Target, calls: int) -> bool:
-        """Whether a target bears so many calls. One that answers no more does not; the first time may be bad luck."""
+    def try_run(self, relay: Relay, calls: int) -> Measured | None:
+        """None if the relay answers no more. If it does not bear the calls, that may be bad luck: once more."""
+        found = None
         for _ in range(2):
             try:
-                return self.run(target, calls).is_borne
+                found = self.run(relay, calls)
             except subprocess.CalledProcessError as error:
-                print(f"{target.name}, {calls} calls: {error}", file=sys.stderr)
-        return False
+                print(f"{relay.name}, {calls} calls: {error}", file=sys.stderr)
+                continue
+            if found.is_borne:
+                break
+        return found
 
-    def run(self, target: Target, calls: int) -> Measured:
-        command = [*self.prefix, str(self.program), target.address, str(calls), str(self.seconds), str(target.pid)]
-        command.append(str(target.number))
-        time.sleep(CALM_S)
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=self.seconds + 120, check=True)
+    def run(self, relay: Relay, calls: int) -> Measured:
+        with relay.start() as target:
+            command = [*self.prefix, str(self.program), target.address, str(calls), str(self.seconds)]
+            command += [str(target.pid), str(target.number), self.plan]
+            limit = self.seconds + calls / LEAST_CALLS_PER_S + 60
+            done = subprocess.run(command, stdout=subprocess.PIPE, timeout=limit, check=True)
         return Measured.read(done.stdout.decode())
 
 
-def _rounds(generate: Generator, targets: Sequence[Target], calls: int, rounds: int) -> dict[str, list[Measured]]:
-    """The runs of one load by target, interleaved so that the machine's moods meet all targets alike."""
-    found: dict[str, list[Measured]] = {target.name: [] for target in targets}
+def _rounds(generate: Generator, relays: Sequence[Relay], calls: int, rounds: int) -> dict[str, list[Measured]]:
+    """The runs of one load by relay, interleaved so that the machine's moods meet all relays alike."""
+    found: dict[str, list[Measured]] = {relay.name: [] for relay in relays}
     for _ in range(rounds):
-        for target in targets:
-            found[target.name].append(generate.run(target, calls))
+        for relay in relays:
+            found[relay.name].append(generate.run(relay, calls))
     return found
 
 
-def _search(generate: Generator, targets: Sequence[Target], rounds: int) -> dict[str, list[int]]:
-    """The highest number of calls that each target bore, one of each round; the targets take turns at each step."""
-    found: dict[str, list[int]] = {target.name: [] for target in targets}
+def _search(
+    generate: Generator, relays: Sequence[Relay], rounds: int, searched: tuple[int, int]
+) -> dict[str, list[Measured]]:
+    """The run with the most calls that each relay bore, one of each round; the relays take turns at each step."""
+    relays = [relay for relay in relays if relay.name != "direct"]
+    found: dict[str, list[Measured]] = {relay.name: [] for relay in relays}
     for _ in range(rounds):
-        between = {target.name: SEARCHED for target in targets}
-        while open_ := [target for target in targets if _is_open(between[target.name])]:
-            for target in open_:
-                low, high = between[target.name]
+        between = {relay.name: searched for relay in relays}
+        best: dict[str, Measured] = {}
+        while open_ := [relay for relay in relays if _is_open(between[relay.name])]:
+            for relay in open_:
+                low, high = between[relay.name]
                 calls = round((low * high) ** 0.5)
-                borne = generate.is_borne(target, calls)
-                between[target.name] = (calls, high) if borne else (low, calls)
-        for name, (low, _high) in between.items():
-            found[name].append(low)
+                run = generate.try_run(relay, calls)
+                borne = run is not None and run.is_borne
+                if run is not None and borne:
+                    best[relay.name] = run
+                between[relay.name] = (calls, high) if borne else (low, calls)
+                _tell(relay.name, calls, run)
+        for name, run in best.items():
+            found[name].append(run)
     return found
+
+
+def _tell(name: str, calls: int, run: Measured | None) -> None:
+    told = "no answer"
+    if run is not None:
+        told = f"{'borne' if run.is_borne else 'not borne'}, {run.calls:.0f} calls' packets sent, {run.lost:.3f} % lost"
+        told += (
+            f", cores used: relay {run.relay_core:.0f} %, generator {run.load_core:.0f} %, others {run.others:.0f} %"
+        )
+        told += f", load average {os.getloadavg()[0]:.1f}"
+    print(f"{name}, {calls} calls: {told}", file=sys.stderr)
 
 
 def _is_open(between: tuple[int, int]) -> bool:
     return between[1] > between[0] * SEARCH_STEP
 
 
-def _print_highest(found: dict[str, list[int]]) -> None:
+def _print_highest(found: dict[str, list[Measured]]) -> None:
     rows = []
-    theirs = found.get("rtpengine")
-    for name, highest in found.items():
-        ratio = "-" if theirs is None else f"{statistics.median(highest) / statistics.median(theirs):.2f}"
-        rows.append((name, f"{statistics.median(highest):.0f}", f"{min(highest)}-{max(highest)}", ratio))
-    columns = ("relay", "forked calls per core", "range", "times rtpengine")
+    highest = {name: [run.calls for run in runs] for name, runs in found.items() if runs}
+    theirs = highest.get("rtpengine")
+    for name, calls in highest.items():
+        ratio = "-" if theirs is None else f"{statistics.median(calls) / statistics.median(theirs):.2f}"
+        cores = [f"{statistics.median(used):.0f}" for used in zip(*map(_cores, found[name]), strict=True)]
+        rows.append((name, f"{statistics.median(calls):.0f}", f"{min(calls):.0f}-{max(calls):.0f}", ratio, *cores))
+    columns = ("relay", "forked calls", "range", "times rtpengine", "relay's core %", "generator's core %")
     print_table(f"Loss below {LOST_LIMIT} %, median delay below {P50_LIMIT_US / 1000:.0f} ms", columns, rows)
+    print(
+        "Calls are those that the packets sent amount to. Where the relay's core is not used up, it is not at its end."
+    )
 
 
-def _print(results: dict[int, dict[str, list[Measured]]]) -> None:
+def _cores(run: Measured) -> tuple[float, float]:
+    return run.relay_core, run.load_core
+
+
+def _print(results: dict[int, dict[str, list[Measured]]], pair: Pair | None) -> None:
     rows = []
-    for calls, by_target in results.items():
-        for name, runs in by_target.items():
-            cpu = statistics.median(run.cpu_percent for run in runs)
+    for calls, by_relay in results.items():
+        for name, runs in by_relay.items():
             memory = [run.resident_mb for run in runs if run.resident_mb is not None]
             first = [run.first_fork_ms for run in runs if run.first_fork_ms is not None]
             direct = name == "direct"
             rows.append(
                 (
                     f"{calls} {name}",
-                    "-" if direct else f"{cpu:.0f}",
-                    "-" if direct else f"{cpu * 100 / calls:.1f}",
+                    "-" if direct else f"{_median(runs, 'cpu_percent'):.0f}",
+                    f"{_median(runs, 'relay_core'):.0f}",
+                    f"{_median(runs, 'relay_us'):.2f}",
+                    f"{_median(runs, 'machine_us'):.2f}",
                     f"{max(run.lost for run in runs):.3f}",
                     str(sum(run.wrong for run in runs)),
-                    f"{statistics.median(run.p50_us for run in runs):.0f}",
-                    f"{statistics.median(run.p99_us for run in runs):.0f}",
+                    f"{_median(runs, 'p50_us'):.0f}",
+                    f"{_median(runs, 'p99_us'):.0f}",
                     f"{max(memory):.1f}" if memory else "-",
                     f"{max(first):.1f}" if first else "-",
-                    "-" if direct else f"{statistics.median(run.setup_per_s for run in runs):.0f}",
+                    "-" if direct else f"{_median(runs, 'setup_per_s'):.0f}",
+                    f"{_median(runs, 'others'):.0f}",
                 )
             )
     columns = (
         "calls, relay",
-        "CPU %",
+        "process %",
+        "its core %",
         "µs/packet",
+        "both cores µs",
         "worst loss %",
         "wrong",
         "p50 µs",
@@ -227,27 +375,45 @@ def _print(results: dict[int, dict[str, list[Measured]]]) -> None:
         "MB",
         "first fork ms",
         "set up/s",
+        "others %",
     )
-    print_table("Forked calls through one core (medians; µs/packet: CPU for each packet that comes in)", columns, rows)
-    print("p50 and p99 run from the sender's call to the receiver's; the direct rows are the generator's own share.")
-    for calls, by_target in results.items():
-        added = [
-            run.p99_us - direct.p99_us for run, direct in zip(by_target["sidestream"], by_target["direct"], strict=True)
-        ]
+    print_table("Forked calls through one core (medians; for each packet that comes in)", columns, rows)
+    print(f"Load average {os.getloadavg()[0]:.1f}. Others: what else ran, in per cent of a core.")
+    for calls, by_relay in results.items():
+        _print_ratios(calls, by_relay)
+    if pair is None:
+        _print_of_loopback(results)
+
+
+def _median(runs: Sequence[Measured], field: str) -> float:
+    return float(statistics.median(getattr(run, field) for run in runs))
+
+
+def _print_ratios(calls: int, by_relay: dict[str, list[Measured]]) -> None:
+    """What a relay costs: its core in the pair; over the loopback, both cores more than the direct packets take."""
+    direct = by_relay.get("direct")
+    field = "relay_us" if direct is None else "machine_us"
+    floor = 0.0 if direct is None else _median(direct, field)
+    cost = {name: _median(runs, field) - floor for name, runs in by_relay.items() if name != "direct"}
+    if (theirs := cost.get("rtpengine")) is None:
+        return
+    what = "of the relay's core" if direct is None else "of the whole machine more than direct packets take"
+    told = ", ".join(f"{name} {us:.2f} µs ({theirs / max(us, 0.01):.2f})" for name, us in cost.items())
+    print(f"{calls} calls, {what}, and how often it goes into rtpengine's: {told}")
+
+
+def _print_of_loopback(results: dict[int, dict[str, list[Measured]]]) -> None:
+    for calls, by_relay in results.items():
+        if not {"direct", "sidestream"} <= by_relay.keys():
+            continue
+        pairs = zip(by_relay["sidestream"], by_relay["direct"], strict=True)
+        added = [run.p99_us - direct.p99_us for run, direct in pairs]
         verdict = "" if calls != 200 else f" (limit {P99_LIMIT_US:.0f}: {_holds(min(added) <= P99_LIMIT_US)})"
         print(f"{calls} calls: the engine adds {statistics.median(added):.0f} µs at p99{verdict}")
-        if "rtpengine" in by_target:
-            ours, theirs = (
-                statistics.median(run.cpu_percent for run in by_target[name]) for name in ("sidestream", "rtpengine")
-            )
-            ratio = theirs / max(ours, 0.1)
-            print(f"{calls} calls: rtpengine takes {ratio:.2f} times the engine's CPU")
-    if garbage := [
-        run.garbage_per_s for runs in results.values() for one in runs.values() for run in one if run.garbage_per_s
-    ]:
+    all_runs = [run for by_relay in results.values() for runs in by_relay.values() for run in runs]
+    if garbage := [run.garbage_per_s for run in all_runs if run.garbage_per_s]:
         print(f"the flood was of {statistics.median(garbage):.0f} packets a second")
-    firsts = [run.first_fork_ms for runs in results.values() for run in runs["sidestream"] if run.first_fork_ms]
-    if firsts:
+    if firsts := [run.first_fork_ms for run in all_runs if run.first_fork_ms]:
         print(
             f"first forked packet after a fork is activated: at most {max(firsts):.1f} ms"
             f" (limit {FIRST_FORK_LIMIT_MS:.0f}: {_holds(max(firsts) <= FIRST_FORK_LIMIT_MS)})"
@@ -271,49 +437,40 @@ def raise_descriptor_limit() -> None:
 
 
 @contextmanager
-def engine(folder: Path, prefix: Sequence[str], *, ports: tuple[int, int] = ENGINE_PORTS) -> Iterator[Target]:
-    """An engine that runs, with a port range of its own."""
+def engine(
+    folder: Path,
+    prefix: Sequence[str],
+    *,
+    ports: tuple[int, int] = ENGINE_PORTS,
+    address: str | None = None,
+    kernel: bool = False,
+) -> Iterator[Target]:
+    """An engine that runs, with a port range of its own, on the loopback or on an address."""
     path = folder / "media.sock"
     low, high = ports
     command = [*prefix, sys.executable, "-m", "sidestream", "media", "--socket", str(path)]
     command += ["--port-min", str(low), "--port-max", str(high), "--port-cooldown-ms", "4000"]
+    command += [f"--interface=default={address}"] if address else []
+    command += ["--kernel-path", "require"] if kernel else []
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
         _wait(lambda: path.exists(), process)
         yield Target("sidestream", f"sidestream:{path}", process.pid)
 
 
 @contextmanager
-def _rtpengine(folder: Path, prefix: Sequence[str]) -> Iterator[Target | None]:
-    program = shutil.which("rtpengine")
-    if program is None:
-        yield None
-        return
-    low, high = PEER_PORTS
-    command = [
-        *prefix,
-        program,
-        "--config-file=none",
-        "--foreground",
-        "--table=-1",
-        "--interface=127.0.0.1",
-        "--num-threads=1",
-    ]
-    command += [f"--listen-ng=127.0.0.1:{NG_PORT}", f"--port-min={low}", f"--port-max={high}", "--log-level=1"]
-    command += [f"--pidfile={folder / 'rtpengine.pid'}", "--log-stderr"]
+def _rtpengine(folder: Path, prefix: Sequence[str], address: str, ports: tuple[int, int]) -> Iterator[Target]:
+    low, high = ports
+    command = [*prefix, "rtpengine", "--config-file=none", "--foreground", "--table=-1", "--num-threads=1"]
+    command += [f"--interface={address}", f"--listen-ng={address}:{NG_PORT}", f"--port-min={low}", f"--port-max={high}"]
+    command += ["--log-level=1", f"--pidfile={folder / 'rtpengine.pid'}", "--log-stderr"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
-        _wait(lambda: _answers(NG_PORT), process)
-        yield Target("rtpengine", f"rtpengine:127.0.0.1:{NG_PORT}", process.pid)
+        _wait(lambda: _listens(process.pid), process)
+        yield Target("rtpengine", f"rtpengine:{address}:{NG_PORT}", process.pid)
 
 
-def _answers(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0.2)
-        try:
-            probe.connect(("127.0.0.1", port))
-            probe.send(b"0 d7:command4:pinge")
-            return b"pong" in probe.recv(256)
-        except OSError:
-            return False
+def _listens(process: int) -> bool:
+    """Whether the UDP port of the ng protocol is open in the network of a process."""
+    return f":{NG_PORT:04X} " in Path(f"/proc/{process}/net/udp").read_text()
 
 
 def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NAMESPACES = Path("/run/netns")
 # One mode of three: each is a process of its own that has everything to import.
 OPTIONS = (
     *("--modes", "recorded", "--calls", "20", "--rounds", "1", "--warm-up", "2", "--live", "5"),
@@ -65,3 +68,47 @@ async def test_many_calls_take_no_more_than_they_should() -> None:
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert b"RTCP on the RTP port" in output
+
+
+async def in_a_veth_pair(*options: str) -> asyncio.subprocess.Process:
+    if os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("network namespaces need root, and relay and generator a core each")
+    command = (sys.executable, "-m", "benches", "media", "--veth", "--rounds", "1", *options)
+    return await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+
+
+def namespaces(process: asyncio.subprocess.Process) -> list[Path]:
+    return list(NAMESPACES.glob(f"sidestream-bench-{process.pid}-*"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)  # the generator may have to be built
+async def test_calls_cross_a_veth_pair() -> None:
+    process = await in_a_veth_pair("--calls", "5", "--seconds", "1", "--only", "sidestream", "sidestream, kernel")
+    output, errors = await process.communicate()
+    if b"skipped" in errors:
+        pytest.skip(errors.decode())
+    assert process.returncode == 0, errors.decode()
+    rows = [line.split() for line in output.decode().splitlines() if line.strip().startswith("5 sidestream")]
+    assert len(rows) == 2
+    for row in rows:
+        # from the end: worst loss %, wrong, p50, p99, MB, first fork, set up, others
+        assert (float(row[-8]), int(row[-7])) == (0, 0), row
+    assert namespaces(process) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+async def test_a_bench_that_is_ended_leaves_no_namespaces(end: signal.Signals) -> None:
+    process = await in_a_veth_pair("--calls", "5", "--seconds", "30", "--only", "sidestream")
+    while process.returncode is None and not namespaces(process):
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(2)  # into the run
+    if process.returncode is None:
+        process.send_signal(end)
+    _, errors = await process.communicate()
+    if b"skipped" in errors:
+        pytest.skip(errors.decode())
+    assert process.returncode != 0
+    assert namespaces(process) == []

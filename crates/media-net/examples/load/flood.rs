@@ -1,7 +1,7 @@
 //! Garbage on ports that belong to no call of the load.
 
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -44,7 +44,8 @@ impl Flood {
                     engine.call(json!({"op": "open_endpoint", "session": next, "endpoint": name}))?
                 }
             };
-            ports.extend([local(&opened, "rtp")?, local(&opened, "rtcp")?]);
+            let here = Ipv4Addr::LOCALHOST.into();
+            ports.extend([local(here, &opened, "rtp")?, local(here, &opened, "rtcp")?]);
         }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 
 use crate::sidestream::Engine;
-use crate::{Load, Seen, Sockets};
+use crate::wire::Sockets;
+use crate::Load;
 
 /// Packets of each stream: the first is latched to, and all are relayed and forked.
-const SWEEPS: u16 = 5;
+const SWEEPS: u32 = 5;
 /// So many packets a second at most: whether each leg works is asked here, and not how many do at one time.
 const PACKETS_PER_S: u32 = 25_000;
 /// What comes of the last of them.
@@ -35,7 +36,7 @@ pub fn run(path: &str, calls: usize, pid: u32, muxed: bool, sockets: Sockets) ->
     let during = held(&mut engine, pid)?;
     let refused =
         engine.call(json!({"op": "open_session", "session": "one more"})).err().map(|error| error.to_string());
-    let mut load = Load { sockets, streams, begun: Instant::now(), relayed: Seen::default(), forked: Seen::default() };
+    let mut load = Load::new(sockets, streams, Vec::new());
     let sent = sweep(&mut load);
     let since = Instant::now();
     engine.close(calls)?;
@@ -44,20 +45,20 @@ pub fn run(path: &str, calls: usize, pid: u32, muxed: bool, sockets: Sockets) ->
         "{}",
         json!({"calls": calls, "setup_ms": setup_ms, "close_ms": close_ms, "before": before, "during": during,
             "refused": refused, "sent": sent, "relayed": load.relayed.packets, "forked": load.forked.packets,
-            "wrong": load.relayed.wrong + load.forked.wrong})
+            "wrong": load.wrong})
     );
     Ok(())
 }
 
 /// Sends some packets on each stream, one stream after the other; how many.
-fn sweep(load: &mut Load) -> u64 {
-    let mut sent = 0;
-    for sequence in 0..SWEEPS {
+fn sweep(load: &mut Load<Sockets>) -> u64 {
+    let (mut sent, begun) = (0, Instant::now());
+    for number in 1..=SWEEPS {
         for index in 0..load.streams.len() {
-            while load.begun + Duration::from_secs(1) / PACKETS_PER_S * sent as u32 > Instant::now() {
+            while begun + Duration::from_secs(1) / PACKETS_PER_S * sent as u32 > Instant::now() {
                 load.receive();
             }
-            sent += u64::from(load.send(index, sequence, true));
+            sent += load.send(index..index + 1, number, true) as u64;
         }
     }
     let drained = Instant::now() + DRAIN;

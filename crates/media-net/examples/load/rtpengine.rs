@@ -4,7 +4,8 @@ use std::error::Error;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::{Sockets, Stream};
+use crate::wire::Places;
+use crate::Stream;
 
 pub struct Peer {
     socket: UdpSocket,
@@ -13,17 +14,17 @@ pub struct Peer {
 
 impl Peer {
     pub fn connect(address: &str) -> Result<Self, Box<dyn Error>> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(5)))?;
         Ok(Self { socket, cookie: 0 })
     }
 
-    pub fn open(&mut self, calls: usize, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
+    pub fn open(&mut self, calls: usize, places: &impl Places) -> Result<Vec<Stream>, Box<dyn Error>> {
         let mut streams = Vec::new();
         for call in 0..calls {
             let id = format!("load-{}-{call}", std::process::id());
-            let (a, b) = (sockets.party(2 * call), sockets.party(2 * call + 1));
+            let (a, b) = (places.party(2 * call), places.party(2 * call + 1));
             let offered = sdp(a, "sendrecv");
             let to_b = self.call(&[("call-id", &id), ("command", "offer"), ("from-tag", "a"), ("sdp", &offered)])?;
             let answered = sdp(b, "sendrecv");
@@ -34,12 +35,12 @@ impl Peer {
                 ("sdp", &answered),
                 ("to-tag", "b"),
             ])?;
-            let (at_b, at_a) = (port(&to_b)?, port(&to_a)?);
+            let (at_b, at_a) = (local(places, &to_b)?, local(places, &to_a)?);
             let mut forks = Vec::new();
             for (side, tag) in ["a", "b"].into_iter().enumerate() {
                 let copy = self.call(&[("call-id", &id), ("command", "subscribe request"), ("from-tag", tag)])?;
                 let to_tag = value(&copy, "to-tag").ok_or("no to-tag")?;
-                let accepted = sdp(sockets.recorder(2 * call + side), "recvonly");
+                let accepted = sdp(places.recorder(2 * call + side), "recvonly");
                 let answer = [
                     ("call-id", id.as_str()),
                     ("command", "subscribe answer"),
@@ -47,7 +48,7 @@ impl Peer {
                     ("to-tag", &to_tag),
                 ];
                 self.call(&answer)?;
-                forks.push(port(&copy)?);
+                forks.push(local(places, &copy)?);
             }
             let stream = |to, relayed_from, other, forked_from| Stream {
                 to,
@@ -98,17 +99,18 @@ fn value(answer: &[u8], key: &str) -> Option<String> {
     rest.get(..length.parse().ok()?).map(str::to_owned)
 }
 
-fn port(answer: &[u8]) -> Result<SocketAddr, Box<dyn Error>> {
+/// Where the relay listens, by the port in its SDP.
+fn local(places: &impl Places, answer: &[u8]) -> Result<SocketAddr, Box<dyn Error>> {
     let sdp = value(answer, "sdp").ok_or("no sdp")?;
     let line = sdp.lines().find_map(|line| line.strip_prefix("m=audio ")).ok_or("no m-line")?;
     let port = line.split(' ').next().ok_or("no port")?.parse()?;
-    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+    Ok(SocketAddr::new(places.relay(), port))
 }
 
 fn sdp(at: SocketAddr, direction: &str) -> String {
+    let (host, port) = (at.ip(), at.port());
     format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\n\
-         a=rtpmap:0 PCMU/8000\r\na={direction}\r\n",
-        at.port()
+        "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n\
+         a=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
     )
 }

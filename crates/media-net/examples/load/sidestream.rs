@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use media_core::rtp::{RtpHeader, HEADER_LEN};
 use serde_json::{json, Value};
 
-use crate::{Sockets, Stream};
+use crate::wire::{Places, Sockets};
+use crate::Stream;
 
 /// Times that a fork is paused and resumed to see how soon it flows.
 const RESUMES: usize = 20;
@@ -32,10 +33,10 @@ impl Engine {
         Ok(engine)
     }
 
-    pub fn open(&mut self, calls: usize, batch_ms: u64, sockets: &Sockets) -> Result<Vec<Stream>, Box<dyn Error>> {
+    pub fn open(&mut self, calls: usize, batch_ms: u64, places: &impl Places) -> Result<Vec<Stream>, Box<dyn Error>> {
         let mut streams = Vec::new();
         for first in (0..calls).step_by(AT_ONCE) {
-            streams.extend(self.open_some(first..calls.min(first + AT_ONCE), batch_ms, sockets)?);
+            streams.extend(self.open_some(first..calls.min(first + AT_ONCE), batch_ms, places)?);
         }
         Ok(streams)
     }
@@ -45,16 +46,17 @@ impl Engine {
         &mut self,
         calls: Range<usize>,
         batch_ms: u64,
-        sockets: &Sockets,
+        places: &impl Places,
     ) -> Result<Vec<Stream>, Box<dyn Error>> {
         let requests: Vec<Value> =
-            calls.clone().flat_map(|call| commands(call, batch_ms, self.muxed, sockets)).collect();
+            calls.clone().flat_map(|call| commands(call, batch_ms, self.muxed, places)).collect();
         let answers = self.call_all(&requests)?;
         let mut streams = Vec::new();
         let each = requests.len() / calls.len().max(1);
         for (call, answers) in calls.zip(answers.chunks(each)) {
             let ports = answers.iter().filter(|answer| answer.get("rtp").is_some());
-            let ports: Vec<SocketAddr> = ports.map(|ports| local(ports, "rtp")).collect::<Result<_, _>>()?;
+            let ports: Vec<SocketAddr> =
+                ports.map(|ports| local(places.relay(), ports, "rtp")).collect::<Result<_, _>>()?;
             let [a, b, inbound, outbound] = ports[..] else {
                 return Err("four pairs of ports were to come".into());
             };
@@ -143,18 +145,18 @@ impl Engine {
 }
 
 /// What opens a call.
-fn commands(call: usize, batch_ms: u64, muxed: bool, sockets: &Sockets) -> Vec<Value> {
+fn commands(call: usize, batch_ms: u64, muxed: bool, places: &impl Places) -> Vec<Value> {
     let session = name(call);
     let mut commands = vec![json!({"op": "open_session", "session": session})];
     for (side, name) in ["a", "b"].iter().enumerate() {
         commands.push(json!({"op": "open_endpoint", "session": session, "endpoint": name}));
         commands.push(json!({"op": "configure_endpoint", "session": session, "endpoint": name,
-            "remote": remote(sockets.party(2 * call + side)), "formats": formats(), "rtcp_mux": muxed}));
+            "remote": remote(places.party(2 * call + side)), "formats": formats(), "rtcp_mux": muxed}));
     }
     for (side, name) in ["inbound", "outbound"].iter().enumerate() {
         commands.push(json!({"op": "open_fork", "session": session, "fork": name, "endpoint": "a", "side": name,
             "cname": "load", "fork_batch_ms": batch_ms}));
-        commands.push(fork(&session, name, &remote(sockets.recorder(2 * call + side)), true));
+        commands.push(fork(&session, name, &remote(places.recorder(2 * call + side)), true));
     }
     commands.push(json!({"op": "set_route", "session": session, "source": "a", "sink": "b"}));
     commands.push(json!({"op": "set_route", "session": session, "source": "b", "sink": "a"}));
@@ -180,7 +182,7 @@ fn remote(address: SocketAddr) -> Value {
     json!({"host": address.ip().to_string(), "port": address.port()})
 }
 
-pub fn local(ports: &Value, name: &str) -> Result<SocketAddr, Box<dyn Error>> {
+pub fn local(host: IpAddr, ports: &Value, name: &str) -> Result<SocketAddr, Box<dyn Error>> {
     let port = ports[name].as_u64().and_then(|port| u16::try_from(port).ok()).ok_or("no port")?;
-    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+    Ok(SocketAddr::new(host, port))
 }

@@ -14,7 +14,8 @@ use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use serde_json::{json, Value};
 
 use crate::sidestream::Engine;
-use crate::{Sockets, Stream, INTERVAL, PAUSE, PAYLOAD, SOCKETS};
+use crate::wire::{Sockets, SOCKETS};
+use crate::{Stream, INTERVAL, PAUSE, PAYLOAD};
 
 /// How long calls last, in seconds: from the first, and less than the second more.
 const LASTS_S: (u64, u64) = (5, 55);

@@ -1,0 +1,120 @@
+"""A veth pair between two network namespaces, for a relay on one side and the load on the other.
+
+Over the loopback a packet's reception is charged to its sender. Here receive packet steering (RPS) has each end's
+packets received on a core of its own: the relay's on the relay's core, the load's on the load's. The load's parties
+are no hosts of the network: their hardware address is a permanent neighbour of the relay's end, so that what is sent
+to them is dropped at the load's end as soon as the load has seen it.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PREFIX = "sidestream-bench-"
+_RELAY_LINK, _LOAD_LINK = "near", "load"
+_RELAY, _LOAD, _PARTIES, _RECORDERS = "10.92.0.1", "10.92.0.4", "10.92.0.2", "10.92.0.3"
+_HARDWARE = "02:00:00:00:00:02"  # of parties and recorders; locally administered
+
+
+class Unavailable(Exception):
+    """There can be no pair here; why is its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair that exists. `plan`: what the load has to know of it."""
+
+    relay_namespace: str
+    load_namespace: str
+    relay: str
+    plan: Mapping[str, object]
+
+    def at_relay(self, command: list[str]) -> list[str]:
+        return ["ip", "netns", "exec", self.relay_namespace, *command]
+
+    def at_load(self, command: list[str]) -> list[str]:
+        return ["ip", "netns", "exec", self.load_namespace, *command]
+
+
+@contextmanager
+def veth_pair(relay_core: int, load_core: int) -> Iterator[Pair]:
+    """A pair that is gone afterwards. Raises `Unavailable`."""
+    if os.geteuid() != 0:
+        raise Unavailable("network namespaces need root")
+    _remove_left_over()
+    relay, load = (f"{_PREFIX}{os.getpid()}-{side}" for side in ("relay", "load"))
+    try:
+        _make(relay, load)
+        _steer(relay, _RELAY_LINK, relay_core)
+        _steer(load, _LOAD_LINK, load_core)
+        plan = {
+            "link": _LOAD_LINK,
+            "relay": _RELAY,
+            "relay_hardware": _octets(_inside(relay, "cat", f"/sys/class/net/{_RELAY_LINK}/address")),
+            "parties": _PARTIES,
+            "recorders": _RECORDERS,
+            "hardware": _octets(_HARDWARE),
+        }
+        yield Pair(relay, load, _RELAY, plan)
+    except (OSError, subprocess.CalledProcessError) as error:
+        detail = (
+            error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) and error.stderr else ""
+        )
+        raise Unavailable(f"{error} {detail}".strip()) from error
+    finally:
+        for namespace in (relay, load):
+            _remove(namespace)
+
+
+def _make(relay: str, load: str) -> None:
+    for namespace in (relay, load):
+        _ip("netns", "add", namespace)
+    ends = ["type", "veth", "peer", "name", _LOAD_LINK, "netns", load]
+    _ip("link", "add", _RELAY_LINK, "netns", relay, *ends)
+    for namespace, link, address in ((relay, _RELAY_LINK, _RELAY), (load, _LOAD_LINK, _LOAD)):
+        _ip("-n", namespace, "address", "add", f"{address}/24", "dev", link)
+        for name in ("lo", link):
+            _ip("-n", namespace, "link", "set", name, "up")
+    # as on an interface without UDP segmentation: else a relay's batch would stay one packet all the way
+    _ip("-n", relay, "link", "set", _RELAY_LINK, "gso_max_segs", "1")
+    for host in (_PARTIES, _RECORDERS):
+        neighbour = [host, "lladdr", _HARDWARE, "dev", _RELAY_LINK, "nud", "permanent"]
+        _ip("-n", relay, "neighbour", "add", *neighbour)
+
+
+def _steer(namespace: str, link: str, core: int) -> None:
+    """Has what arrives on an interface received on one core."""
+    path = f"/sys/class/net/{link}/queues/rx-0/rps_cpus"
+    mask = f"{1 << core:x}"
+    # `ip netns exec` shows the namespace's interfaces in /sys
+    _inside(namespace, "sh", "-c", f"echo {mask} > {path}")
+    if int(_inside(namespace, "cat", path).replace(",", ""), 16) != 1 << core:
+        raise Unavailable("this kernel does not steer received packets (CONFIG_RPS)")
+
+
+def _remove_left_over() -> None:
+    """Removes the namespaces of benches that were killed."""
+    for path in Path("/run/netns").glob(f"{_PREFIX}*"):
+        process = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and not Path("/proc", process).exists():
+            _remove(path.name)
+
+
+def _remove(namespace: str) -> None:
+    subprocess.run(["ip", "netns", "del", namespace], stderr=subprocess.DEVNULL, check=False)
+
+
+def _octets(address: str) -> list[int]:
+    return [int(octet, 16) for octet in address.split(":")]
+
+
+def _inside(namespace: str, *command: str) -> str:
+    whole = ["ip", "netns", "exec", namespace, *command]
+    return subprocess.run(whole, check=True, capture_output=True).stdout.decode().strip()
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, stderr=subprocess.PIPE)
