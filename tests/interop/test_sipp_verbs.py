@@ -106,7 +106,9 @@ def test_the_action_of_a_dial_in_vain_dials_the_next(stage: Stage) -> None:
         stage.call("caller_hangs_up", "one-then-the-other").run()
 
 
-@pytest.mark.parametrize(("number", "caller"), [("decline", "caller_is_rejected"), ("reject-busy", "caller_hears_busy")])
+@pytest.mark.parametrize(
+    ("number", "caller"), [("decline", "caller_is_rejected"), ("reject-busy", "caller_hears_busy")]
+)
 def test_reject(stage: Stage, number: str, caller: str) -> None:
     stage.call(caller, number).run()
     assert stage.server.calls(to=number)[0]["duration"] in (None, "0")
