@@ -21,8 +21,8 @@ def build_listeners(tables: list[Table], problems: Problems) -> tuple[ListenerCo
     for table in tables:
         transport, host = table.word("transport"), table.word("host")
         port = table.integer("port")
-        if transport == "tls" and "port" not in table.given:
-            port = Transport.TLS.default_port
+        if "port" not in table.given:
+            port = Transport(transport.upper()).default_port
         advertised = table.text("advertised")
         check_wildcard(table, "host", problems)
         name = table.text("name") or f"{transport}-{port}"
@@ -30,7 +30,10 @@ def build_listeners(tables: list[Table], problems: Problems) -> tuple[ListenerCo
             problems.add((*table.path, "name"), f"two listeners have the name {name!r}")
         if port and any((x.transport, x.host, x.port) == (transport, host, port) for x in listeners):
             problems.add((*table.path, "port"), f"two listeners share {transport} {host}:{port}")
-        listeners.append(ListenerConfig(name, transport, host, port, advertised, table.flag("nat")))
+        origins = table.texts("origins")
+        if origins and transport not in ("ws", "wss"):
+            problems.add((*table.path, "origins"), f"are for ws and wss, not for {transport}")
+        listeners.append(ListenerConfig(name, transport, host, port, advertised, table.flag("nat"), origins))
     return tuple(listeners)
 
 
@@ -41,8 +44,9 @@ def build_tls(table: Table, listeners: tuple[ListenerConfig, ...], problems: Pro
     if settings.certificate is None:
         if settings.key is not None:
             problems.add((*table.path, "key"), "belongs to a certificate")
-        if any(listener.transport == "tls" for listener in listeners):
-            problems.add((*table.path, "certificate"), "is needed by the listener with transport tls")
+        secure = next((listener.transport for listener in listeners if listener.transport in ("tls", "wss")), None)
+        if secure is not None:
+            problems.add((*table.path, "certificate"), f"is needed by the listener with transport {secure}")
     if auth is not ClientAuth.NONE and settings.ca is None:
         # The system's authorities vouch for web sites: every owner of one would pass for a peer.
         problems.add((*table.path, "ca"), "is needed to judge the certificates of clients")

@@ -74,6 +74,7 @@ def _method(name: str, what: str) -> Key:
     return Key(name, Kind.CHOICE, f"HTTP method for {what}", "POST", choices=("GET", "POST"))
 
 
+_TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 _MEDIA_SECURITY = Key(
     "media_security",
     Kind.CHOICE,
@@ -341,18 +342,30 @@ _SECTIONS = (
         "SIP sockets. Without any: UDP and TCP at 127.0.0.1:5060.",
         (
             Key("name", Kind.TEXT, "its name in logs; without it the transport and the port, such as udp-5060"),
-            Key("transport", Kind.CHOICE, "transport protocol", required=True, choices=("udp", "tcp", "tls")),
+            Key(
+                "transport",
+                Kind.CHOICE,
+                "transport protocol",
+                required=True,
+                choices=_TRANSPORTS,
+            ),
             Key("host", Kind.HOST, "address to bind", "127.0.0.1"),
             Key(
                 "port",
                 Kind.INTEGER,
-                "port; without it 5060, for tls 5061; 0 takes any free one",
+                "port; without it 5060, for tls 5061, ws 80, wss 443; 0 takes any free one",
                 5060,
                 low=0,
                 high=65535,
             ),
             Key("advertised", Kind.HOST, "host that peers are told; needed with 0.0.0.0 and behind NAT"),
             Key("nat", Kind.BOOLEAN, "phones behind NATs call here: reach them where they are seen", False),
+            Key(
+                "origins",
+                Kind.TEXTS,
+                "of ws and wss: web sites whose pages may connect, such as https://phone.example.com",
+                (),
+            ),
         ),
         repeated=True,
         without=({"transport": "udp"}, {"transport": "tcp"}),
@@ -361,7 +374,9 @@ _SECTIONS = (
         "tls",
         "Certificates for SIP. The files may be renewed while the server runs: new connections use the new ones.",
         (
-            Key("certificate", Kind.PATH, "PEM file of our certificate and its chain; listeners with tls need it"),
+            Key(
+                "certificate", Kind.PATH, "PEM file of our certificate and its chain; listeners with tls or wss need it"
+            ),
             Key(
                 "key", Kind.PATH, "PEM file of its key, without a pass phrase; without it the certificate's file has it"
             ),

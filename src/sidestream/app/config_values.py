@@ -21,11 +21,12 @@ class ListenerConfig:
     """A SIP socket. `advertised` is the host that peers are told (Via, Contact); None: the bound one."""
 
     name: str
-    transport: str  # "udp", "tcp" or "tls"
+    transport: str  # "udp", "tcp", "tls", "ws" or "wss"
     host: str
     port: int  # 0: any free one
     advertised: str | None = None
     nat: bool = False  # peers may stand behind a NAT that their Contact and Via know nothing of
+    origins: tuple[str, ...] = ()  # web sites whose pages may connect by WebSocket
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,7 @@ class _Switch:
 
 def _listener(config: ListenerConfig) -> Listener:
     transport = Transport(config.transport.upper())
-    return Listener(config.name, transport, config.host, config.port, config.advertised, config.nat)
+    return Listener(config.name, transport, config.host, config.port, config.advertised, config.nat, config.origins)
 
 
 def _rate(config: Config) -> RateSettings:

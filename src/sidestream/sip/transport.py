@@ -12,6 +12,8 @@ class Transport(StrEnum):
     UDP = "UDP"
     TCP = "TCP"
     TLS = "TLS"  # over TCP
+    WS = "WS"  # RFC 7118
+    WSS = "WSS"
 
     @property
     def reliable(self) -> bool:
@@ -19,9 +21,34 @@ class Transport(StrEnum):
         return self is not Transport.UDP
 
     @property
+    def secure(self) -> bool:
+        """True over TLS."""
+        return self in (Transport.TLS, Transport.WSS)
+
+    @property
+    def can_be_opened(self) -> bool:
+        """False where only the peer can connect: to a WebSocket we are the server."""
+        return self not in (Transport.WS, Transport.WSS)
+
+    @property
+    def param(self) -> str:
+        """As `transport=` in a URI (RFC 7118 §5.2: for both kinds of WebSocket alike)."""
+        return "ws" if self is Transport.WSS else self.lower()
+
+    @property
     def default_port(self) -> int:
         """The port of a host that names none (RFC 3261 §18.2.2, RFC 3263 §4.2)."""
-        return DEFAULT_TLS_PORT if self is Transport.TLS else DEFAULT_PORT
+        return _DEFAULT_PORTS[self]
+
+
+_DEFAULT_PORTS = {
+    Transport.UDP: DEFAULT_PORT,
+    Transport.TCP: DEFAULT_PORT,
+    Transport.TLS: DEFAULT_TLS_PORT,
+    # RFC 7118 §5.5
+    Transport.WS: 80,
+    Transport.WSS: 443,
+}
 
 
 @dataclass(frozen=True, slots=True)

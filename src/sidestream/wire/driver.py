@@ -69,7 +69,8 @@ class SipDriver:
             for direction in ("in", "out")
         }
         self._rate = RateLimit(rate or RateSettings())
-        offers = [(listener.transport, ":" in listener.host) for listener in self._listeners]
+        spoken = [listener for listener in self._listeners if listener.transport.can_be_opened]
+        offers = [(listener.transport, ":" in listener.host) for listener in spoken]
         self._resolver = Resolver(clock, ids, offers, dns or DnsSettings())
         self._agent: Agent | None = None
         self._udp: dict[str, UdpSocket] = {}
@@ -272,7 +273,7 @@ class SipDriver:
             self._trace_sent(transmit.data, Transport.UDP, where.host, where.port, transmit.listener)
 
     def _tls_contexts(self) -> TlsContexts | None:
-        if not any(listener.transport is Transport.TLS for listener in self._listeners):
+        if not any(listener.transport.secure for listener in self._listeners):
             return None
         try:
             return TlsContexts(self._tls, self._clock)

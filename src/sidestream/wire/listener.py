@@ -18,6 +18,7 @@ class Listener:
     `advertised_host` goes into Via and Contact instead of `host`; it is needed behind a NAT. Without it a wildcard is
     advertised as the address that this machine's default route leaves from. `nat`: peers may stand behind a NAT that
     their Contact and Via know nothing of; then they are answered, and reached in dialogs, where they are seen.
+    `origins`: of WebSocket, the web sites (`https://phone.example.com`) whose pages may connect; programs send none.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Listener:
     port: int
     advertised_host: str | None = None
     nat: bool = False
+    origins: tuple[str, ...] = ()
 
     @property
     def family(self) -> socket.AddressFamily:

@@ -82,11 +82,11 @@ class StreamPool:
 
     async def listen(self, listener: Listener) -> tuple[str, int]:
         """Bind and accept; returns the bound address. Raises OSError."""
-        if listener.transport is Transport.TLS:
+        if listener.transport.secure:
             plain = self._listen_secure(listener)
         else:
             server = await self.loop.create_server(
-                lambda: Connection(self, Transport.TCP, listener.name), listener.host, listener.port, reuse_address=True
+                lambda: self._incoming(listener), listener.host, listener.port, reuse_address=True
             )
             self._servers.append(server)
             plain = server.sockets[0]
@@ -128,6 +128,14 @@ class StreamPool:
         self._servers.clear()
         self._accepting.clear()
         await asyncio.sleep(0)  # the loop closes the sockets in its next round
+
+    def _incoming(self, listener: Listener) -> Connection:
+        if not listener.transport.can_be_opened:
+            # Loaded where it is wanted: few are.
+            from sidestream.wire.websocket import WebSocketConnection
+
+            return WebSocketConnection(self, listener.transport, listener.name, listener.origins)
+        return Connection(self, listener.transport, listener.name)
 
     def admit(self, host: str) -> bool:
         """Whether there is room for one more incoming connection of that host."""
@@ -271,13 +279,13 @@ class StreamPool:
         assert self._tls is not None
         try:
             await self.loop.connect_accepted_socket(
-                lambda: Connection(self, Transport.TLS, listener.name),
+                lambda: self._incoming(listener),
                 accepted,
                 ssl=self._tls.server(),
                 ssl_handshake_timeout=HANDSHAKE_LIMIT_S,
             )
         except OSError as error:
-            self._metrics.sip_failures_total.labels(Transport.TLS.value).inc()
+            self._metrics.sip_failures_total.labels(listener.transport.value).inc()
             log.info("! TLS handshake failed", listener=listener.name, reason=reason_of(error))
         finally:
             _leave(self._handshakes, source)

@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return False
         self._touch()
-        transport.write(data)
+        self._put(data)
         if transmit_id is not None:
             self._ids[transmit_id] = None
             if len(self._ids) > REMEMBERED_IDS:
@@ -140,6 +140,15 @@ class Connection(asyncio.Protocol):
             self._reason = reason
             self._transport.close()
 
+    @property
+    def _pending(self) -> int:
+        """Bytes of something that is not whole yet."""
+        return self._framer.pending
+
+    def _put(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
     def _take(self, frame: bytes | KeepAlive) -> None:
         assert self._transport is not None
         assert self.peer is not None
@@ -151,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._stop("first")
         if frame is KeepAlive.PING:
             # RFC 5626 §4.4.1: a double CRLF is answered by a single one.
-            self._transport.write(b"\r\n")
+            self._put(b"\r\n")
             return
         assert isinstance(frame, bytes)
         if self._is_new:
@@ -183,7 +192,7 @@ class Connection(asyncio.Protocol):
             self._after("idle", left, self._watch_idle)
 
     def _watch_unfinished(self) -> None:
-        if not self._framer.pending:
+        if not self._pending:
             self._stop("unfinished")
         elif "unfinished" not in self._timers:
             self._after("unfinished", self._pool.unfinished_limit, self._give_up)

@@ -102,7 +102,13 @@ def office_engine() -> MediaEngine:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, office_engine: MediaEngine) -> AsyncIterator[Office]:
+def more_listeners() -> list[Listener]:
+    """Of the platform, besides UDP and TCP; none, unless a module has some."""
+    return []
+
+
+@pytest.fixture
+async def office(tmp_path: Path, office_engine: MediaEngine, more_listeners: list[Listener]) -> AsyncIterator[Office]:
     clock, ids, metrics = SystemClock(), Ids(), Metrics()
     stores = open_memory()
     account = Account(ids.sid("AC"), ids.auth_token())
@@ -137,7 +143,11 @@ async def office(tmp_path: Path, office_engine: MediaEngine) -> AsyncIterator[Of
     library = AudioLibrary(tmp_path / "audio")
     services = Services(
         driver=SipDriver(
-            listeners=[Listener("udp", Transport.UDP, HOST, 0), Listener("tcp", Transport.TCP, HOST, 0)],
+            listeners=[
+                Listener("udp", Transport.UDP, HOST, 0),
+                Listener("tcp", Transport.TCP, HOST, 0),
+                *more_listeners,
+            ],
             config=AgentConfig(allow=(*DEFAULT_ALLOW, "REGISTER", "REFER"), supported=("replaces",)),
             ids=ids,
             clock=clock,

@@ -50,6 +50,14 @@ def tls(**keys: object) -> str:
             '[[listeners]]\ntransport = "udp"\n[[listeners]]\ntransport = "udp"\nhost = "127.0.0.2"',
             "3 listeners[1].name: two listeners have the name 'udp-5060'",
         ),
+        (
+            '[[listeners]]\ntransport = "wss"',
+            "None tls.certificate: is needed by the listener with transport wss",
+        ),
+        (
+            '[[listeners]]\ntransport = "tcp"\norigins = ["https://phone.example.com"]',
+            "3 listeners[0].origins: are for ws and wss, not for tcp",
+        ),
         (TLS_LISTENER, "None tls.certificate: is needed by the listener with transport tls"),
         ('[[trunks]]\nname = "t"\noutbound = "sips:a"', "3 trunks[0].outbound: needs a listener with transport tls"),
         (
@@ -175,3 +183,10 @@ class TestSrs:
 def test_the_engine_can_be_told_not_to_wait(loaded: Loader) -> None:
     assert loaded.config("").media.pacing is True
     assert loaded.config("[media]\npacing = false\n").media.pacing is False
+
+
+def test_websocket_has_ports_of_its_own_and_says_whose_pages_may_connect(loaded: Loader) -> None:
+    listener = '[[listeners]]\ntransport = "ws"\norigins = ["https://phone.example.com"]'
+    assert loaded.config(listener).listeners == (
+        ListenerConfig("ws-80", "ws", "127.0.0.1", 80, origins=("https://phone.example.com",)),
+    )

@@ -13,7 +13,13 @@ def test_transports_are_spelt_as_in_via() -> None:
 
 
 def test_each_transport_has_its_port() -> None:
-    assert [transport.default_port for transport in Transport] == [5060, 5060, 5061]
+    assert [transport.default_port for transport in Transport] == [5060, 5060, 5061, 80, 443]
+
+
+def test_websocket_is_opened_by_the_peer_and_has_one_name_in_uris() -> None:
+    assert [t for t in Transport if not t.can_be_opened] == [Transport.WS, Transport.WSS]
+    assert [t for t in Transport if t.secure] == [Transport.TLS, Transport.WSS]
+    assert [t.param for t in Transport] == ["udp", "tcp", "tls", "ws", "ws"]
 
 
 def test_the_family_is_that_of_the_socket() -> None:

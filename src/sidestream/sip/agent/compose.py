@@ -201,10 +201,16 @@ def via_of(listener: ListenerAddress, branch: str) -> str:
 def contact_value(listener: ListenerAddress, user: str | None, params: Params, *, secure: bool = False) -> str:
     """A Contact value of ours; `user` as it stands in a URI, escapes and all. `secure`: its scheme is to be sips."""
     # RFC 3261 §26.2.2 deprecates transport=tls, for sips implies it; beside sip it has no other spelling.
-    sips = secure and listener.transport is Transport.TLS
-    port = "" if listener.port == (DEFAULT_TLS_PORT if sips else DEFAULT_PORT) else f":{listener.port}"
-    plain = sips or listener.transport is Transport.UDP
-    named = "" if plain else f";transport={listener.transport.lower()}"
+    transport = listener.transport
+    sips = secure and transport.secure
+    if transport.can_be_opened:
+        usual = DEFAULT_TLS_PORT if sips else DEFAULT_PORT
+    else:
+        # RFC 7118 §5.5: by the scheme, for the parameter is the same.
+        usual = (Transport.WSS if sips else Transport.WS).default_port
+    port = "" if listener.port == usual else f":{listener.port}"
+    is_plain = transport is Transport.UDP or (sips and transport is Transport.TLS)
+    named = "" if is_plain else f";transport={transport.param}"
     at = "" if user is None else f"{user}@"
     return f"<{'sips' if sips else 'sip'}:{at}{_host(listener)}{port}{named}>{format_params(params)}"
 

@@ -18,7 +18,7 @@ from sidestream.sip.dialog.dialog import Dialog, DialogId
 from sidestream.sip.grammar import Params
 from sidestream.sip.message import Request
 from sidestream.sip.transaction.layer import TransactionLayer
-from sidestream.sip.transport import Destination, Peer, Transport
+from sidestream.sip.transport import Destination, Peer
 from sidestream.sip.values import BRANCH_COOKIE
 
 # RFC 3261 §14.1: how long each side waits after a 491, in seconds; the ranges do not meet.
@@ -138,9 +138,11 @@ class Core:
         if session.observed is not None and not dialog.route_set:
             seen = self.routing.hop(session.observed, session.listener)
             return [seen] if seen is not None else []
+        connection = session.connection
+        if connection is not None and not connection.transport.can_be_opened:
+            return self.ways_by(connection, [])
         uri = next_uri(dialog.remote_target, dialog.route_set)
         way = self.routing.way(uri, usual=session.transport, preferred=session.listener)
-        connection = session.connection
         if way is None:
             return []
         if connection is None or connection.transport is not (way.transport or session.transport):
@@ -155,7 +157,8 @@ class Core:
         hosts = (peer.host, *(via.received or via.address for via in request.vias[:MAX_HOSTS]))
         session.spoken_with = tuple(dict.fromkeys(hosts))
         next_hop = next_uri(dialog.remote_target, dialog.route_set).address
-        if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host):
+        is_only_way = not peer.transport.can_be_opened
+        if peer.transport.reliable and (len(request.vias) == 1 or next_hop == peer.host or is_only_way):
             session.connection = peer
         elif not peer.transport.reliable:
             source = Destination(peer.transport, peer.host, peer.port)
@@ -191,7 +194,7 @@ class Core:
         included, and what the dialog itself names: its Contact and its route set. What was agreed by TLS is not changed
         by less: a sender of UDP can claim any address.
         """
-        if session.transport is Transport.TLS and peer.transport is not Transport.TLS:
+        if session.transport.secure and not peer.transport.secure:
             # RFC 3261 §26.2.1: the hop that TLS has protected stays so, unless its other end has named another way.
             named = next_uri(dialog.remote_target, dialog.route_set).param("transport")
             if session.secure or named is None or named.upper() != peer.transport:

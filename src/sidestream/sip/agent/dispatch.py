@@ -127,6 +127,8 @@ class Dispatch:
 
     def _take(self, session: Session, dialog: Dialog, event: RequestArrived, now: float) -> None:
         key, request = event.key, event.request
+        if not event.peer.transport.can_be_opened:
+            session.connection = event.peer  # a page that has lost its connection goes on by another
         if not dialog.accept_seq(request.cseq.number):
             self._core.refuse(key, request, 500, now)
         elif request.method == "BYE" and session.phase is Phase.CALLING:

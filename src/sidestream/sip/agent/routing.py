@@ -69,6 +69,8 @@ class Routing:
             transport = Transport(named.upper()) if named else None
         except ValueError:
             return None
+        if not (transport or usual).can_be_opened:
+            return None  # RFC 7118 §5.4: but by the connection that the peer has opened
         # RFC 3261 §8.1.2 by way of RFC 3263 §4: maddr overrides the host.
         host = (uri.param("maddr") or uri.address).strip("[]")
         if not is_literal(host):

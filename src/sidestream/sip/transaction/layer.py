@@ -13,7 +13,7 @@ from sidestream.sip.transaction.machine import Failure, Signal, response_signal
 from sidestream.sip.transaction.server_invite import ServerInvite
 from sidestream.sip.transaction.server_other import ServerOther
 from sidestream.sip.transport import Destination, Peer, Transmit, Transport
-from sidestream.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT
+from sidestream.sip.uri import DEFAULT_PORT
 from sidestream.sip.values import Via
 
 
@@ -287,7 +287,10 @@ def server_key(request: Request, method: str | None = None) -> str:
 
 def default_port(via: Via) -> int:
     """RFC 3261 §18.2.2: by the transport that the Via names."""
-    return DEFAULT_TLS_PORT if via.transport == Transport.TLS else DEFAULT_PORT
+    try:
+        return Transport(via.transport.upper()).default_port
+    except ValueError:
+        return DEFAULT_PORT
 
 
 def response_target(
@@ -298,6 +301,8 @@ def response_target(
     `symmetric`: as if the client had asked for it with rport. `maddr` is not followed: we speak no multicast, and it
     would let anybody point our answers at anybody.
     """
+    if not peer.transport.can_be_opened:
+        return peer, None
     via = request.via
     host = via.received or via.address
     name = via.address if peer.transport is Transport.TLS else ""

@@ -137,3 +137,22 @@ def test_an_agent_without_a_name_keeps_silent_about_it() -> None:
 def test_our_via_and_contact(listener: ListenerAddress, via: str, contact: str) -> None:
     assert via_of(listener, "z9hG4bKx") == via
     assert contact_value(listener, "u", (("+sip.src", None),)) == contact
+
+
+@pytest.mark.parametrize(
+    ("transport", "port", "secure", "contact"),
+    [
+        # RFC 7118 §5.2, §5.5
+        (Transport.WS, 80, False, "<sip:u@h;transport=ws>"),
+        (Transport.WS, 8080, True, "<sip:u@h:8080;transport=ws>"),
+        (Transport.WSS, 443, True, "<sips:u@h;transport=ws>"),
+        (Transport.WSS, 443, False, "<sip:u@h:443;transport=ws>"),
+        (Transport.TLS, 5061, True, "<sips:u@h>"),
+    ],
+)
+def test_our_contact_toward_a_websocket(transport: Transport, port: int, secure: bool, contact: str) -> None:
+    listener = ListenerAddress("l", transport, "h", port)
+    assert contact_value(listener, "u", (), secure=secure) == contact
+    assert via_of(listener, "z9hG4bKx") == f"SIP/2.0/{transport} h:{port};branch=z9hG4bKx" + (
+        ";alias" if transport is Transport.TLS else ""
+    )
