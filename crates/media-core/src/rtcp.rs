@@ -119,6 +119,27 @@ pub fn parse_compound(mut bytes: &[u8]) -> Result<Vec<RtcpPacket>, RtcpError> {
     Ok(packets)
 }
 
+/// Changes the extended highest sequence number of each reception report about a source (RFC 3550 §6.4.1).
+///
+/// A packet that is cut short is changed as far as it goes.
+pub fn renumber_reports(mut bytes: &mut [u8], ssrc: u32, number: impl Fn(u32) -> u32) {
+    while let &mut [first, kind, high, low, ..] = bytes {
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        let Some((packet, rest)) = bytes.split_at_mut_checked(length) else { return };
+        let start = match kind {
+            SENDER_REPORT => 28,
+            RECEIVER_REPORT => 8,
+            _ => length,
+        };
+        let blocks = packet.get_mut(start..).unwrap_or_default().chunks_exact_mut(BLOCK_LEN);
+        for block in blocks.take(usize::from(first & 0x1f)).filter(|block| block[..4] == ssrc.to_be_bytes()) {
+            let highest = u32::from_be_bytes([block[8], block[9], block[10], block[11]]);
+            block[8..12].copy_from_slice(&number(highest).to_be_bytes());
+        }
+        bytes = rest;
+    }
+}
+
 fn parse_one(packet: &[u8]) -> Result<RtcpPacket, RtcpError> {
     let count = usize::from(packet[0] & 0x1f);
     match packet[1] {

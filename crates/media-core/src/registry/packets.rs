@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::arena::Key;
 use crate::event::Event;
 use crate::recorder::decode;
-use crate::rtcp::{parse_compound, ReportBlock, RtcpPacket};
+use crate::rtcp::{parse_compound, renumber_reports, ReportBlock, RtcpPacket};
 use crate::rtp::{is_rtcp, RtpPacket};
 use crate::time::Instant;
 
@@ -345,6 +345,12 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
     };
     let bytes = opened.as_deref().unwrap_or(bytes);
     endpoint.learn_rtcp(source);
+    // RFC 3550 §7.2: a translator that changed the numbers on the way there changes them back
+    let renumbered = endpoint.splice.as_ref().filter(|splice| splice.moves()).map(|splice| {
+        let mut report = bytes.to_vec();
+        renumber_reports(&mut report, splice.ssrc(), |highest| splice.source_number(highest));
+        report
+    });
     let mut forks: Vec<Key> = Vec::new();
     for sink in &endpoint.received.clone() {
         match *sink {
@@ -352,7 +358,7 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
             Sink::Bridge(to) | Sink::Translate(to) => {
                 let Some(to) = session.endpoints.get_mut(to).filter(|to| to.configured) else { continue };
                 if let Some(remote) = to.remote_rtcp {
-                    to.send_rtcp(remote, bytes, out);
+                    to.send_rtcp(remote, renumbered.as_deref().unwrap_or(bytes), out);
                 }
                 forks.extend(&to.sent);
             }

@@ -133,6 +133,19 @@ impl Splice {
         Some(sequence.wrapping_add(self.offset))
     }
 
+    /// True if the source's numbers are not those that are sent.
+    pub(super) fn moves(&self) -> bool {
+        self.offset != 0 || self.inserted.is_some()
+    }
+
+    /// The source's number that a receiver's highest one stands for: never one beyond its newest, as those are that were
+    /// put in and not followed yet.
+    pub(super) fn source_number(&self, highest: u32) -> u32 {
+        let number = highest.wrapping_add_signed(-i32::from(self.offset as i16));
+        let beyond = sequence_delta(self.newest, number as u16).max(0);
+        number.wrapping_sub(beyond as u32)
+    }
+
     /// A packet of the source that is not sent, and leaves no gap.
     pub(super) fn omit(&mut self, ssrc: u32, sequence: u16) {
         if ssrc == self.ssrc && self.inserted.is_none() && sequence_delta(self.newest, sequence) > 0 {
@@ -162,6 +175,24 @@ mod tests {
         // ten packets of the source were withheld meanwhile
         assert_eq!(numbers(&mut splice, &[10, 12, 11, 9, 13]), [Some(3), Some(5), Some(4), None, Some(6)]);
         assert_eq!(splice.number(2, 77), Some(77));
+    }
+
+    #[test]
+    fn a_receivers_numbers_are_told_from_the_sources() {
+        let mut splice = Splice::new(1, 65_530);
+        assert!(!splice.moves());
+        assert_eq!(splice.source_number(0x1_fffa), 0x1_fffa);
+        splice.insert(0, 8000, 0);
+        for age in 0..9 {
+            splice.inserted().unwrap().next_header(age == 0, 101, age);
+        }
+        // the receiver has the digits, and the source has sent none of them
+        assert!(splice.moves());
+        assert_eq!(splice.source_number(0x2_0003), 0x1_fffa);
+        // nine were put in, five withheld: the source's next is four behind what is sent
+        assert_eq!(splice.number(1, 0), Some(4));
+        assert_eq!(splice.source_number(0x2_0004), 0x2_0000);
+        assert_eq!(splice.source_number(0x2_0002), 0x1_fffe);
     }
 
     #[test]

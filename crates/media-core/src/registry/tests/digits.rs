@@ -94,6 +94,28 @@ fn in_a_conversation_they_are_part_of_the_relayed_stream_which_is_withheld() {
     let packets = sent(&scene, 2000);
     assert!(packets.windows(2).all(|two| two[1].2 == two[0].2 + 1));
     assert_eq!(packets.last().unwrap().3, 89 * 160);
+    // the other party hears of its own numbers what the remote reports of those that were sent
+    let block = |ssrc, extended_sequence| ReportBlock {
+        ssrc,
+        fraction_lost: 3,
+        cumulative_lost: -2,
+        extended_sequence,
+        jitter: 5,
+        last_sr: 6,
+        delay_since_sr: 7,
+    };
+    let report = |highest| CompoundBuilder::report(2, None, &[block(77, 500), block(1, highest)]).cname(2, "b").build();
+    dial(&mut scene, "f", "b", "123").unwrap();
+    scene.pass(400); // in which the other party says nothing
+    talk(&mut scene, 90, 30);
+    let sent_last = u32::from(sent(&scene, 2000).last().unwrap().2);
+    assert_ne!(sent_last, 119);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(sent_last), &mut scene.out);
+    assert_eq!(scene.out.rtcp.last().unwrap().2, report(119));
+    // and of what others say, or of no report at all, nothing is changed
+    let cut = &report(5)[..report(5).len() - 4];
+    scene.registry.receive_rtcp(scene.b, host(2001), cut, &mut scene.out);
+    assert_eq!(scene.out.rtcp.last().unwrap().2.len(), cut.len());
 }
 
 #[test]
