@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+NAME = "sidestream-test-ports"
 UNIT = 100  # ports that are claimed at a time
 # Around Linux's ephemeral ports, where sockets of any program may appear, and outside a platform's own default range.
 RANGES = (range(30_000 // UNIT, 32_700 // UNIT), range(61_000 // UNIT, 65_500 // UNIT))
@@ -37,4 +38,4 @@ def port_block(units: int = 1) -> Iterator[tuple[int, int]]:
 def _claim(unit: int, claims: ExitStack) -> None:
     # A name in Linux's abstract namespace belongs to one socket and goes with its process. Raises OSError.
     claim = claims.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-    claim.bind(f"\0sidestream-test-ports-{unit}")
+    claim.bind(f"\0{NAME}-{unit}")

@@ -1,5 +1,6 @@
 """Blocks of ports that are one test's alone."""
 
+import os
 import subprocess
 import sys
 
@@ -16,9 +17,12 @@ def test_blocks_do_not_meet() -> None:
 
 
 def test_a_block_is_taken_for_other_processes_too_and_free_when_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind('\\0sidestream-test-ports-%d')"
+    monkeypatch.setattr(module, "NAME", f"sidestream-test-{os.getpid()}")  # nobody else's
+    claim = "import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind('\\0%s-%d')"
     with port_block() as (low, _):
-        other = subprocess.run((sys.executable, "-c", claim % (low // UNIT)), capture_output=True, check=False)
+        other = subprocess.run(
+            (sys.executable, "-c", claim % (module.NAME, low // UNIT)), capture_output=True, check=False
+        )
         assert b"Address already in use" in other.stderr
         monkeypatch.setattr(module, "RANGES", (range(low // UNIT, low // UNIT + 1),))
         with pytest.raises(RuntimeError), port_block():
