@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 QUICK = ("sip_parse", "call_setup")  # minutes at most, and no privileges
-ALL = (*QUICK, "media", "soak", "full", "instructions", "call_image")
+ALL = (*QUICK, "media", "soak", "full", "instructions", "kernel_path", "call_image")
 
 
 def main(arguments: Sequence[str]) -> int:

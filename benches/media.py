@@ -6,9 +6,9 @@ through the engine with its forks in batches, through rtpengine where it is inst
 engine's in-kernel path; every packet's source, destination and content is checked. With `--search` the highest number
 of calls is looked for that each of them bears. Judge by ratios within one run: the generator shares the machine.
 
-Over the loopback, packets also go directly, without a relay. It charges a packet's reception to its sender: compare
-what the whole machine takes more than for the direct packets. With `--veth` (root) relay and generator are at the ends
-of a veth pair, and each core receives what is its own.
+Over the loopback, packets also go directly, without a relay. It charges a packet's reception to its sender, so that an
+in-kernel path costs its relay nothing there: `benches kernel_path` tells what it costs the machine. With `--veth`
+(root) relay and generator are at the ends of a veth pair, and each core receives what is its own.
 """
 
 import argparse
@@ -79,11 +79,6 @@ class Measured:
     def relay_us(self) -> float:
         """What a packet that comes in costs the relay's core."""
         return self.relay_core * 100 / self.calls
-
-    @property
-    def machine_us(self) -> float:
-        """What a packet that comes in costs both cores, the generator's part included."""
-        return (self.relay_core + self.load_core) * 100 / self.calls
 
     @classmethod
     def read(cls, text: str) -> "Measured":
@@ -351,7 +346,6 @@ def _print(results: dict[int, dict[str, list[Measured]]], pair: Pair | None) -> 
                     "-" if direct else f"{_median(runs, 'cpu_percent'):.0f}",
                     f"{_median(runs, 'relay_core'):.0f}",
                     f"{_median(runs, 'relay_us'):.2f}",
-                    f"{_median(runs, 'machine_us'):.2f}",
                     f"{max(run.lost for run in runs):.3f}",
                     str(sum(run.wrong for run in runs)),
                     f"{_median(runs, 'p50_us'):.0f}",
@@ -367,7 +361,6 @@ def _print(results: dict[int, dict[str, list[Measured]]], pair: Pair | None) -> 
         "process %",
         "its core %",
         "µs/packet",
-        "both cores µs",
         "worst loss %",
         "wrong",
         "p50 µs",
@@ -390,16 +383,18 @@ def _median(runs: Sequence[Measured], field: str) -> float:
 
 
 def _print_ratios(calls: int, by_relay: dict[str, list[Measured]]) -> None:
-    """What a relay costs: its core in the pair; over the loopback, both cores more than the direct packets take."""
-    direct = by_relay.get("direct")
-    field = "relay_us" if direct is None else "machine_us"
-    floor = 0.0 if direct is None else _median(direct, field)
-    cost = {name: _median(runs, field) - floor for name, runs in by_relay.items() if name != "direct"}
+    """What a packet costs beside rtpengine: the relay's core in the pair, its process over the loopback."""
+    over_loopback = "direct" in by_relay
+    cost = {
+        name: _median(runs, "cpu_percent") * 100 / calls if over_loopback else _median(runs, "relay_us")
+        for name, runs in by_relay.items()
+        if name != "direct" and not (over_loopback and name.endswith("kernel"))
+    }
     if (theirs := cost.get("rtpengine")) is None:
         return
-    what = "of the relay's core" if direct is None else "of the whole machine more than direct packets take"
+    what = "process" if over_loopback else "core"
     told = ", ".join(f"{name} {us:.2f} µs ({theirs / max(us, 0.01):.2f})" for name, us in cost.items())
-    print(f"{calls} calls, {what}, and how often it goes into rtpengine's: {told}")
+    print(f"{calls} calls, of the relay's {what}, and how often it goes into rtpengine's: {told}")
 
 
 def _print_of_loopback(results: dict[int, dict[str, list[Measured]]]) -> None:
