@@ -31,7 +31,9 @@ def capture(stage: Stage, recorded_call: Callable[[], Path]) -> Capture:
 
 
 def test_nothing_is_malformed(capture: Capture) -> None:
-    assert len(capture.frames("sip", "frame.number")) >= 20
+    assert (
+        len(capture.frames("sip", "frame.number")) >= 15
+    )  # three INVITEs to their ACKs, three BYEs with their answers
     assert capture.frames("_ws.malformed", "frame.number", "_ws.col.Info") == []
     complaints = f"(sip || rtp || rtcp) && !tcp.analysis.flags && _ws.expert.severity >= {_WARNING}"
     assert capture.frames(complaints, "frame.number", "_ws.col.Info", "_ws.expert.message") == []
