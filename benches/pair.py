@@ -47,26 +47,30 @@ def veth_pair(relay_core: int, load_core: int) -> Iterator[Pair]:
     _remove_left_over()
     relay, load = (f"{_PREFIX}{os.getpid()}-{side}" for side in ("relay", "load"))
     try:
-        _make(relay, load)
-        _steer(relay, _RELAY_LINK, relay_core)
-        _steer(load, _LOAD_LINK, load_core)
-        plan = {
-            "link": _LOAD_LINK,
-            "relay": _RELAY,
-            "relay_hardware": _octets(_inside(relay, "cat", f"/sys/class/net/{_RELAY_LINK}/address")),
-            "parties": _PARTIES,
-            "recorders": _RECORDERS,
-            "hardware": _octets(_HARDWARE),
-        }
-        yield Pair(relay, load, _RELAY, plan)
-    except (OSError, subprocess.CalledProcessError) as error:
-        detail = (
-            error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) and error.stderr else ""
-        )
-        raise Unavailable(f"{error} {detail}".strip()) from error
+        yield _set_up(relay, load, relay_core, load_core)
     finally:
         for namespace in (relay, load):
             _remove(namespace)
+
+
+def _set_up(relay: str, load: str, relay_core: int, load_core: int) -> Pair:
+    try:
+        _make(relay, load)
+        _steer(relay, _RELAY_LINK, relay_core)
+        _steer(load, _LOAD_LINK, load_core)
+        hardware = _inside(relay, "cat", f"/sys/class/net/{_RELAY_LINK}/address")
+    except (OSError, subprocess.CalledProcessError) as error:
+        detail = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else ""
+        raise Unavailable(f"{error} {detail}".strip()) from error
+    plan = {
+        "link": _LOAD_LINK,
+        "relay": _RELAY,
+        "relay_hardware": _octets(hardware),
+        "parties": _PARTIES,
+        "recorders": _RECORDERS,
+        "hardware": _octets(_HARDWARE),
+    }
+    return Pair(relay, load, _RELAY, plan)
 
 
 def _make(relay: str, load: str) -> None:
