@@ -16,6 +16,7 @@ from sidestream.media.engine import (
 )
 from sidestream.media.together import together
 from sidestream.sdp.answer import answer, usable_lines
+from sidestream.sdp.content import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.crypto import Crypto, MasterKey
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
@@ -24,7 +25,6 @@ from sidestream.sdp.formats import Format as SdpFormat
 from sidestream.sdp.keying import Keying, answering_crypto, keying, new_cryptos
 from sidestream.sdp.layout import answering, following
 from sidestream.sdp.lines import Origin
-from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.numbering import both_laws, pairs
 from sidestream.sdp.offer import AudioLine, offer
 from sidestream.sdp.relay import relayed

@@ -1,7 +1,6 @@
 """Answers that we give ourselves (RFC 3264 §6), and what an offer or answer means for us."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from sidestream.sdp.crypto import Crypto
@@ -17,7 +16,7 @@ NO_CRYPTOS: Mapping[int, Crypto] = MappingProxyType({})
 
 def usable_lines(description: SessionDescription) -> tuple[int, ...]:
     """The indices of the m-lines that this platform can carry: audio with a port, by RTP/AVP or with keys."""
-    return tuple(index for index, media in enumerate(description.media) if media.is_rtp_audio)
+    return description.usable_lines
 
 
 def answer(
@@ -57,7 +56,7 @@ def agreed_formats(offered: MediaDescription, supported: Sequence[Format]) -> tu
     for format_ in offered.rtpmaps():
         for ours in supported:
             if format_.is_same_codec(ours):
-                agreed.append(format_ if format_.fmtp == ours.fmtp else replace(format_, fmtp=ours.fmtp))
+                agreed.append(format_ if format_.fmtp == ours.fmtp else format_.with_fmtp(ours.fmtp))
                 break
     return tuple(agreed) if any(format_.is_audio_codec for format_ in agreed) else ()
 

@@ -29,10 +29,17 @@ class Format:
         suffix = f"/{self.channels}" if self.channels > 1 else ""
         return f"{self.payload_type} {name}/{self.clock_rate}{suffix}"
 
+    def with_fmtp(self, fmtp: str | None) -> "Format":
+        return Format(self.payload_type, self.encoding, self.clock_rate, self.channels, fmtp)
+
+    def with_payload_type(self, payload_type: int) -> "Format":
+        return Format(payload_type, self.encoding, self.clock_rate, self.channels, self.fmtp)
+
     def is_same_codec(self, other: "Format") -> bool:
         """Whether both name one codec; payload types are numbers of an m-line and may differ."""
-        mine = (self.encoding, self.clock_rate, self.channels)
-        return mine == (other.encoding, other.clock_rate, other.channels)
+        return (
+            self.encoding == other.encoding and self.clock_rate == other.clock_rate and self.channels == other.channels
+        )
 
 
 PCMU = Format(0, "PCMU", 8000)

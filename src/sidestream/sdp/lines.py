@@ -81,6 +81,12 @@ class Connection:
         return self.address in HOLD_ADDRESSES
 
 
+@lru_cache(REMEMBERED_CONNECTIONS)
+def connection_line(host: str) -> Line:
+    """The c= line of an address of ours."""
+    return Line("c", str(Connection(host)))
+
+
 # Each call asks a dozen times, and calls come from few hosts.
 @lru_cache(REMEMBERED_CONNECTIONS)
 def _connection(value: str) -> Connection | None:

@@ -7,24 +7,24 @@ numbers of its offer.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from sidestream.sdp.content import MediaContent
 from sidestream.sdp.formats import PCMA, PCMU, STATIC_FORMATS, Format
 from sidestream.sdp.lines import Line
-from sidestream.sdp.media import MediaDescription
 
 _DYNAMIC = range(96, 128)  # RFC 3551 §3
 _LAWS = (PCMU, PCMA)
 _NUMBERED = ("rtpmap", "fmtp")
 
 
-def numbered_as_offered(answer: MediaDescription, offered: MediaDescription) -> MediaDescription:
+def numbered_as_offered(answer: MediaContent, offered: MediaContent) -> MediaContent:
     """An answer of one leg for the offer of another: of its formats those that were offered, numbered as there.
 
     A law of G.711 that was not offered becomes the other, which the media engine converts to. An answer that has no
     codec of the offer at all stays as it is.
     """
-    offers = offered.rtpmaps()
+    offers = offered.rtpmaps
     numbers: dict[int, Format | None] = {}
-    formats = answer.rtpmaps()
+    formats = answer.rtpmaps
     for format_ in formats:
         numbers[format_.payload_type] = _counterpart(format_, offers, numbers.values())
     for format_ in formats:
@@ -35,26 +35,26 @@ def numbered_as_offered(answer: MediaDescription, offered: MediaDescription) -> 
     return _renumbered(answer, numbers)
 
 
-def numbered_as_known(offer: MediaDescription, known: Sequence[Format]) -> MediaDescription:
+def numbered_as_known(offer: MediaContent, known: Sequence[Format]) -> MediaContent:
     """An offer of one leg for another that knows `known` from before: a codec keeps the number that it has there."""
     numbers: dict[int, Format | None] = {}
-    for format_ in offer.rtpmaps():
+    for format_ in offer.rtpmaps:
         same = _counterpart(format_, known, numbers.values())
         if same is None:
             taken = {one.payload_type for one in (*known, *numbers.values()) if one is not None}
             same = _free(format_, taken)
         else:
-            same = replace(same, fmtp=format_.fmtp)
+            same = same.with_fmtp(format_.fmtp)
         numbers[format_.payload_type] = same
     return _renumbered(offer, numbers)
 
 
-def with_both_laws(offer: MediaDescription) -> MediaDescription:
+def with_both_laws(offer: MediaContent) -> MediaContent:
     """An offer with one law of G.711 and the other one as its last codec: the media engine converts between them."""
-    added = _missing_law(offer.rtpmaps())
+    added = _missing_law(offer.rtpmaps)
     if added is None or str(added.payload_type) in offer.formats:
         return offer
-    codecs = {str(format_.payload_type) for format_ in offer.rtpmaps() if format_.is_audio_codec}
+    codecs = {str(format_.payload_type) for format_ in offer.rtpmaps if format_.is_audio_codec}
     last = max(index for index, token in enumerate(offer.formats) if token in codecs)
     formats = (*offer.formats[: last + 1], str(added.payload_type), *offer.formats[last + 1 :])
     return replace(offer, formats=formats)
@@ -80,9 +80,11 @@ def other_law(format_: Format) -> Format | None:
 def pairs(remote: Iterable[Format], local: Sequence[Format]) -> tuple[tuple[Format, Format], ...]:
     """The codecs that two descriptions have in common, as (ours, theirs), in the order of theirs."""
     found: list[tuple[Format, Format]] = []
+    left = list(local)
     for theirs in remote:
-        ours = _counterpart(theirs, local, (ours for ours, _ in found))
+        ours = _counterpart(theirs, left, ())
         if ours is not None:
+            left = [one for one in left if one.payload_type != ours.payload_type]
             found.append((ours, theirs))
     return tuple(found)
 
@@ -90,22 +92,20 @@ def pairs(remote: Iterable[Format], local: Sequence[Format]) -> tuple[tuple[Form
 def _counterpart(format_: Format, there: Sequence[Format], taken: Iterable[Format | None]) -> Format | None:
     """The same codec there: by the same number, else with the same parameters, else at all; None if it is taken."""
     used = {one.payload_type for one in taken if one is not None}
-    same = [one for one in there if one.is_same_codec(format_) and one.payload_type not in used]
-    for is_wanted in (
-        lambda one: one.payload_type == format_.payload_type,
-        lambda one: one.fmtp == format_.fmtp,
-        lambda one: True,
-    ):
-        found = next((one for one in same if is_wanted(one)), None)
-        if found is not None:
-            return found
-    return None
+    same = [one for one in there if one.payload_type not in used and one.is_same_codec(format_)]
+    for one in same:
+        if one.payload_type == format_.payload_type:
+            return one
+    for one in same:
+        if one.fmtp == format_.fmtp:
+            return one
+    return same[0] if same else None
 
 
 def _free(format_: Format, taken: set[int]) -> Format | None:
     """The format with a number that is not taken; None if all are."""
     number = next((n for n in (format_.payload_type, *_DYNAMIC) if n not in taken), None)
-    return None if number is None else replace(format_, payload_type=number)
+    return None if number is None else format_.with_payload_type(number)
 
 
 def _missing_law(formats: Sequence[Format]) -> Format | None:
@@ -114,9 +114,9 @@ def _missing_law(formats: Sequence[Format]) -> Format | None:
     return other_law(there[0]) if len(there) == 1 else None
 
 
-def _renumbered(media: MediaDescription, numbers: Mapping[int, Format | None]) -> MediaDescription:
+def _renumbered(media: MediaContent, numbers: Mapping[int, Format | None]) -> MediaContent:
     """The m-line with other payload types; formats without one are left out. Lines keep their order."""
-    before = {str(format_.payload_type): format_ for format_ in media.rtpmaps()}
+    before = {str(format_.payload_type): format_ for format_ in media.rtpmaps}
     if all(f is not None and f.payload_type == n and f.is_same_codec(before[str(n)]) for n, f in numbers.items()):
         return media
     formats: list[str] = []

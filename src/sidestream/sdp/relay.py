@@ -2,12 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
+from sidestream.sdp.content import REMEMBERED_CONTENTS, RTP_PROTOCOL, SRTP_PROTOCOL, MediaContent
 from sidestream.sdp.crypto import Crypto
+from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import Format
-from sidestream.sdp.lines import DIRECTION_NAMES, Connection, Line, Origin, without_attributes
-from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
+from sidestream.sdp.lines import DIRECTION_NAMES, Line, Origin, connection_line, without_attributes
+from sidestream.sdp.media import MediaDescription
 from sidestream.sdp.numbering import numbered_as_known, numbered_as_offered, with_both_laws
 from sidestream.sdp.offer import RTCP_MUX
 from sidestream.sdp.session import SessionDescription
@@ -72,23 +76,31 @@ def relayed(
     `cryptos`: m-line index → our keys toward the receiver. Such a line goes by SRTP, the others by plain RTP, whatever
     the description says: each leg has its own security. `muxed`: the m-lines whose port RTCP shares on this hop.
     """
-    media = [
-        _relayed_media(description, i, ports.get(i), cryptos.get(i, ()), i in muxed)
-        for i in range(len(description.media))
-    ]
-    if offered is None:
-        media = [line if line.is_refused else with_both_laws(numbered_as_known(line, known)) for line in media]
-    else:
-        media = [
-            _answering(line, media[i]) if i < len(media) else line.refused() for i, line in enumerate(offered.media)
-        ]
+    media = []
+    for index, line in enumerate(description.media if offered is None else offered.media):
+        port = ports.get(index)
+        if not port or index >= len(description.media) or not description.media[index].is_rtp_audio:
+            media.append(line.refused())
+            continue
+        content = description.media[index].content
+        hop = _Hop(_hold(description, index), index in muxed, cryptos.get(index, ()))
+        is_lasting = content.is_lasting and not hop.cryptos
+        if offered is None:
+            made: MediaContent | None = (_offering if is_lasting else _offering.__wrapped__)(content, hop, tuple(known))
+        else:
+            is_lasting = is_lasting and line.content.is_lasting
+            made = (_answering if is_lasting else _answering.__wrapped__)(content, hop, line.content)
+        media.append(line.refused() if made is None else MediaDescription.of(made, port))
     return SessionDescription(_session_lines(description, host, origin), tuple(media))
 
 
 def _session_lines(description: SessionDescription, host: str, origin: Origin) -> tuple[Line, ...]:
     kept = [line for line in without_attributes(description.lines, HOP_ATTRIBUTES) if line[0] not in _HOP_LINES]
+    kinds = [kind for kind, _ in kept]
+    ours, connection = Line("o", str(origin)), connection_line(host)
+    if kinds == ["v", "s", "t"]:
+        return (kept[0], ours, kept[1], connection, kept[2])  # as nearly everybody writes it
     head = [line for line in kept if line[0] in "vs"]
-    kinds = {kind for kind, _ in kept}
     if "s" not in kinds:
         head.append(Line("s", "-"))  # RFC 8866 §5.3: s= is mandatory; the peer left it out
     # RFC 8866 §5: v o s i u e p c b t … a. Everything of the session before c= in that order is i, u, e, p.
@@ -97,30 +109,45 @@ def _session_lines(description: SessionDescription, host: str, origin: Origin) -
     if "t" not in kinds:
         position = sum(line[0] == "b" for line in after)
         after.insert(position, Line("t", "0 0"))
-    return (head[0], Line("o", str(origin)), *head[1:], *before, Line("c", str(Connection(host))), *after)
+    return (head[0], ours, *head[1:], *before, connection, *after)
 
 
-def _answering(offered: MediaDescription, line: MediaDescription) -> MediaDescription:
-    """`line` with the profile of the m-line that it answers; refused if it is of the other kind."""
-    if line.is_refused or offered.is_secure is not line.is_secure:
-        return offered.refused()
-    # RFC 5124 §3.3.1: the answer has the profile of the offer.
-    return replace(numbered_as_offered(line, offered), protocol=offered.protocol)
+class _Hop(NamedTuple):
+    """What one hop adds to a medium. `hold`: the direction that was said by an address, which goes."""
+
+    hold: Direction | None
+    is_muxed: bool
+    cryptos: tuple[Crypto, ...]
 
 
-def _relayed_media(
-    description: SessionDescription, index: int, port: int | None, cryptos: tuple[Crypto, ...], muxed: bool
-) -> MediaDescription:
-    media = description.media[index]
-    if port is None or not media.is_rtp_audio:
-        return media.refused()
-    lines = [line for line in without_attributes(media.lines, HOP_ATTRIBUTES) if line[0] not in _HOP_LINES]
+def _hold(description: SessionDescription, index: int) -> Direction | None:
     connection = description.connection(index)
-    if connection is not None and connection.is_hold:
+    return description.direction(index) if connection is not None and connection.is_hold else None
+
+
+# What one phone says becomes the same for the other in every call, but for keys.
+@lru_cache(REMEMBERED_CONTENTS)
+def _offering(content: MediaContent, hop: _Hop, known: tuple[Format, ...]) -> MediaContent:
+    return with_both_laws(numbered_as_known(_relayed(content, hop), known))
+
+
+@lru_cache(REMEMBERED_CONTENTS)
+def _answering(content: MediaContent, hop: _Hop, offered: MediaContent) -> MediaContent | None:
+    """`content` for the m-line that it answers, with its profile; None if it is of the other kind."""
+    made = _relayed(content, hop)
+    if offered.is_secure is not made.is_secure:
+        return None
+    # RFC 5124 §3.3.1: the answer has the profile of the offer.
+    return replace(numbered_as_offered(made, offered), protocol=offered.protocol)
+
+
+def _relayed(content: MediaContent, hop: _Hop) -> MediaContent:
+    lines = [line for line in without_attributes(content.lines, HOP_ATTRIBUTES) if line[0] not in _HOP_LINES]
+    if hop.hold is not None:
         # Our own address stands in its place, so the hold that it meant has to be said by direction.
         lines = [line for line in lines if line.value.strip() not in DIRECTION_NAMES]
-        lines.append(Line("a", description.direction(index).value))
-    lines += [crypto.to_line() for crypto in cryptos]
-    lines += [RTCP_MUX] if muxed else []
-    protocol = SRTP_PROTOCOL if cryptos else RTP_PROTOCOL
-    return MediaDescription(media.media, port, protocol, media.formats, tuple(lines))
+        lines.append(Line("a", hop.hold.value))
+    lines += [crypto.to_line() for crypto in hop.cryptos]
+    lines += [RTCP_MUX] if hop.is_muxed else []
+    protocol = SRTP_PROTOCOL if hop.cryptos else RTP_PROTOCOL
+    return MediaContent(content.media, protocol, content.formats, tuple(lines))

@@ -1,12 +1,13 @@
 """A session description: an order-preserving model of RFC 8866 that keeps the lines it does not know."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.lines import Connection, Line, Origin, attribute_values, connection_in, direction_in
 from sidestream.sdp.media import MediaDescription
+from sidestream.sdp.usual import parts
 
 SIZE_LIMIT = 65535  # octets: nothing larger fits a UDP datagram, and no known peer comes near it
 LINE_LIMIT = 2000  # lines: a browser's offer of all its media has a few hundred
@@ -15,10 +16,23 @@ MEDIA_LIMIT = 64  # m-lines: bounds what one INVITE can make us answer
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """`lines` are those before the first m-line, in order; `media` the m-lines, whose order is their identity."""
+    """`lines` are those before the first m-line, in order; `media` the m-lines, whose order is their identity.
+
+    `usable_lines`: the indices of the m-lines that this platform can carry. Raises SdpError for a malformed `c=` line.
+    """
 
     lines: tuple[Line, ...]
     media: tuple[MediaDescription, ...] = ()
+    usable_lines: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    _connection: Connection | None = field(init=False, compare=False, repr=False)
+    _direction: Direction | None = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        usable = tuple([index for index, media in enumerate(self.media) if media.is_rtp_audio])
+        # What is asked for several times a call.
+        object.__setattr__(self, "usable_lines", usable)
+        object.__setattr__(self, "_connection", connection_in(self.lines))
+        object.__setattr__(self, "_direction", direction_in(self.lines))
 
     @classmethod
     def parse(cls, data: bytes) -> "SessionDescription":
@@ -28,20 +42,29 @@ class SessionDescription:
         """
         if len(data) > SIZE_LIMIT:
             raise SdpError(f"{len(data)} octets exceed the limit of {SIZE_LIMIT}")
-        rows = data.decode("utf-8", "surrogateescape").split("\n")
+        text = data.decode("utf-8", "surrogateescape")
+        usual = parts(text) if text.count("\n") < LINE_LIMIT else None
+        if usual is not None and len(usual[1]) <= MEDIA_LIMIT:
+            return cls(*usual)
+        return cls.parse_by_line(text)
+
+    @classmethod
+    def parse_by_line(cls, text: str) -> "SessionDescription":
+        """`parse` for texts of any form: the reference for those that are read in a shorter way. Raises SdpError."""
+        rows = text.split("\n")
         if len(rows) > LINE_LIMIT:
             raise SdpError(f"{len(rows)} lines exceed the limit of {LINE_LIMIT}")
         head: list[Line] = []
         media: list[MediaDescription] = []
         body = head  # where lines go: the session's first, then those of the m-line read last
         for number, row in enumerate(rows, 1):
-            text = row.rstrip("\r")
-            if not text.strip():
+            line = row.rstrip("\r")
+            if not line.strip():
                 continue
-            kind, value = text[0], text[2:]
+            kind, value = line[0], line[2:]
             # RFC 8866 §5: one case-significant letter, "=", then the value; no blanks around the sign.
-            if text[1:2] != "=" or not (kind.isascii() and kind.isalpha()):
-                raise SdpError(f"malformed line {text[:80]!r}", line=number)
+            if line[1:2] != "=" or not (kind.isascii() and kind.isalpha()):
+                raise SdpError(f"malformed line {line[:80]!r}", line=number)
             # RFC 8866 §5.1: the description begins with v=0, the only version there is.
             if not head and (kind, value.strip()) != ("v", "0"):
                 raise SdpError("does not begin with v=0", line=number)
@@ -66,10 +89,9 @@ class SessionDescription:
 
     def to_bytes(self) -> bytes:
         """The description with CRLF after each line."""
-        lines = list(self.lines)
-        for media in self.media:
-            lines += media.to_lines()
-        return "".join([f"{kind}={value}\r\n" for kind, value in lines]).encode("utf-8", "surrogateescape")
+        texts = [f"{kind}={value}\r\n" for kind, value in self.lines]
+        texts += [media.to_text() for media in self.media]
+        return "".join(texts).encode("utf-8", "surrogateescape")
 
     @property
     def origin(self) -> Origin | None:
@@ -84,12 +106,12 @@ class SessionDescription:
 
     def connection(self, index: int) -> Connection | None:
         """The `c=` in force for m-line `index`: its own, else the session's (RFC 8866 §5.7)."""
-        return self.media[index].connection or connection_in(self.lines)
+        return self.media[index].content.connection or self._connection
 
     def direction(self, index: int) -> Direction:
         """The direction in force for m-line `index`, as the describer sees it, with both styles of hold understood."""
         # RFC 8866 §6.7: media level over session level, and sendrecv when neither says anything.
-        stated = self.media[index].direction or direction_in(self.lines) or Direction.SENDRECV
+        stated = self.media[index].content.direction or self._direction or Direction.SENDRECV
         connection = self.connection(index)
         # RFC 3264 §8.4: the address 0.0.0.0 asks for no media toward the describer; it may still send.
         if connection is not None and connection.is_hold:

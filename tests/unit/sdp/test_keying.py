@@ -3,11 +3,12 @@ import random
 import pytest
 
 from sidestream.base.ids import Ids
+from sidestream.sdp.content import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.crypto import Crypto, CryptoSuite
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.formats import PCMU
 from sidestream.sdp.keying import DEFAULT_SUITES, Keying, answering_crypto, keying, new_cryptos
-from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
+from sidestream.sdp.media import MediaDescription
 from sidestream.sdp.offer import AudioLine, media_of
 
 GCM, CM = DEFAULT_SUITES

@@ -1,5 +1,6 @@
 import pytest
 
+from sidestream.sdp.content import MediaContent
 from sidestream.sdp.formats import EVENTS, PCMA, PCMU, Format
 from sidestream.sdp.media import MediaDescription
 from sidestream.sdp.numbering import (
@@ -16,16 +17,16 @@ OPUS = "a=rtpmap:{} opus/48000/2"
 DTMF = "a=rtpmap:{} telephone-event/8000"
 
 
-def media(*rows: str) -> MediaDescription:
-    return SessionDescription.parse("\r\n".join(("v=0", *rows)).encode()).media[0]
+def content(*rows: str) -> MediaContent:
+    return SessionDescription.parse("\r\n".join(("v=0", *rows)).encode()).media[0].content
 
 
-def rows(made: MediaDescription) -> list[str]:
-    return [str(line) for line in made.to_lines()]
+def rows(made: MediaContent) -> list[str]:
+    return [str(line) for line in MediaDescription.of(made, 4000).to_lines()]
 
 
-def audio(formats: str, *attributes: str) -> MediaDescription:
-    return media(f"m=audio 4000 RTP/AVP {formats}", *attributes)
+def audio(formats: str, *attributes: str) -> MediaContent:
+    return content(f"m=audio 4000 RTP/AVP {formats}", *attributes)
 
 
 class TestAnswers:

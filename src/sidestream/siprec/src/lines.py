@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from sidestream.base.ids import Ids
 from sidestream.sdp.answer import agreed_formats
+from sidestream.sdp.content import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.crypto import Crypto
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import Format
 from sidestream.sdp.keying import Keying, answering_crypto, keying
 from sidestream.sdp.lines import Origin
-from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL, MediaDescription
+from sidestream.sdp.media import MediaDescription
 from sidestream.sdp.offer import AudioLine, media_of, offer, session_lines
 from sidestream.sdp.remote import RemoteAddress, remote_address
 from sidestream.sdp.session import SessionDescription

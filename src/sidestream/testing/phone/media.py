@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from sidestream.base.ids import Ids
 from sidestream.sdp.answer import agreed_formats, answer, usable_lines
+from sidestream.sdp.content import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.crypto import Crypto, CryptoSuite
 from sidestream.sdp.direction import Direction
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.formats import TELEPHONE_EVENT, Format
 from sidestream.sdp.keying import answering_crypto, keying, new_cryptos
 from sidestream.sdp.lines import Origin
-from sidestream.sdp.media import RTP_PROTOCOL, SRTP_PROTOCOL
 from sidestream.sdp.offer import AudioLine, offer
 from sidestream.sdp.remote import remote_address
 from sidestream.sdp.session import SessionDescription
