@@ -1,4 +1,7 @@
-"""Any session description: read or refused. What is read reads back, and an answer and a relayed offer can be made."""
+"""Any session description: read or refused. What is read reads back, and an answer and a relayed offer can be made.
+
+The short way of reading and the one by lines have to agree in all of it, whatever was read and remembered before.
+"""
 
 from contextlib import suppress
 
@@ -12,11 +15,14 @@ with instrumented():
     from sidestream.sdp.relay import relayed
     from sidestream.sdp.remote import remote_address
     from sidestream.sdp.session import SessionDescription
+    from sidestream.testing.sdp_reading import readings
 
 HOST, ORIGIN = "192.0.2.1", Origin.parse("- 1 1 IN IP4 192.0.2.1")
 
 
 def take(data: bytes) -> None:
+    ours, reference = readings(data)
+    assert ours == reference
     try:
         description = SessionDescription.parse(data)
     except SdpError:

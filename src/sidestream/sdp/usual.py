@@ -22,9 +22,9 @@ _ORIGIN = re.compile(r"[!-~]+ [0-9]{1,20} [0-9]{1,20}(?: [!-~]+){3}")
 _TOKENS = re.compile(r"[!-~]+(?: [!-~]+){2,}")
 _LINE = re.compile(r"([A-Za-lnp-z])=([^\r\n]*)(?:\r\n|\Z)")
 _LINES = re.compile(r"(?:[A-Za-lnp-z]=[^\r\n]*(?:\r\n(?!\Z)|\Z))*")
-# A secret, which has to go with its call, or what no other call will say: the port of RTCP, an SSRC, an ICE candidate.
+# A secret or a person, who have to go with their call, or what no other call will say: a port of RTCP, an SSRC …
 _PASSING = re.compile(
-    r"(?:\A|\n)(?:k=|a=(?:[^:\r\n]*(?:key|crypt|pwd|passw|secret|candidate)|ice-|fingerprint|tls-id|ssrc|msid|rtcp:))",
+    r"(?:\A|\n)(?:[kep]=|a=(?:[^:\r\n]*(?:key|crypt|pwd|passw|secret|candidate)|ice-|fingerprint|tls-id|ssrc|msid|rtcp:))",
     re.IGNORECASE,
 )
 
