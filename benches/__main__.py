@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 
-QUICK = ("sip_parse", "call_setup")  # minutes at most, and no privileges
+QUICK = ("sip_parse", "sdp_parse", "call_setup")  # minutes at most, and no privileges
 ALL = (*QUICK, "media", "soak", "full", "instructions", "kernel_path", "call_image")
 
 
