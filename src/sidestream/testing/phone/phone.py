@@ -161,7 +161,14 @@ class SipPhone:
 
     def _media(self) -> PhoneMedia:
         cname = f"{self.name}@{self._host}"
-        stream = RtpStream(self._host, self._ids, speech=self.speech, loop_speech=self.loop_speech, cname=cname)
+        stream = RtpStream(
+            self._host,
+            self._ids,
+            speech=self.speech,
+            loop_speech=self.loop_speech,
+            cname=cname,
+            secure=bool(self.srtp),
+        )
         return PhoneMedia(stream, self.formats, self._ids.integer(1, 2**31), suites=self.srtp, ids=self._ids)
 
     def _born(self, media: PhoneMedia, session: str, request: Request | None, *, offered: bool) -> PhoneCall:

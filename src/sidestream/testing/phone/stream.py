@@ -43,8 +43,13 @@ class RtpStream:
     CNAME after a second of sending and then every five, and BYE at the end; no receiver reports.
     """
 
-    def __init__(self, host: str, ids: Ids, *, speech: Path | None, loop_speech: bool, cname: str) -> None:
-        """Raises `OSError` when no port pair can be bound, `SpeechError` when the speech cannot be used."""
+    def __init__(
+        self, host: str, ids: Ids, *, speech: Path | None, loop_speech: bool, cname: str, secure: bool = False
+    ) -> None:
+        """Raises `OSError` when no port pair can be bound, `SpeechError` when the speech cannot be used.
+
+        A `secure` one takes nothing before it has a key: SRTP that overtakes the answer is not RTP.
+        """
         samples = read_speech(speech) if speech is not None else None
         self.talker = Talker(
             samples,
@@ -63,6 +68,8 @@ class RtpStream:
         self.unparsable = 0
         self.send_errors = 0
         self.refused = 0  # packets that the key does not fit
+        self.early = 0  # packets that came before the key
+        self._secure = secure
         self._way: tuple[Talk | None, Target | None, Target | None] = (None, None, None)
         self._cipher: Cipher | None = None
         self._schedule: Schedule | None = None
@@ -110,6 +117,9 @@ class RtpStream:
 
     def receive_rtp(self) -> None:
         for data, at_ns in _drain(self.rtp):
+            if self._secure and self._cipher is None:
+                self.early += 1
+                continue
             opened = data if self._cipher is None else self._cipher.unprotect(data)
             if opened is None:
                 self.refused += 1
@@ -121,6 +131,9 @@ class RtpStream:
 
     def receive_rtcp(self) -> None:
         for data, _ in _drain(self.rtcp):
+            if self._secure and self._cipher is None:
+                self.early += 1
+                continue
             opened = data if self._cipher is None else self._cipher.unprotect_rtcp(data)
             if opened is None:
                 self.refused += 1

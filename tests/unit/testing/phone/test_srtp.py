@@ -16,7 +16,7 @@ SUITES = tuple(SRTP_SUITES)
 
 def media(seed: int, suites: tuple[CryptoSuite, ...] = SUITES) -> PhoneMedia:
     ids = Ids(random.Random(seed))
-    stream = RtpStream("127.0.0.1", ids, speech=None, loop_speech=True, cname="x")
+    stream = RtpStream("127.0.0.1", ids, speech=None, loop_speech=True, cname="x", secure=bool(suites))
     return PhoneMedia(stream, (PCMU,), seed, suites=suites, ids=ids)
 
 
@@ -52,6 +52,21 @@ def test_two_phones_agree_and_hear_each_other(pair) -> None:
     assert len(called.stream.received) == len(caller.stream.sent) == 101
     assert len(called.stream.received_reports) == 1
     assert called.stream.refused == 0
+
+
+def test_srtp_that_overtakes_the_answer_is_not_taken_for_rtp(pair) -> None:
+    caller, called = pair
+    answer = called.answer(caller.offer())
+    called.stream.run(1.0)
+    called.stream.run(3.0)
+    caller.stream.receive_rtp()
+    caller.stream.receive_rtcp()
+    assert caller.stream.early == len(called.stream.sent) + 1
+    assert caller.stream.received == caller.stream.received_reports == []
+    caller.take_answer(answer)
+    called.stream.run(3.02)
+    caller.stream.receive_rtp()
+    assert [one.packet for one in caller.stream.received] == [called.stream.sent[-1].packet]
 
 
 def test_later_offers_keep_keys_and_counters(pair) -> None:
