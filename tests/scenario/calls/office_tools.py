@@ -7,11 +7,13 @@ from sidestream.accounts.account import Number, VoiceSettings
 from sidestream.accounts.account_book import AccountBook
 from sidestream.calls.front import CallFront
 from sidestream.sip.agent.events import InviteProgress, SessionEnded
+from sidestream.sip.refer import Replaces
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 
 HOST = "127.0.0.1"
 SDP_TYPE = "application/sdp"
+BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
 
 
 def change(office, **services):
@@ -29,6 +31,24 @@ def add_numbers(office, **documents):
         voice = VoiceSettings(twiml=f"<Response>{verbs}</Response>", status_callback=callback)
         numbers.append(Number(name.lstrip("_"), office.account.sid, voice))
     change(office, accounts=AccountBook(known.accounts, numbers))
+
+
+async def connect(office, dial=BRIDGED):
+    """Alice calls, and Bob, who is dialled, answers."""
+    office.twiml(dial)
+    alice = office.dial_in()
+    bob = await office.bob.wait_for_call()
+    bob.answer()
+    await alice.answered()
+    await bob.acknowledged()
+    return alice, bob
+
+
+def dialog_of(call):
+    """As the other end names it: what somebody who saw the messages of `call` would ask the platform for."""
+    with call._driver.turn() as (agent, _):
+        dialog = agent.dialog(call.session)
+    return Replaces(dialog.call_id, dialog.remote.tag, dialog.local.tag)
 
 
 async def until(reached, what="it", timeout=5.0):

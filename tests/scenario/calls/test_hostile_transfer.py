@@ -7,8 +7,8 @@ from sidestream.accounts.account_book import AccountBook
 from sidestream.sip.agent.events import EndCause
 from sidestream.testing.phone.phone import SipPhone
 
-from .office_tools import HOST, RawCall, change, platform_uri, until
-from .third_party import OTHER_HOST, connect, dialog_of, let_in, say_from, trunk
+from .office_tools import HOST, RawCall, change, connect, dialog_of, platform_uri, until
+from .third_party import OTHER_HOST, let_in, say_from, trunk
 
 
 @pytest.fixture

@@ -20,20 +20,9 @@ from sidestream.sip.agent.events import (
 from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
-from .office_tools import AUDIO, HOST, SDP_TYPE, RawCall, change, codes, platform_uri, until
+from .office_tools import AUDIO, BRIDGED, HOST, SDP_TYPE, RawCall, change, codes, connect, platform_uri, until
 
-BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
 REASON = 'Q.850;cause=16;text="Terminated"'
-
-
-async def connect(office, dial=BRIDGED):
-    office.twiml(dial)
-    alice = office.dial_in()
-    bob = await office.bob.wait_for_call()
-    bob.answer()
-    await alice.answered()
-    await bob.acknowledged()
-    return alice, bob
 
 
 def end_with_reason(call, command="bye"):

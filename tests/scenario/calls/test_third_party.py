@@ -7,8 +7,8 @@ from sidestream.sip.agent.events import EndCause
 from sidestream.sip.digest import DigestClient, DigestCredentials
 from sidestream.trunks.trunk_book import Trunk, TrunkCredentials
 
-from .office_tools import AUDIO, SDP_TYPE, until
-from .third_party import OTHER_HOST, connect, dialog_of, let_in, say_from, trunk
+from .office_tools import AUDIO, SDP_TYPE, connect, dialog_of, until
+from .third_party import OTHER_HOST, let_in, say_from, trunk
 
 ABSURD = 2**31 - 10
 SDP_FIELD = f"Content-Type: {SDP_TYPE}\r\n"

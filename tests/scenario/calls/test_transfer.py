@@ -7,25 +7,19 @@ import pytest
 from sidestream.calls.record import CallStatus
 from sidestream.sdp.direction import Direction
 from sidestream.sip.agent.events import EndCause, RequestAnswered
-from sidestream.sip.refer import Replaces
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
 from sidestream.siprec.reader import read
 from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
-from .office_tools import HOST, add_numbers, change, platform_uri, until
+from .office_tools import BRIDGED, HOST, add_numbers, change, connect, dialog_of, platform_uri, until
 
-BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
 RECORDED = "<Start><Siprec/></Start>" + BRIDGED
 
 
-async def connect(office, dial=BRIDGED):
-    office.twiml(dial)
-    alice = office.dial_in()
-    bob = await office.bob.wait_for_call()
-    bob.answer()
-    await alice.answered()
-    await bob.acknowledged()
+async def connect_through(office, dial=BRIDGED):
+    """Connect two, and wait until they hear each other."""
+    alice, bob = await connect(office, dial)
     first = office.live()
     await until(lambda: len(office.engine.sessions[first.record.sid].routes) == 2)
     return alice, bob
@@ -52,16 +46,9 @@ def told(call):
     return [request.body.decode().split("\r\n")[0] for request in call.requests if request.method == "NOTIFY"]
 
 
-def dialog_of(call):
-    """As the other end names it: Replaces for an INVITE to that other end."""
-    with call._driver.turn() as (agent, _):
-        dialog = agent.dialog(call.session)
-    return Replaces(dialog.call_id, dialog.remote.tag, dialog.local.tag)
-
-
 @pytest.mark.parametrize("who", ["caller", "called"])
 async def test_a_blind_transfer_connects_the_other_side_with_the_newcomer(office, who):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     first, second = office.live(), office.live("outbound-dial")
     leaver, stayer = (alice, bob) if who == "caller" else (bob, alice)
     place = first if who == "caller" else second
@@ -91,7 +78,7 @@ async def test_a_blind_transfer_connects_the_other_side_with_the_newcomer(office
 
 
 async def test_a_party_on_hold_is_taken_off_it(office):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     await bob.hold(Direction.SENDONLY)
     assert alice.media.is_held
     refer(bob, office.carol.uri)
@@ -104,7 +91,7 @@ async def test_a_party_on_hold_is_taken_off_it(office):
 
 
 async def test_who_hangs_up_after_the_refer_leaves_the_others_to_themselves(office):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     refer(alice, office.carol.uri)
     carol = await office.carol.wait_for_call()
     alice.bye()
@@ -118,7 +105,7 @@ async def test_who_hangs_up_after_the_refer_leaves_the_others_to_themselves(offi
 
 
 async def test_the_newcomer_is_called_off_when_the_other_side_leaves(office):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     refer(bob, office.carol.uri)
     carol = await office.carol.wait_for_call()
     carol.ring()
@@ -131,7 +118,7 @@ async def test_the_newcomer_is_called_off_when_the_other_side_leaves(office):
 
 @pytest.mark.parametrize("status", [486, 603])
 async def test_if_nobody_answers_the_call_goes_on_as_it_was(office, status):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     first, second = office.live(), office.live("outbound-dial")
     refer(bob, office.carol.uri)
     (await office.carol.wait_for_call()).reject(status)
@@ -149,7 +136,7 @@ async def test_if_nobody_answers_the_call_goes_on_as_it_was(office, status):
 
 
 async def test_a_number_of_ours_goes_by_the_trunk(office):
-    alice, bob = await connect(office)
+    alice, bob = await connect_through(office)
     trunk = Trunk("carrier", outbound=Uri.sip("", HOST, office.carol.port))
     change(office, trunks=TrunkBook([trunk]))
     for call in office.services.live:
@@ -184,7 +171,7 @@ class TestRefused:
         assert heard[0].response.status == 405
 
     async def test_by_a_trunk_that_may_not(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         call = office.live("outbound-dial")
         call.party = replace(call.party, accepts_refer=False)
         assert await answer_to(bob, refer(bob, office.carol.uri)) == 603
@@ -196,13 +183,13 @@ class TestRefused:
         ("target", "status"), [("http://example.org", 603), ("sip:a@b;method=BYE", 603), ("sip:", 400)]
     )
     async def test_of_what_is_no_call(self, office, target, status):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         assert await answer_to(bob, refer(bob, target)) == status
         alice.bye()
         await bob.ended()
 
     async def test_a_second_one_at_the_same_time(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         refer(bob, office.carol.uri)
         carol = await office.carol.wait_for_call()
         assert await answer_to(bob, refer(bob, office.carol.uri)) == 603
@@ -213,7 +200,7 @@ class TestRefused:
         await carol.ended()
 
     async def test_without_notifys_if_none_are_wanted(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         refer(bob, office.carol.uri, headers=[("Refer-Sub", "false")])
         carol = await office.carol.wait_for_call()
         carol.answer()
@@ -226,7 +213,7 @@ class TestRefused:
 class TestAttended:
     async def test_the_consulted_party_is_connected(self, office):
         add_numbers(office, _2000=f'<Dial answerOnBridge="true"><Sip>{office.carol.uri}</Sip></Dial>')
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         first = office.live()
         consult = office.alice.call(platform_uri(office, "2000"))
         carol = await office.carol.wait_for_call()
@@ -249,7 +236,7 @@ class TestAttended:
         await office.quiet()
 
     async def test_one_that_we_do_not_have_is_asked_for_at_the_target(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         refer(bob, f"{office.carol.uri}?Replaces=other%40x%3Bto-tag%3D1%3Bfrom-tag%3D2")
         carol = await office.carol.wait_for_call()
         assert carol.request.headers.get("Replaces") == "other@x;to-tag=1;from-tag=2"
@@ -259,7 +246,7 @@ class TestAttended:
         await carol.ended()
 
     async def test_a_phone_takes_a_call_over(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         first, second = office.live(), office.live("outbound-dial")
         carol = office.carol.call(
             platform_uri(office), headers=[("Replaces", str(dialog_of(bob))), ("Require", "replaces")]
@@ -274,7 +261,7 @@ class TestAttended:
         await office.quiet()
 
     async def test_what_cannot_be_taken_over(self, office):
-        alice, bob = await connect(office)
+        alice, bob = await connect_through(office)
         dialog = dialog_of(bob)
         for value, status in (
             (replace(dialog, to_tag="other"), 481),
@@ -293,7 +280,7 @@ class TestAttended:
 
 
 async def test_the_recording_goes_on_and_hears_of_the_new_party(office):
-    alice, bob = await connect(office, RECORDED)
+    alice, bob = await connect_through(office, RECORDED)
     first = office.live()
     session = office.engine.sessions[first.record.sid]
     await until(lambda: len(session.forks) == 2 and all(fork.active for fork in session.forks.values()))

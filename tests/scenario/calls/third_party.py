@@ -5,30 +5,11 @@ import socket
 from ipaddress import ip_network
 
 from sidestream.sip.message import parse_message
-from sidestream.sip.refer import Replaces
 from sidestream.trunks.trunk_book import Trunk, TrunkBook
 
 from .office_tools import HOST
 
 OTHER_HOST = "127.0.0.2"
-BRIDGED = '<Dial answerOnBridge="true"><Sip>{bob}</Sip></Dial>'
-
-
-async def connect(office):
-    office.twiml(BRIDGED)
-    alice = office.dial_in()
-    bob = await office.bob.wait_for_call()
-    bob.answer()
-    await alice.answered()
-    await bob.acknowledged()
-    return alice, bob
-
-
-def dialog_of(call):
-    """As the platform would be asked for it by somebody who saw `call`'s messages."""
-    with call._driver.turn() as (agent, _):
-        dialog = agent.dialog(call.session)
-    return Replaces(dialog.call_id, dialog.remote.tag, dialog.local.tag)
 
 
 def trunk(name, account_sid, *sources):
