@@ -133,6 +133,24 @@ impl Reception {
         Arrived::Suspect
     }
 
+    /// Takes packets that came elsewhere, of which is known only how many they were, and that they are some of the next
+    /// `span` after the number `after`: the first of those that did not come here.
+    pub fn receive_among(&mut self, after: u16, span: u32, mut packets: u64) {
+        for step in 1..=span {
+            let sequence = after.wrapping_add(step as u16);
+            if packets > 0 && !self.has_seen(sequence) {
+                self.receive(sequence);
+                packets -= 1;
+            }
+        }
+    }
+
+    /// True if the packet with this number has come, as far back as that is known.
+    pub fn has_seen(&self, sequence: u16) -> bool {
+        let back = -i32::from(sequence_delta(self.max_sequence, sequence));
+        (0..WINDOW).contains(&back) && self.seen & (1 << back) != 0
+    }
+
     /// `delta` packets leave the horizon.
     fn settle(&mut self, delta: i32) {
         for place in 0..delta {
@@ -303,6 +321,15 @@ mod tests {
         let (mut reception, _) = received(&[65_535, 0, 1]);
         assert_eq!(reception.receive(65_535), Arrived::Duplicate);
         assert_eq!(reception.receive(1), Arrived::Duplicate);
+    }
+
+    #[test]
+    fn packets_known_by_their_count_are_none_of_those_that_came_here() {
+        let (mut reception, _) = received(&[65_533, 65_534, 0]);
+        reception.receive_among(65_534, 200, 198);
+        assert_eq!((reception.extended_sequence(), reception.lost()), (0x1_0000 + 197, 0));
+        assert_eq!(reception.quality(8000, true).duplicates, 0);
+        assert!(reception.has_seen(197) && reception.has_seen(70) && !reception.has_seen(198));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 
 use crate::arena::Key;
+use crate::reception::Reception;
 use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_S};
 
@@ -405,26 +406,21 @@ impl Endpoint {
         self.heard_ns = self.heard_ns.max(tally.arrived_ns);
         self.silence_reported = false;
         if let Some(reception) = self.reception_mut() {
-            replay(before, tally, |sequence| {
-                reception.receive(sequence);
-            });
+            replay(before, tally, reception);
             reception.set_timing((tally.transit, tally.jitter_scaled), tally.arrived_ns, clock_rate);
         }
     }
 }
 
-/// The sequence numbers that a tally has more than the one before, in their order.
-fn replay(before: &KernelTally, tally: &KernelTally, mut each: impl FnMut(u16)) {
+/// Receives the sequence numbers that a tally has more than the one before, in their order.
+fn replay(before: &KernelTally, tally: &KernelTally, reception: &mut Reception) {
     let step = u32::from(tally.newest.wrapping_sub(before.newest));
     let window = step.min(u128::BITS);
     let new = if window == u128::BITS { tally.seen } else { tally.seen & ((1 << window) - 1) };
-    // of what is further back than the window reaches, only how many they were is known
     let missing = (tally.packets - before.packets).saturating_sub(u64::from(new.count_ones()));
-    for n in 0..missing.min(u64::from(step - window)) {
-        each(before.newest.wrapping_add(1 + n as u16));
-    }
+    reception.receive_among(before.newest, step - window, missing);
     for back in (0..window).rev().filter(|back| new >> back & 1 != 0) {
-        each(tally.newest.wrapping_sub(back as u16));
+        reception.receive(tally.newest.wrapping_sub(back as u16));
     }
 }
 
@@ -432,26 +428,28 @@ fn replay(before: &KernelTally, tally: &KernelTally, mut each: impl FnMut(u16)) 
 mod tests {
     use super::*;
 
-    fn replayed(before: KernelTally, tally: KernelTally) -> Vec<u16> {
-        let mut numbers = Vec::new();
-        replay(&before, &tally, |number| numbers.push(number));
-        numbers
+    fn replayed(before: KernelTally, tally: KernelTally) -> Reception {
+        let mut reception = Reception::new(1, before.newest);
+        reception.receive(before.newest);
+        replay(&before, &tally, &mut reception);
+        reception
     }
 
     #[test]
     fn numbers_come_in_their_order_without_those_that_were_lost() {
         let before = KernelTally { newest: 65_534, packets: 5, ..KernelTally::default() };
         let after = KernelTally { newest: 2, packets: 8, seen: 0b1_1110_1101, ..before };
-        assert_eq!(replayed(before, after), [65_535, 0, 2]);
-        assert_eq!(replayed(after, after), []);
+        let reception = replayed(before, after);
+        assert_eq!((reception.extended_sequence(), reception.lost()), (0x1_0002, 1));
+        assert_eq!([65_535, 0, 1, 2].map(|number| reception.has_seen(number)), [true, true, false, true]);
+        assert_eq!(replayed(after, after).lost(), 0);
     }
 
     #[test]
     fn what_is_further_back_than_the_window_is_known_by_its_count() {
         let before = KernelTally { newest: 100, packets: 10, ..KernelTally::default() };
         let after = KernelTally { newest: 300, packets: 180, seen: u128::MAX, ..before };
-        let numbers = replayed(before, after);
-        assert_eq!(numbers.len(), 170);
-        assert_eq!((numbers[0], numbers[41], numbers[42], numbers[169]), (101, 142, 173, 300));
+        let reception = replayed(before, after);
+        assert_eq!((reception.extended_sequence(), reception.lost()), (300, 30));
     }
 }

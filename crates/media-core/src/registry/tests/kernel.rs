@@ -365,6 +365,68 @@ fn a_change_that_no_command_announced_is_found_on_the_regular_visit() {
     assert!(!call.kernel.legs.contains_key(&call.pairs[0]));
 }
 
+#[test]
+fn a_packet_that_comes_by_the_socket_in_spite_of_the_kernel_is_no_loss() {
+    // one that was on its way to the socket already when the leg was handed over, or one of those that are shown
+    for by_socket in [100, 101, 200, 280] {
+        let mut call = Call::new(true);
+        call.talk(0, 100);
+        assert_eq!(call.inside(), 2);
+        // all of it between two looks at what the kernel has counted
+        for n in 100..300 {
+            call.kernel.deaf = n == by_socket;
+            call.receive(0, 1000, &speech(1, n));
+        }
+        let counts = call.statistics().endpoints["a"];
+        assert_eq!((counts.packets_received, counts.lost, counts.quality.duplicates), (300, 0, 0), "{by_socket}");
+    }
+}
+
+#[test]
+fn however_packets_come_and_whenever_they_are_counted_the_counts_are_those_of_the_packets() {
+    let mut handled = 0;
+    for seed in 1..=60 {
+        let mut random = Random::new(seed);
+        let mut call = Call::new(true);
+        call.talk(0, 60);
+        let mut received = 60;
+        // packets that are on their way to the socket, and overtaken by what the kernel handles
+        let mut waiting: Vec<u16> = Vec::new();
+        for n in 60..3000 {
+            call.kernel.deaf = false;
+            match random.below(200) {
+                0 => continue,
+                1 | 2 => {
+                    waiting.push(n);
+                    continue;
+                }
+                3 => call.kernel.deaf = true,
+                4 if random.below(4) == 0 => call.set_fork("in", active(5000)),
+                5 if random.below(4) == 0 => call.pass(1000),
+                _ => {}
+            }
+            call.receive(0, 1000, &speech(1, n));
+            received += 1;
+            call.kernel.deaf = true;
+            if random.below(10) == 0 {
+                for late in waiting.drain(..) {
+                    call.receive(0, 1000, &speech(1, late));
+                    received += 1;
+                }
+            }
+            if random.below(300) == 0 {
+                let counts = call.statistics().endpoints["a"];
+                let lost = u64::from(n) + 1 - received;
+                assert_eq!((counts.packets_received, counts.lost), (received, lost), "seed {seed}, {n}");
+                assert_eq!(counts.quality.duplicates, 0, "seed {seed}, {n}");
+                assert_eq!(call.statistics().forks["in"].packets_sent, received, "seed {seed}, {n}");
+            }
+        }
+        handled += call.kernel.handled;
+    }
+    assert!(handled > 60 * 2000, "the kernel had its share: {handled}");
+}
+
 /// A party that talks, with what may happen on its way.
 struct Party {
     ssrc: u32,
