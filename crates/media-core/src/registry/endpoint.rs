@@ -17,6 +17,7 @@ use crate::time::{Instant, NS_PER_S};
 use crate::translation::Translation;
 
 use super::kernel::Nearness;
+use super::listening::{Listening, Place};
 use super::security::{sealed, Security};
 use super::session::Sink;
 use super::stream::{OwnStream, Splice, Stream};
@@ -37,17 +38,6 @@ const KEEP_ALIVE_NS: u64 = 15 * NS_PER_S;
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
 pub(super) const RATE: u32 = 8000;
-
-/// Whom an endpoint listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listening {
-    /// Only to the remote that was configured.
-    Fixed,
-    /// To whoever comes first.
-    Open,
-    /// To the one who came first.
-    Taken(SocketAddr),
-}
 
 /// Whether a packet is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,17 +175,16 @@ impl Endpoint {
         Security::configure(&mut self.security, settings.keys.take(), rollover)?;
         // a remote learned behind a NAT stays in use over a re-INVITE that repeats the same private address
         let is_same = self.configured && settings.remote == self.settings.remote;
-        if !is_same || settings.latch == Latch::Signalled {
+        let told_anew = !is_same || settings.latch == Latch::Signalled;
+        let told_before = self.settings.remote.filter(|_| self.configured);
+        self.listening = self.listening.configured(settings.latch, settings.remote, told_before, self.remote);
+        if told_anew {
             self.remote = settings.remote;
         }
-        if !is_same || settings.latch == Latch::Signalled || settings.rtcp_mux != self.settings.rtcp_mux {
+        let rtcp = |settings: &EndpointSettings| (settings.rtcp_mux, settings.remote_rtcp);
+        if told_anew || rtcp(&settings) != rtcp(&self.settings) {
             self.remote_rtcp = rtcp_of(&settings, self.remote);
         }
-        self.listening = match (settings.latch, self.listening) {
-            (Latch::Signalled, _) => Listening::Fixed,
-            (Latch::First, taken @ Listening::Taken(_)) if is_same => taken,
-            _ => Listening::Open,
-        };
         self.steady = 0;
         self.settings = settings;
         self.configured = true;
@@ -207,13 +196,8 @@ impl Endpoint {
 
     /// True, and counted, if nothing from there is heard, whatever it is: no reason to decrypt it.
     pub(super) fn is_stranger(&mut self, source: SocketAddr) -> bool {
-        let known = match self.listening {
-            Listening::Fixed => self.remote == Some(source),
-            Listening::Taken(taken) => taken == source,
-            Listening::Open => true,
-        };
         // nobody can be answered at port 0, whoever latches on to it
-        let known = known && source.port() != 0;
+        let known = !self.listening.is_deaf_to(source, self.settings.remote) && source.port() != 0;
         if !known {
             self.counts.strays += 1;
             self.steady = 0;
@@ -226,18 +210,18 @@ impl Endpoint {
         if self.is_stranger(source) {
             return Admission::Stray;
         }
-        if self.listening == Listening::Open && !self.is_plausible(packet, source) {
+        if self.listening.is_open_to(source) && !self.is_plausible(packet, source) {
             self.counts.strays += 1;
             self.steady = 0;
             return Admission::Stray;
         }
-        if self.listening == Listening::Open && self.configured {
-            self.listening = Listening::Taken(source);
-            if self.remote != Some(source) {
-                self.remote = Some(source);
-                self.remote_rtcp = rtcp_of(&self.settings, self.remote);
-                return Admission::Learned(source);
-            }
+        if self.listening.is_open_to(source) {
+            self.steady = 0;
+        }
+        if self.configured && self.listening.hear(source) == Place::Remote && self.remote != Some(source) {
+            self.remote = Some(source);
+            self.remote_rtcp = rtcp_of(&self.settings, self.remote);
+            return Admission::Learned(source);
         }
         Admission::Heard
     }
@@ -266,7 +250,7 @@ impl Endpoint {
     /// True once when the source has been the same for long enough for the kernel to filter by it.
     pub(super) fn settles(&mut self) -> bool {
         self.steady = self.steady.saturating_add(1);
-        let now = self.steady == SETTLED_PACKETS && self.configured && !self.settled;
+        let now = self.steady >= SETTLED_PACKETS && self.configured && !self.settled && self.listening.is_settled();
         self.settled |= now;
         now
     }

@@ -7,6 +7,7 @@ mod commands;
 mod endpoint;
 mod fork;
 mod kernel;
+mod listening;
 mod packets;
 mod playing;
 mod security;

@@ -51,6 +51,57 @@ fn only_the_signalled_source_is_heard_if_that_is_asked_for() {
     assert_eq!(scene.out.rtp.last().unwrap().1, host(2000));
 }
 
+/// `a` was latched to port 1500 and is told to be at 1100 now.
+fn moving() -> Scene {
+    let mut scene = Scene::latched(Latch::Each);
+    scene.configure("a", EndpointSettings { latch: Latch::Each, ..settings(1100) });
+    scene.out.rtp.clear();
+    scene
+}
+
+#[test]
+fn the_last_packets_from_before_a_move_are_heard_and_keep_nobody_out() {
+    let mut scene = moving();
+    for sequence in 2..62 {
+        scene.receive(scene.a, 1500, &rtp(0, 1, sequence, 160 * u32::from(sequence), b"still there"));
+    }
+    assert_eq!(scene.out.rtp.len(), 60, "the other party hears it");
+    assert_eq!(scene.relayed_to(), Some(host(1100)), "and is heard where the party will be");
+    assert!(!scene.out.settled.contains(&(scene.a, Some(host(1500)))), "the kernel lets others through");
+    // behind a NAT, so not from the port that was told
+    scene.receive(scene.a, 1600, &rtp(0, 9, 1, 0, b"moved"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, host(2000));
+    assert_eq!(scene.relayed_to(), Some(host(1600)));
+    scene.out.rtp.clear();
+    scene.receive(scene.a, 1500, &rtp(0, 1, 62, 9920, b"too late"));
+    assert!(scene.out.rtp.is_empty());
+    for sequence in 2..52 {
+        scene.receive(scene.a, 1600, &rtp(0, 9, sequence, 160 * u32::from(sequence), b"moved"));
+    }
+    assert_eq!(scene.out.settled.last(), Some(&(scene.a, Some(host(1600)))));
+}
+
+#[test]
+fn who_does_not_move_at_all_is_answered_where_he_stays() {
+    let mut scene = moving();
+    for sequence in 2..102 {
+        scene.receive(scene.a, 1500, &rtp(0, 1, sequence, 160 * u32::from(sequence), b"still there"));
+    }
+    assert_eq!(scene.relayed_to(), Some(host(1500)));
+    scene.receive(scene.a, 1600, &rtp(0, 9, 1, 0, b"who is that?"));
+    assert_eq!(scene.relayed_to(), Some(host(1500)));
+    scene.receive(scene.a, 1100, &rtp(0, 9, 1, 0, b"moved at last"));
+    assert_eq!(scene.relayed_to(), Some(host(1100)));
+}
+
+#[test]
+fn another_rtcp_port_alone_is_taken() {
+    let mut scene = Scene::bridged();
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    assert_eq!(scene.out.rtcp, [(scene.a, host(5000), report(2))]);
+}
+
 fn report(ssrc: u32) -> Vec<u8> {
     CompoundBuilder::report(ssrc, None, &[]).cname(ssrc, "who").build()
 }
