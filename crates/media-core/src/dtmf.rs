@@ -2,11 +2,13 @@
 
 use crate::digits::KEYS;
 use crate::rtp::{timestamp_delta, RtpPacket};
-use crate::time::NS_PER_MS;
+use crate::time::{NS_PER_MS, NS_PER_S};
 
 /// Without a packet for this long, an event whose end packets were lost is over (RFC 4733 §2.5.1.4 retransmits the end
 /// three times, so this is rare).
 const LOST_END_NS: u64 = 500 * NS_PER_MS;
+/// An older time stamp is that of a late packet for so long; after that the source's clock has begun anew.
+const LATE_NS: u64 = 2 * NS_PER_S;
 
 /// A key that was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub struct Digit {
 
 #[derive(Clone, Copy, Debug)]
 struct Pressed {
+    ssrc: u32,
     event: u8,
     /// The time stamp of the current segment.
     timestamp: u32,
@@ -50,14 +53,21 @@ impl DtmfDetector {
         // RFC 4733 §2.3: event, E R volume, duration
         let [event, flags, high, low, ..] = *packet.payload() else { return None };
         let (ended, duration) = (flags & 0x80 != 0, u16::from_be_bytes([high, low]));
-        let timestamp = packet.timestamp();
+        let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
         let mut unended = None;
+        // RFC 3550 §5.1: another source has another clock
         match &mut self.pressed {
+            Some(pressed) if pressed.ssrc != ssrc => unended = self.begin(packet, event, duration, clock_rate, now_ns),
             Some(pressed) if pressed.timestamp == timestamp && pressed.event == event => {
                 pressed.duration = pressed.duration.max(duration);
                 pressed.heard_ns = now_ns;
             }
-            Some(pressed) if timestamp_delta(pressed.timestamp, timestamp) < 0 => return None,
+            Some(pressed)
+                if timestamp_delta(pressed.timestamp, timestamp) < 0
+                    && now_ns.saturating_sub(pressed.heard_ns) < LATE_NS =>
+            {
+                return None;
+            }
             // RFC 4733 §2.5.1.3: a long event goes on in a segment that begins where the one before ended
             Some(pressed)
                 if pressed.event == event
@@ -70,12 +80,7 @@ impl DtmfDetector {
                 pressed.duration = duration;
                 pressed.heard_ns = now_ns;
             }
-            other => {
-                unended = other.take().filter(|pressed| !pressed.reported).and_then(|pressed| pressed.digit());
-                let reported = false;
-                *other =
-                    Some(Pressed { event, timestamp, before: 0, duration, reported, heard_ns: now_ns, clock_rate });
-            }
+            _ => unended = self.begin(packet, event, duration, clock_rate, now_ns),
         }
         // an event whose end was lost is reported by the next one; that one's end comes in three packets
         if unended.is_some() || !ended {
@@ -97,6 +102,14 @@ impl DtmfDetector {
     /// True while an event may still have to be reported.
     pub fn is_waiting(&self) -> bool {
         self.pressed.as_ref().is_some_and(|pressed| !pressed.reported)
+    }
+
+    /// Another event begins; the one before comes out if its end was lost.
+    fn begin(&mut self, packet: &RtpPacket<'_>, event: u8, duration: u16, clock_rate: u32, now_ns: u64) -> Option<Digit> {
+        let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
+        let begun =
+            Pressed { ssrc, event, timestamp, before: 0, duration, reported: false, heard_ns: now_ns, clock_rate };
+        self.pressed.replace(begun).filter(|before| !before.reported).and_then(|before| before.digit())
     }
 
     fn report(&mut self) -> Option<Digit> {
@@ -149,6 +162,21 @@ mod tests {
         ];
         let keys: String = feed(&mut detector, &packets).iter().map(|digit| digit.key).collect();
         assert_eq!(keys, "##D");
+    }
+
+    #[test]
+    fn another_source_and_a_clock_that_began_anew_are_heard() {
+        let mut detector = DtmfDetector::default();
+        assert_eq!(feed(&mut detector, &[event(3_000_000_000, true, 1, true, 400)]).len(), 1);
+        let mut other = event(1_500_000_000, true, 2, true, 400);
+        other[11] = 2;
+        assert_eq!(feed(&mut detector, &[other.clone(), other]), [Digit { key: '2', duration_ms: 50 }]);
+        // the same source once more, after a while, with a clock that has gone back
+        let mut restarted = event(1_000_000_000, true, 3, true, 400);
+        restarted[11] = 2;
+        let packet = RtpPacket::parse(&restarted).unwrap();
+        assert_eq!(detector.receive(&packet, 8000, LATE_NS - 1), None);
+        assert_eq!(detector.receive(&packet, 8000, LATE_NS), Some(Digit { key: '3', duration_ms: 50 }));
     }
 
     #[test]
