@@ -97,7 +97,7 @@ fuzz_target!(|data: &[u8]| {
             }
             5 => {
                 let pair = pairs[usize::from(which) % pairs.len()];
-                registry.receive_rtcp(pair, host(which / 16), bytes, out);
+                registry.receive_rtcp(pair, host(which / 16), bytes, now, out);
             }
             6 => registry.receive_shared_rtcp(host(which), bytes),
             7 => {

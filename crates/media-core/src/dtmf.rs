@@ -105,7 +105,14 @@ impl DtmfDetector {
     }
 
     /// Another event begins; the one before comes out if its end was lost.
-    fn begin(&mut self, packet: &RtpPacket<'_>, event: u8, duration: u16, clock_rate: u32, now_ns: u64) -> Option<Digit> {
+    fn begin(
+        &mut self,
+        packet: &RtpPacket<'_>,
+        event: u8,
+        duration: u16,
+        clock_rate: u32,
+        now_ns: u64,
+    ) -> Option<Digit> {
         let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
         let begun =
             Pressed { ssrc, event, timestamp, before: 0, duration, reported: false, heard_ns: now_ns, clock_rate };

@@ -247,6 +247,11 @@ impl Reception {
         self.jitter_scaled >> 4
     }
 
+    /// True if packets have come since the last report.
+    pub fn has_news(&self) -> bool {
+        self.received != self.received_prior
+    }
+
     /// A report block about the source; begins a new interval for the fraction lost (RFC 3550 A.3).
     pub fn report(&mut self) -> ReportBlock {
         let expected = self.expected();

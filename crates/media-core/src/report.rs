@@ -46,23 +46,34 @@ impl Reporter {
         self.packets = self.packets.wrapping_add(packets as u32).wrapping_sub(1);
     }
 
+    /// A packet of somebody else arrived, which there is to report on.
+    pub(crate) fn note_heard(&mut self, now_ns: u64) {
+        self.due_ns = Some(self.due_ns.unwrap_or(u64::MAX).min(now_ns + SENDING_INTERVAL_NS));
+    }
+
     /// True if a report is due.
     pub(crate) fn is_due(&self, now_ns: u64) -> bool {
         self.due_ns.is_some_and(|due_ns| due_ns <= now_ns)
     }
 
-    /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, timestamp: Option<u32>) -> Option<Vec<u8>> {
+    /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent; `blocks` tell of what
+    /// was received since the last.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        timestamp: Option<u32>,
+        blocks: &[ReportBlock],
+    ) -> Option<Vec<u8>> {
         let due_ns = *self.due_ns.get_or_insert(now.mono_ns + IDLE_INTERVAL_NS);
         if now.mono_ns < due_ns {
             return None;
         }
         let sending = self.packets != self.packets_reported;
-        let interval = if sending { SENDING_INTERVAL_NS } else { IDLE_INTERVAL_NS };
+        let interval = if sending || !blocks.is_empty() { SENDING_INTERVAL_NS } else { IDLE_INTERVAL_NS };
         self.due_ns = Some(now.mono_ns + self.spread(interval));
         let info = if sending { timestamp.map(|timestamp| self.info(now, timestamp)) } else { None };
         self.packets_reported = self.packets;
-        Some(CompoundBuilder::report(self.ssrc, info, &[]).cname(self.ssrc, &self.cname).build())
+        Some(CompoundBuilder::report(self.ssrc, info, blocks).cname(self.ssrc, &self.cname).build())
     }
 
     /// A report that is sent for the path's sake, about what is received.
@@ -103,7 +114,7 @@ mod tests {
         let mut reports = Vec::new();
         for ms in (0..60_000).step_by(20) {
             reporter.note_sent(160, at(ms).mono_ns);
-            if let Some(bytes) = reporter.handle_timeout(at(ms), Some(ms as u32 * 8)) {
+            if let Some(bytes) = reporter.handle_timeout(at(ms), Some(ms as u32 * 8), &[]) {
                 reports.push(ms);
                 let packets = parse_compound(&bytes).unwrap();
                 let [RtcpPacket::SenderReport { ssrc: 5, info, .. }, RtcpPacket::SourceDescription { cnames }] =
@@ -124,12 +135,12 @@ mod tests {
     #[test]
     fn an_idle_stream_sends_receiver_reports_and_says_goodbye() {
         let mut reporter = Reporter::new(5, "me@here");
-        assert_eq!(reporter.handle_timeout(at(0), None), None);
-        assert_eq!(reporter.handle_timeout(at(14_999), None), None);
-        let bytes = reporter.handle_timeout(at(15_000), None).unwrap();
+        assert_eq!(reporter.handle_timeout(at(0), None, &[]), None);
+        assert_eq!(reporter.handle_timeout(at(14_999), None, &[]), None);
+        let bytes = reporter.handle_timeout(at(15_000), None, &[]).unwrap();
         assert_eq!(parse_compound(&bytes).unwrap()[0], RtcpPacket::ReceiverReport { ssrc: 5, blocks: vec![] });
-        assert_eq!(reporter.handle_timeout(at(26_000), None), None);
-        assert!(reporter.handle_timeout(at(34_000), None).is_some());
+        assert_eq!(reporter.handle_timeout(at(26_000), None, &[]), None);
+        assert!(reporter.handle_timeout(at(34_000), None, &[]).is_some());
         let last = parse_compound(&reporter.goodbye(at(35_000), None)).unwrap();
         assert_eq!(last[2], RtcpPacket::Goodbye { ssrcs: vec![5] });
     }

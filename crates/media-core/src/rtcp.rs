@@ -140,6 +140,13 @@ pub fn renumber_reports(mut bytes: &mut [u8], ssrc: u32, number: impl Fn(u32) ->
     }
 }
 
+/// Sender, and middle of the NTP time stamp, of a compound packet that begins with a sender report (RFC 3550 §6.4.1).
+pub fn compact_sender_report(compound: &[u8]) -> Option<(u32, u32)> {
+    let &[_, SENDER_REPORT, ..] = compound else { return None };
+    let (high, low) = (word(compound, 8).ok()?, word(compound, 12).ok()?);
+    Some((word(compound, 4).ok()?, (high << 16) | (low >> 16)))
+}
+
 fn parse_one(packet: &[u8]) -> Result<RtcpPacket, RtcpError> {
     let count = usize::from(packet[0] & 0x1f);
     match packet[1] {

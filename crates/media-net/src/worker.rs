@@ -215,7 +215,7 @@ impl Worker {
             self.outbox.arrival_wall_ns = Some(arrival.wall_ns);
             self.outbox.more_waits = index + 1 < count;
             if is_rtcp {
-                self.registry.receive_rtcp(key, received.source, received.bytes, &mut self.outbox);
+                self.registry.receive_rtcp(key, received.source, received.bytes, arrival, &mut self.outbox);
             } else {
                 self.pacer.count_packet();
                 self.registry.receive_rtp(key, received.source, received.bytes, arrival, &mut self.outbox);

@@ -9,7 +9,6 @@ use crate::format::Formats;
 use crate::g711::Law;
 use crate::reception::Reception;
 use crate::refusal::Refusal;
-use crate::rtcp::ReportBlock;
 use crate::rtp::RtpPacket;
 use crate::srtp::{Rollover, SrtpError};
 use crate::statistics::EndpointStatistics;
@@ -18,6 +17,7 @@ use crate::translation::Translation;
 
 use super::kernel::Nearness;
 use super::listening::{Listening, Place};
+use super::reporting::{Quiet, SenderReport};
 use super::security::{sealed, Security};
 use super::session::Sink;
 use super::stream::{OwnStream, Splice, Stream};
@@ -32,8 +32,6 @@ const SETTLED_PACKETS: u32 = 50;
 const MAX_PACKETS: u16 = 1000;
 /// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
 const MAX_REPORTS: u16 = 50;
-/// RFC 6263 §7: a path is kept open by a packet in so long a time at least.
-const KEEP_ALIVE_NS: u64 = 15 * NS_PER_S;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
@@ -88,20 +86,14 @@ pub(super) struct Endpoint {
     listening: Listening,
     steady: u32,
     settled: bool,
-    reception: Option<Reception>,
+    pub(super) reception: Option<Reception>,
     lost_before: u64,
     clock_rate: u32,
     ssrc_changed_ns: Option<u64>,
     counts: Counts,
     taken: Taken,
-    quiet: Quiet,
-}
-
-/// Since when no RTP was sent.
-#[derive(Clone, Copy, Debug, Default)]
-struct Quiet {
-    packets: u64,
-    since_ns: u64,
+    pub(super) quiet: Quiet,
+    pub(super) sender_report: Option<SenderReport>,
 }
 
 /// What is counted, as [`EndpointStatistics`] tells it; the rest of that is worked out when somebody asks.
@@ -166,6 +158,7 @@ impl Endpoint {
             counts: Counts::default(),
             taken: Taken::default(),
             quiet: Quiet::default(),
+            sender_report: None,
         }
     }
 
@@ -189,7 +182,7 @@ impl Endpoint {
         self.settings = settings;
         self.configured = true;
         self.heard_ns = now_ns;
-        self.quiet.since_ns = now_ns;
+        self.quiet.begin(now_ns);
         self.silence_reported = false;
         Ok(std::mem::take(&mut self.settled))
     }
@@ -376,26 +369,9 @@ impl Endpoint {
         }
     }
 
-    /// Keeps the path to the remote open while nothing else does (RFC 6263).
-    pub(super) fn keep_alive(&mut self, now: Instant, out: &mut impl Output) {
-        let Some(remote) = self.remote.filter(|_| self.configured) else { return };
-        if self.counts.packets_sent != self.quiet.packets {
-            self.quiet = Quiet { packets: self.counts.packets_sent, since_ns: now.mono_ns };
-        }
-        if now.mono_ns.saturating_sub(self.quiet.since_ns) < KEEP_ALIVE_NS {
-            return;
-        }
-        self.quiet.since_ns = now.mono_ns;
-        // RFC 6263 §4.3: RTCP that shares the port is all it takes
-        if let Some(to) = self.remote_rtcp {
-            let blocks: Vec<ReportBlock> = self.reception.as_mut().map(Reception::report).into_iter().collect();
-            let report = self.own.reporter.keep_alive(&blocks);
-            self.send_rtcp(to, &report, out);
-        }
-        if !self.settings.rtcp_mux {
-            // RFC 6263 §4.1: of what is left to those who have no such port, the one that no peer can misunderstand
-            out.send_beside_rtp(self.pair, remote, &[]);
-        }
+    /// How many RTP packets were sent.
+    pub(super) fn packets_sent(&self) -> u64 {
+        self.counts.packets_sent
     }
 
     pub(super) fn count_sent(&mut self, payload_octets: usize) {

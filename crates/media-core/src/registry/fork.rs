@@ -9,7 +9,7 @@ use crate::fork::Rewriter;
 use crate::format::{Format, Formats};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::report::Reporter;
-use crate::rtcp::ReportBlock;
+use crate::rtcp::{CompoundBuilder, ReportBlock};
 use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
@@ -44,6 +44,8 @@ pub(super) struct Fork {
     batch: Option<Box<Batch>>,
     /// A packet has left since it became active.
     started: bool,
+    /// The source whose packets a translator passed on last.
+    passed_on: Option<u32>,
     clock_rate: u32,
     counts: ForkStatistics,
 }
@@ -72,6 +74,7 @@ impl Fork {
             map: Vec::new(),
             batch: (new.batch_ns > 0).then(|| Box::new(Batch::new(new.batch_ns))),
             started: false,
+            passed_on: None,
             clock_rate: 8000,
             counts: ForkStatistics::default(),
         }
@@ -155,6 +158,7 @@ impl Fork {
             len = sealed;
         }
         self.clock_rate = mapped.clock_rate;
+        self.passed_on = Some(packet.ssrc()).filter(|_| self.role == ForkRole::Translator);
         self.reporter.note_sent(packet.payload().len(), arrival.mono_ns);
         self.counts.packets_sent += 1;
         self.counts.octets_sent += packet.payload().len() as u64;
@@ -238,7 +242,7 @@ impl Fork {
     /// Sends a report of its own, if one is due.
     pub(super) fn report(&mut self, now: Instant, out: &mut impl Output) {
         if self.role == ForkRole::Endpoint && self.report_destination().is_some() {
-            if let Some(report) = self.reporter.handle_timeout(now, self.rewriter.timestamp_at(now.mono_ns)) {
+            if let Some(report) = self.reporter.handle_timeout(now, self.rewriter.timestamp_at(now.mono_ns), &[]) {
                 self.send_rtcp(&report, out);
             }
         }
@@ -246,6 +250,10 @@ impl Fork {
 
     /// Sends the goodbye of a fork that has sent something.
     pub(super) fn goodbye(&mut self, now: Instant, out: &mut impl Output) {
+        if let Some(source) = self.passed_on {
+            // RFC 3550 §7.2: a translator says so when it stops to forward a source
+            self.send_rtcp(&CompoundBuilder::report(source, None, &[]).goodbye(source).build(), out);
+        }
         let timestamp = self.rewriter.timestamp_at(now.mono_ns).filter(|_| self.role == ForkRole::Endpoint);
         if timestamp.is_some() {
             self.send_rtcp(&self.reporter.goodbye(now, timestamp), out);

@@ -10,6 +10,7 @@ mod kernel;
 mod listening;
 mod packets;
 mod playing;
+mod reporting;
 mod security;
 mod session;
 mod stream;

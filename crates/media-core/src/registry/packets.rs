@@ -54,7 +54,7 @@ impl Registry {
         out: &mut impl Output,
     ) {
         if is_rtcp(bytes) {
-            return self.receive_rtcp(pair, source, bytes, out);
+            return self.receive_rtcp(pair, source, bytes, arrival, out);
         }
         if self.uses_kernel {
             self.before_packet(pair, source, bytes, out);
@@ -117,14 +117,21 @@ impl Registry {
     }
 
     /// A datagram arrived on a pair's RTCP port.
-    pub fn receive_rtcp(&mut self, pair: PairKey, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
+    pub fn receive_rtcp(
+        &mut self,
+        pair: PairKey,
+        source: SocketAddr,
+        bytes: &[u8],
+        arrival: Instant,
+        out: &mut impl Output,
+    ) {
         let Some(owner) = self.pairs.get(pair) else { return };
         let Some(session) = self.sessions.get_mut(owner.session) else { return };
         if !is_rtcp(bytes) {
             return;
         }
         match owner.member {
-            Member::Endpoint(key) => relay_rtcp(session, key, source, bytes, out),
+            Member::Endpoint(key) => relay_rtcp(session, key, source, (bytes, arrival), out),
             Member::Fork(key) => receive_srs_rtcp(session, key, source, bytes, out),
         }
     }
@@ -333,7 +340,13 @@ fn seal_rtp<'a>(endpoint: &mut Endpoint, packet: &'a [u8], room: &'a mut [u8]) -
 }
 
 /// RTCP of one party goes to the other, and to the SRS from a fork that is a translator.
-fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
+fn relay_rtcp(
+    session: &mut Session,
+    key: Key,
+    source: SocketAddr,
+    (bytes, arrival): (&[u8], Instant),
+    out: &mut impl Output,
+) {
     let Some(endpoint) = session.endpoints.get_mut(key) else { return };
     if !endpoint.knows(source) || !endpoint.takes_report() {
         return;
@@ -345,6 +358,7 @@ fn relay_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8],
     };
     let bytes = opened.as_deref().unwrap_or(bytes);
     endpoint.learn_rtcp(source);
+    endpoint.note_sender_report(bytes, arrival);
     // RFC 3550 §7.2: a translator that changed the numbers on the way there changes them back
     let renumbered = endpoint.splice.as_ref().filter(|splice| splice.moves()).map(|splice| {
         let mut report = bytes.to_vec();

@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::g711::Law;
 use crate::player::Audio;
 use crate::refusal::RefusalCode;
-use crate::rtcp::{parse_compound, CompoundBuilder, ReportBlock, RtcpPacket};
+use crate::rtcp::{compact_ntp, parse_compound, CompoundBuilder, ReportBlock, RtcpPacket, SenderInfo};
 use crate::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
@@ -398,25 +398,46 @@ fn a_translator_passes_packets_and_reports_both_ways() {
     scene.receive(scene.a, 1000, &there);
     assert_eq!(scene.out.queued, [(inbound, host(5000), there)]);
     let report = CompoundBuilder::report(1, None, &[]).cname(1, "a").build();
-    scene.registry.receive_rtcp(scene.a, host(1001), &report, &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &report, scene.now, &mut scene.out);
     assert_eq!(
         std::mem::take(&mut scene.out.rtcp),
         [(scene.b, host(2001), report.clone()), (inbound, host(5001), report.clone())]
     );
-    scene.registry.receive_rtcp(scene.b, host(2001), &report, &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report, scene.now, &mut scene.out);
     assert_eq!(
         std::mem::take(&mut scene.out.rtcp),
         [(scene.a, host(1001), report.clone()), (outbound, host(5003), report.clone())]
     );
     // the SRS's reports go to whom they are about
-    scene.registry.receive_rtcp(inbound, host(5001), &report, &mut scene.out);
-    scene.registry.receive_rtcp(outbound, host(5003), &report, &mut scene.out);
+    scene.registry.receive_rtcp(inbound, host(5001), &report, scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(outbound, host(5003), &report, scene.now, &mut scene.out);
     assert_eq!(
         std::mem::take(&mut scene.out.rtcp),
         [(scene.a, host(1001), report.clone()), (scene.b, host(2001), report)]
     );
     scene.pass(30_000);
     assert!(scene.out.rtcp.iter().all(|sent| ![inbound, outbound].contains(&sent.0)), "it has no reports of its own");
+    // RFC 3550 §7.2: what it forwarded ends with it
+    scene.registry.close_fork("s", "in", scene.now, &mut scene.out);
+    let (pair, to, goodbye) = scene.out.rtcp.last().unwrap();
+    assert_eq!((*pair, *to), (inbound, host(5001)));
+    assert_eq!(parse_compound(goodbye).unwrap()[1], RtcpPacket::Goodbye { ssrcs: vec![1] });
+    let sent = scene.out.rtcp.len();
+    scene.registry.close_fork("s", "out", scene.now, &mut scene.out);
+    assert_eq!(scene.out.rtcp.len(), sent, "it has passed nothing on");
+}
+
+#[test]
+fn a_translator_passes_on_what_is_reported_of_players() {
+    let mut scene = Scene::bridged();
+    let outbound = scene.fork(&fork("out", "a", Side::Outbound, ForkRole::Translator), active(5002));
+    let audio = Audio::Coded(Law::Mu, vec![0xff; 160].into());
+    scene.registry.play("s", &name("p"), "a", playback(audio, 0), scene.now, &mut scene.out).unwrap();
+    scene.pass(1000);
+    let reports: Vec<_> = scene.out.rtcp.iter().filter(|(pair, _, _)| *pair == scene.a).map(|sent| &sent.2).collect();
+    let passed: Vec<_> = scene.out.rtcp.iter().filter(|(pair, _, _)| *pair == outbound).map(|sent| &sent.2).collect();
+    assert!(!reports.is_empty() && reports == passed);
+    let RtcpPacket::SenderReport { ssrc: 0xa, .. } = parse_compound(passed[0]).unwrap()[0] else { panic!() };
 }
 
 #[test]
@@ -425,12 +446,12 @@ fn reports_are_relayed_between_the_parties_only_from_the_parties() {
     scene.fork(&fork("in", "a", Side::Inbound, ForkRole::Endpoint), active(5000));
     let report = CompoundBuilder::report(1, None, &[]).build();
     let stranger = SocketAddr::from(([198, 51, 100, 9], 1001));
-    scene.registry.receive_rtcp(scene.a, stranger, &report, &mut scene.out);
-    scene.registry.receive_rtcp(scene.a, host(1001), b"nonsense", &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, stranger, &report, scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), b"nonsense", scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, []);
     // from another port than the one above: there it goes from now on; and on the RTP port it is known too
     scene.receive(scene.a, 1017, &report);
-    scene.registry.receive_rtcp(scene.b, host(2001), &report, &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report, scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, [(scene.b, host(2001), report.clone()), (scene.a, host(1017), report)]);
 }
 
@@ -462,8 +483,8 @@ fn a_fork_reports_its_stream_and_reads_what_the_srs_reports() {
     let block = ReportBlock { ssrc: 0xf0, cumulative_lost: 9, jitter: 80, ..ReportBlock::default() };
     let other = ReportBlock { ssrc: 0xf1, cumulative_lost: 1, ..ReportBlock::default() };
     let report = CompoundBuilder::report(77, None, &[block, other]).build();
-    scene.registry.receive_rtcp(inbound, SocketAddr::from(([9, 9, 9, 9], 5001)), &[0; 8], &mut scene.out);
-    scene.registry.receive_rtcp(inbound, host(5001), &report, &mut scene.out);
+    scene.registry.receive_rtcp(inbound, SocketAddr::from(([9, 9, 9, 9], 5001)), &[0; 8], scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(inbound, host(5001), &report, scene.now, &mut scene.out);
     let statistics = scene.registry.session_statistics("s").unwrap().forks["in"];
     assert_eq!((statistics.reported_lost, statistics.reported_jitter_ms), (Some(9), Some(10.0)));
 }

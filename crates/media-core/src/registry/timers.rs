@@ -9,7 +9,7 @@ use crate::time::{Instant, NS_PER_MS};
 use super::endpoint::may_repeat;
 use super::kernel;
 use super::session::Session;
-use super::{ForkPorts, Output, Registry};
+use super::{ForkPorts, ForkRole, Output, Registry};
 
 /// Sessions are visited in turns, so that many of them are no burst of work: one turn a tick.
 const TICK_NS: u64 = 25 * NS_PER_MS;
@@ -107,7 +107,10 @@ fn tell_unreachable(session: &mut Session, addresses: &[Unreachable], now: Insta
 /// True if a session is about to tell something that hangs on the newest counts: a report, or a silence.
 fn has_to_know(session: &Session, silence_ns: u64, now: Instant) -> bool {
     session.forks.iter().any(|(_, fork)| fork.is_report_due(now.mono_ns))
-        || session.endpoints.iter().any(|(_, endpoint)| endpoint.is_silent(silence_ns, now.mono_ns))
+        || session
+            .endpoints
+            .iter()
+            .any(|(_, endpoint)| endpoint.is_report_due(now.mono_ns) || endpoint.is_silent(silence_ns, now.mono_ns))
 }
 
 /// Looks after silence, ended keys and reports of one session.
@@ -125,10 +128,14 @@ fn visit(session: &mut Session, silence_ns: u64, now: Instant, out: &mut impl Ou
                 out.report(Event::Dtmf { session: session.name.clone(), endpoint: endpoint.name.clone(), digit });
             }
         }
-        // an endpoint reports on a stream of its own only if it ever sent one; relayed streams have their sender's
-        if let (Some(to), Some(timestamp)) = (endpoint.remote_rtcp, endpoint.own.stream.timestamp_at(now.mono_ns)) {
-            if let Some(report) = endpoint.own.reporter.handle_timeout(now, Some(timestamp)) {
-                endpoint.send_rtcp(to, &report, out);
+        if let Some((to, report)) = endpoint.remote_rtcp.and_then(|to| Some((to, endpoint.report(now)?))) {
+            endpoint.send_rtcp(to, &report, out);
+            // RFC 7866 §8.2.1: what a translator's SRS hears of players has its reports as well
+            for fork in &endpoint.sent {
+                let fork = session.forks.get_mut(*fork).filter(|fork| fork.role == ForkRole::Translator);
+                if let Some(fork) = fork.filter(|fork| fork.destination().is_some()) {
+                    fork.send_rtcp(&report, out);
+                }
             }
         }
     }

@@ -110,11 +110,11 @@ fn in_a_conversation_they_are_part_of_the_relayed_stream_which_is_withheld() {
     talk(&mut scene, 90, 30);
     let sent_last = u32::from(sent(&scene, 2000).last().unwrap().2);
     assert_ne!(sent_last, 119);
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(sent_last), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(sent_last), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp.last().unwrap().2, report(119));
     // and of what others say, or of no report at all, nothing is changed
     let cut = &report(5)[..report(5).len() - 4];
-    scene.registry.receive_rtcp(scene.b, host(2001), cut, &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), cut, scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp.last().unwrap().2.len(), cut.len());
 }
 

@@ -98,7 +98,7 @@ fn who_does_not_move_at_all_is_answered_where_he_stays() {
 fn another_rtcp_port_alone_is_taken() {
     let mut scene = Scene::bridged();
     scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, [(scene.a, host(5000), report(2))]);
 }
 
@@ -115,16 +115,16 @@ fn muxed_rtcp_comes_and_goes_by_the_rtp_port() {
     assert_eq!(scene.out.rtcp, [(scene.b, host(2001), report(1))]);
     // and back, to the RTP port
     let now = scene.now;
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.beside, [(scene.a, host(1000), report(2))]);
     // RTCP of a learned remote goes where its RTP does
     scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"moved"));
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.beside[1].1, host(1500));
     assert_eq!(now, scene.now);
     // a peer that gives it up gets it on its own port again
     scene.configure("a", settings(1000));
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp.last().unwrap(), &(scene.a, host(1501), report(2)));
 }
 
@@ -140,7 +140,7 @@ fn the_rtcp_port_is_open_for_as_long_as_rtcp_has_one() {
     scene.out.taken = true;
     let refused = scene.registry.configure_endpoint("s", "a", settings(1700), scene.now, &mut scene.out).unwrap_err();
     assert_eq!(refused.code, RefusalCode::NoPorts);
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.beside, [(scene.a, host(1000), report(2))]);
     scene.out.taken = false;
     scene.configure("a", settings(1000));
@@ -153,12 +153,63 @@ fn an_rtcp_port_that_was_told_stands_while_rtp_comes_from_that_host() {
     let other = SocketAddr::from(([198, 51, 100, 7], 900));
     scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
     scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"moved"));
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp[0].1, host(5000));
     // RFC 3605 §2.1: a host of its own, for RTCP alone
     scene.configure("a", EndpointSettings { remote_rtcp: Some(other), ..settings(1200) });
-    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp[1].1, other);
+}
+
+#[test]
+fn who_is_relayed_to_nobody_is_told_how_his_stream_arrives() {
+    let mut scene = Scene::new();
+    scene.configure("a", settings(1000));
+    let mut blocks = Vec::new();
+    for n in 0..1000u16 {
+        // every fourth is lost in the second half
+        if n < 500 || n % 4 > 0 {
+            scene.receive(scene.a, 1000, &rtp(0, 1, n, u32::from(n) * 160, b"a speaks"));
+        }
+        if n % 250 == 10 {
+            let info = SenderInfo { ntp: scene.now.ntp(), rtp_timestamp: 0, packets: 1, octets: 1 };
+            let report = CompoundBuilder::report(1, Some(info), &[]).cname(1, "a").build();
+            scene.registry.receive_rtcp(scene.a, host(1001), &report, scene.now, &mut scene.out);
+        }
+        scene.pass(20);
+        for (pair, to, packet) in scene.out.rtcp.drain(..) {
+            assert_eq!((pair, to), (scene.a, host(1001)));
+            let packets = parse_compound(&packet).unwrap();
+            let [RtcpPacket::ReceiverReport { ssrc: 0xa, blocks: told }, RtcpPacket::SourceDescription { cnames }] =
+                &packets[..]
+            else {
+                panic!("{packets:?}")
+            };
+            assert_eq!((told.len(), &cnames[..]), (1, &[(0xa, b"a@here".to_vec())][..]));
+            let sent = compact_ntp(scene.now).wrapping_sub(told[0].delay_since_sr);
+            // no time on the way; the report is looked at 20 ms after it was sent at most
+            assert!(sent.wrapping_sub(told[0].last_sr) <= 65_536 / 50, "{told:?}");
+            blocks.push(told[0]);
+        }
+    }
+    assert!((3..=5).contains(&blocks.len()), "about every five seconds: {blocks:?}");
+    let (first, last) = (blocks[0], blocks[blocks.len() - 1]);
+    assert_eq!((first.ssrc, first.fraction_lost, first.cumulative_lost), (1, 0, 0));
+    assert!((60..=68).contains(&last.fraction_lost) && last.cumulative_lost > 60, "{last:?}");
+    // he falls silent: nothing more is to be said
+    scene.pass(10_000);
+    assert!(scene.out.rtcp.len() <= 1, "{:?}", scene.out.rtcp);
+    // and the other party reports on what is relayed
+    scene.configure("b", settings(2000));
+    scene.registry.set_route("s", "a", Some("b")).unwrap();
+    scene.out.rtcp.clear();
+    for n in 1000..1600u16 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, n, u32::from(n) * 160, b"a speaks"));
+        scene.receive(scene.b, 2000, b"");
+        scene.pass(20);
+    }
+    let told = scene.out.rtcp.iter().filter(|(pair, _, _)| *pair == scene.a).count();
+    assert!(told <= 1, "but for what keeps the path open: {:?}", scene.out.rtcp);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_source_that_begins_anew_is_still_understood_by_a_secure_leg() {
 fn rtcp_is_srtcp_where_the_leg_is_secure() {
     let (mut scene, mut phone) = mixed();
     let plain = report(2);
-    scene.registry.receive_rtcp(scene.b, host(2001), &plain, &mut scene.out);
+    scene.registry.receive_rtcp(scene.b, host(2001), &plain, scene.now, &mut scene.out);
     let (pair, to, mut bytes) = scene.out.rtcp.pop().unwrap();
     assert_eq!((pair, to), (scene.a, host(1001)));
     let len = phone.unprotect_rtcp(&mut bytes).unwrap();
@@ -142,10 +142,10 @@ fn rtcp_is_srtcp_where_the_leg_is_secure() {
     let len = bytes.len();
     bytes.resize(len + 32, 0);
     let len = phone.protect_rtcp(&mut bytes, len).unwrap();
-    scene.registry.receive_rtcp(scene.a, host(1001), &bytes[..len], &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &bytes[..len], scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp.pop().unwrap(), (scene.b, host(2001), report(1)));
-    scene.registry.receive_rtcp(scene.a, host(1001), &bytes[..len], &mut scene.out);
-    scene.registry.receive_rtcp(scene.a, host(1001), &report(1), &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &bytes[..len], scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &report(1), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, []);
     let statistics = scene.registry.session_statistics("s").unwrap().endpoints["a"];
     assert_eq!(statistics.replayed + statistics.unauthenticated + statistics.invalid, 2);
@@ -211,8 +211,8 @@ fn a_secure_fork_of_a_secure_leg_has_a_key_of_its_own() {
     let len = bytes.len();
     bytes.resize(len + 32, 0);
     let len = srs.protect_rtcp(&mut bytes, len).unwrap();
-    scene.registry.receive_rtcp(inbound, host(5001), &report(9), &mut scene.out);
-    scene.registry.receive_rtcp(inbound, host(5001), &bytes[..len], &mut scene.out);
+    scene.registry.receive_rtcp(inbound, host(5001), &report(9), scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(inbound, host(5001), &bytes[..len], scene.now, &mut scene.out);
     let statistics = scene.registry.session_statistics("s").unwrap().forks["in"];
     assert_eq!((statistics.reported_lost, statistics.unauthenticated), (Some(7), 1));
     scene.registry.close_fork("s", "in", scene.now, &mut scene.out).unwrap();
@@ -246,7 +246,7 @@ fn a_secure_translator_passes_streams_and_reports_both_ways() {
     scene.receive(scene.a, 1000, &packet);
     let sent = opened(&mut srs, &scene.out.queued[0].2);
     assert_eq!(sent, rtp(0, 1, 50_000 & 0x7fff, 160, b"from a"));
-    scene.registry.receive_rtcp(scene.a, host(1001), &report(1), &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &report(1), scene.now, &mut scene.out);
     let (_, to, mut bytes) = scene.out.rtcp.pop().unwrap();
     let len = srs.unprotect_rtcp(&mut bytes).unwrap();
     assert_eq!((to, &bytes[..len]), (host(5001), &report(1)[..]));
@@ -255,7 +255,7 @@ fn a_secure_translator_passes_streams_and_reports_both_ways() {
     bytes.resize(len + 32, 0);
     let len = srs.protect_rtcp(&mut bytes, len).unwrap();
     scene.out.rtcp.clear();
-    scene.registry.receive_rtcp(pair, host(5001), &bytes[..len], &mut scene.out);
+    scene.registry.receive_rtcp(pair, host(5001), &bytes[..len], scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, [(scene.a, host(1001), report(9))]);
 }
 

@@ -110,6 +110,6 @@ fn rtcp_takes_the_same_way() {
     let mut scene = Scene::bridged();
     scene.configure("b", speaking(2000, &[(8, "PCMA")]));
     let report = CompoundBuilder::report(7, None, &[]).build();
-    scene.registry.receive_rtcp(scene.a, host(1001), &report, &mut scene.out);
+    scene.registry.receive_rtcp(scene.a, host(1001), &report, scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp.last().map(|(_, to, bytes)| (*to, bytes.clone())), Some((host(2001), report)));
 }
