@@ -13,6 +13,7 @@ mod flood;
 mod full;
 mod meter;
 mod pair;
+mod reader;
 mod rtpengine;
 mod sidestream;
 mod soak;
@@ -304,7 +305,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let meters = plan.cores.into_iter().map(Meter::start).collect::<Result<_, _>>()?;
     let result = match plan.pair {
         Some(ends) => measure(target, &order, Pair::open(ends)?, meters, |_, _, _| Ok(None)),
-        None => measure(target, &order, Sockets::bind()?, meters, |engine, sockets, to| {
+        None => measure(target, &order, Sockets::bind()?.merge_recordings()?, meters, |engine, sockets, to| {
             engine.first_fork_ms(sockets, to).map(Some)
         }),
     }?;

@@ -5,13 +5,11 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use crate::reader::{read_merged, Reader};
 use crate::{Stream, PACKET};
 
 /// Sockets that the streams share on each side, so that none overflows and none is a call's own.
 pub const SOCKETS: usize = 16;
-/// Packets that are taken from a socket before the next has its turn.
-const TURN: usize = 8;
-
 /// Who is where.
 pub trait Places {
     /// The relay's address.
@@ -52,6 +50,7 @@ pub struct Sockets {
     pub parties: Vec<UdpSocket>,
     pub recorders: Vec<UdpSocket>,
     addresses: [Vec<SocketAddr>; 2],
+    reader: Reader,
     begun: Instant,
     targets: Vec<SocketAddr>,
     packets: Vec<[u8; PACKET]>,
@@ -72,7 +71,15 @@ impl Sockets {
         let (parties, recorders) = (bind()?, bind()?);
         let addresses = |sockets: &[UdpSocket]| sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>();
         let addresses = [addresses(&parties)?, addresses(&recorders)?];
-        Ok(Self { parties, recorders, addresses, begun: Instant::now(), targets: Vec::new(), packets: Vec::new() })
+        let (reader, begun) = (Reader::new(), Instant::now());
+        Ok(Self { parties, recorders, addresses, reader, begun, targets: Vec::new(), packets: Vec::new() })
+    }
+
+    /// Has the recorder read what left in one send in one piece. On one machine it is the sender who pays for what is
+    /// cut up before that.
+    pub fn merge_recordings(self) -> std::io::Result<Self> {
+        self.recorders.iter().try_for_each(read_merged)?;
+        Ok(self)
     }
 }
 
@@ -113,15 +120,14 @@ impl Wire for Sockets {
     }
 
     fn receive(&mut self, mut take: impl FnMut(Arrival)) -> bool {
-        let (mut buffer, mut any) = ([0; 2048], false);
-        for (sockets, addresses) in [&self.parties, &self.recorders].into_iter().zip(&self.addresses) {
+        let mut any = false;
+        let Self { parties, recorders, addresses, reader, begun, .. } = self;
+        for (sockets, addresses) in [parties, recorders].into_iter().zip(addresses) {
             for (socket, destination) in sockets.iter().zip(addresses) {
-                for _ in 0..TURN {
-                    let Ok((length, source)) = socket.recv_from(&mut buffer) else { break };
-                    any = true;
-                    let at_ns = self.begun.elapsed().as_nanos() as u64;
-                    take(Arrival { bytes: &buffer[..length], source, destination: *destination, at_ns });
-                }
+                any |= reader.read(socket, |source, bytes| {
+                    let at_ns = begun.elapsed().as_nanos() as u64;
+                    take(Arrival { bytes, source, destination: *destination, at_ns });
+                });
             }
         }
         any
