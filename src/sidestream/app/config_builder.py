@@ -73,7 +73,7 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         trunks=trunks,
         connectors=connectors,
         listeners=listeners,
-        tls=build_tls(tables["tls"][0], listeners, problems),
+        tls=build_tls(tables["tls"][0], tables["certificates"], listeners, problems),
         dns=build_dns(tables["dns"][0], problems),
         session_timer=build_session_timer(tables["session_timer"][0], problems),
         media=_media(media, tables["media.interfaces"], problems),

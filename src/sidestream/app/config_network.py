@@ -10,7 +10,7 @@ from sidestream.sip.transport import Transport
 from sidestream.sip.uri import Uri
 from sidestream.trunks.trunk_book import Trunk
 from sidestream.wire.resolver import DnsSettings
-from sidestream.wire.tls import ClientAuth, TlsError, TlsSettings, make_contexts
+from sidestream.wire.tls import CertificateFiles, ClientAuth, TlsError, TlsSettings, make_contexts
 
 DNS_PORT = 53
 MAX_PORT = 65535
@@ -37,10 +37,16 @@ def build_listeners(tables: list[Table], problems: Problems) -> tuple[ListenerCo
     return tuple(listeners)
 
 
-def build_tls(table: Table, listeners: tuple[ListenerConfig, ...], problems: Problems) -> TlsSettings:
+def build_tls(
+    table: Table, certificates: list[Table], listeners: tuple[ListenerConfig, ...], problems: Problems
+) -> TlsSettings:
     """The TLS settings, whose files have been tried."""
     auth = ClientAuth(table.word("client_auth"))
-    settings = TlsSettings(table.file("certificate"), table.file("key"), table.file("ca"), auth)
+    pairs = ((named.file("certificate"), named.file("key")) for named in certificates)
+    named = tuple(CertificateFiles(certificate, key) for certificate, key in pairs if certificate is not None)
+    settings = TlsSettings(table.file("certificate"), table.file("key"), table.file("ca"), auth, named)
+    if named and settings.certificate is None:
+        problems.add((*table.path, "certificate"), "is needed for clients that ask for no name of [[certificates]]")
     if settings.certificate is None:
         if settings.key is not None:
             problems.add((*table.path, "key"), "belongs to a certificate")
@@ -54,7 +60,8 @@ def build_tls(table: Table, listeners: tuple[ListenerConfig, ...], problems: Pro
         try:
             make_contexts(settings)
         except TlsError as error:
-            problems.add((*table.path, error.part), str(error))
+            path = table.path if error.place is None else certificates[error.place].path
+            problems.add((*path, error.part), str(error))
     return settings
 
 

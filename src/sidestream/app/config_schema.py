@@ -391,6 +391,18 @@ _SECTIONS = (
         ),
     ),
     Section(
+        "certificates",
+        "More certificates for listeners with tls or wss: shown to clients that ask for a name in them (SNI). Others "
+        "see that of `[tls]`.",
+        (
+            Key("certificate", Kind.PATH, "PEM file of the certificate and its chain", required=True),
+            Key(
+                "key", Kind.PATH, "PEM file of its key, without a pass phrase; without it the certificate's file has it"
+            ),
+        ),
+        repeated=True,
+    ),
+    Section(
         "session_timer",
         "Session timers (RFC 4028) of calls and recording sessions: whoever is refreshed in vain has gone.",
         (

@@ -21,20 +21,31 @@ def is_for(certificate: Certificate, name: str) -> bool:
 
 def domains(certificate: Certificate) -> frozenset[str]:
     """The SIP domains that the certificate speaks for, in lower case."""
-    alternatives = _alternatives(certificate)
     # RFC 5922 §7.1: SIP URIs without a user; only where there is none the DNS names; only without both the CN.
-    uris = {domain for kind, text in alternatives if kind == "URI" and (domain := _sip_domain(text))}
-    names = {text.lower().rstrip(".") for kind, text in alternatives if kind == "DNS"}
-    if not alternatives:
-        subject = [pair for field in certificate.get("subject", ()) for pair in field]
-        names = {text.lower() for kind, text in subject if kind == "commonName"}
     # RFC 5922 §7.2: a name matches as a whole, so one with a star matches nothing.
-    return frozenset(uris or names)
+    return frozenset(_uris(certificate) or _names(certificate))
+
+
+def hosts(certificate: Certificate) -> frozenset[str]:
+    """Whatever a client may ask for that is to see the certificate, in lower case; a star stands for a label."""
+    return frozenset(_uris(certificate) | _names(certificate))
 
 
 def describe(certificate: Certificate) -> str:
     """For people: whom it was issued to."""
     return ", ".join(sorted(domains(certificate))) or "nobody that it names"
+
+
+def _uris(certificate: Certificate) -> set[str]:
+    return {domain for kind, text in _alternatives(certificate) if kind == "URI" and (domain := _sip_domain(text))}
+
+
+def _names(certificate: Certificate) -> set[str]:
+    alternatives = _alternatives(certificate)
+    if alternatives:
+        return {text.lower().rstrip(".") for kind, text in alternatives if kind == "DNS"}
+    subject = [pair for field in certificate.get("subject", ()) for pair in field]
+    return {text.lower() for kind, text in subject if kind == "commonName"}
 
 
 def _alternatives(certificate: Certificate) -> tuple[tuple[str, str], ...]:

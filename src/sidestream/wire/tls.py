@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from cryptography import x509
+
 from sidestream.base.clock import Clock
 from sidestream.base.logs import get_logger
+from sidestream.wire import identity
 
 RELOAD_CHECK_S = 1.0  # how long a renewed certificate may go unnoticed by new connections
 
@@ -30,30 +33,44 @@ _VERIFY_MODES = {
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """PEM files of a certificate (with its chain) and of its key, None: in the same file."""
+
+    certificate: Path
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TlsSettings:
     """PEM files. `certificate` (with its chain) and `key` are shown to clients, and to servers that ask for one.
 
     `ca` is what peers' certificates are judged by, None: the system's authorities. Outgoing connections work without a
-    certificate of our own.
+    certificate of our own. `named`: certificates that are shown to clients which ask for a name in them (RFC 6066 §3).
     """
 
     certificate: Path | None = None
     key: Path | None = None
     ca: Path | None = None
     client_auth: ClientAuth = ClientAuth.NONE
+    named: tuple[CertificateFiles, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.certificate, self.key, self.ca) if path is not None)
+        named = (path for files in self.named for path in (files.certificate, files.key))
+        return tuple(path for path in (self.certificate, self.key, self.ca, *named) if path is not None)
 
 
 class TlsError(Exception):
-    """Files of which no context can be made. `part` is `certificate` or `ca`; `reason` is for people."""
+    """Files of which no context can be made.
 
-    def __init__(self, part: str, reason: str) -> None:
-        super().__init__(part, reason)
+    `part` is `certificate` or `ca`; `reason` is for people; `place` is the index in `named`, None: it is none of those.
+    """
+
+    def __init__(self, part: str, reason: str, place: int | None = None) -> None:
+        super().__init__(part, reason, place)
         self.part = part
         self.reason = reason
+        self.place = place
 
     def __str__(self) -> str:
         return self.reason
@@ -103,18 +120,74 @@ def make_contexts(settings: TlsSettings) -> tuple[ssl.SSLContext | None, ssl.SSL
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # RFC 5922 §7.1 knows SIP URIs in certificates, which OpenSSL's own check does not.
     client.check_hostname = False
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if settings.certificate is not None else None
-    for context in (client, server):
-        if context is None:
-            continue
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        _load_authorities(context, settings.ca)
-        if settings.certificate is not None:
-            _load_certificate(context, settings.certificate, settings.key)
-    if server is not None:
-        server.verify_mode = _VERIFY_MODES[settings.client_auth]
+    _prepare(client, settings)
+    if settings.certificate is None:
+        return None, client
+    _load_certificate(client, settings.certificate, settings.key)
+    server = _server_context(settings, CertificateFiles(settings.certificate, settings.key))
+    by_name = _contexts_by_name(settings)
+    if by_name:
+        server.sni_callback = _Chooser(by_name)
     return server, client
+
+
+def _prepare(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    _load_authorities(context, settings.ca)
+
+
+def _server_context(settings: TlsSettings, shown: CertificateFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _prepare(context, settings)
+    _load_certificate(context, shown.certificate, shown.key)
+    context.verify_mode = _VERIFY_MODES[settings.client_auth]
+    return context
+
+
+def _contexts_by_name(settings: TlsSettings) -> dict[str, ssl.SSLContext]:
+    found: dict[str, tuple[Path, ssl.SSLContext]] = {}
+    for place, files in enumerate(settings.named):
+        try:
+            context = _server_context(settings, files)
+        except TlsError as error:
+            raise error if error.part == "ca" else TlsError(error.part, error.reason, place) from error
+        names = identity.hosts(_read_names(files.certificate))
+        if not names:
+            raise TlsError("certificate", f"certificate {files.certificate} names no host", place)
+        for name in names:
+            if name in found:
+                raise TlsError("certificate", f"{found[name][0]} and {files.certificate} are both for {name}", place)
+            found[name] = files.certificate, context
+    return {name: context for name, (_, context) in found.items()}
+
+
+class _Chooser:
+    """Has a client see the certificate for the name that it asks for (RFC 6066 §3), if there is one."""
+
+    def __init__(self, by_name: dict[str, ssl.SSLContext]) -> None:
+        self._by_name = by_name
+
+    def __call__(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+        wanted = (name or "").lower()
+        # Browsers, unlike RFC 5922 §7.2, take a star for one label.
+        wildcard = "*." + wanted.partition(".")[2]
+        context = self._by_name.get(wanted) or self._by_name.get(wildcard)
+        if context is not None:
+            connection.context = context
+
+
+def _read_names(certificate: Path) -> identity.Certificate:
+    """Of a file that OpenSSL has taken, in the form of `ssl.SSLObject.getpeercert`."""
+    first = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+    try:
+        names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        common = first.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        return {"subject": tuple((("commonName", str(name.value)),) for name in common)}
+    domains = names.get_values_for_type(x509.DNSName)
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return {"subjectAltName": (*(("DNS", name) for name in domains), *(("URI", uri) for uri in uris))}
 
 
 def reason_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sidestream.sip.transport import Transport
 from sidestream.testing.certificates import Authority
 from sidestream.wire import tls
 from sidestream.wire.driver import Listener
-from sidestream.wire.tls import ClientAuth, TlsSettings
+from sidestream.wire.tls import CertificateFiles, ClientAuth, TlsSettings
 
 HERE = ("127.0.0.1",)
 TLS = Listener("tls", Transport.TLS, "127.0.0.1", 0)
@@ -85,6 +86,19 @@ async def test_a_certificate_for_somebody_else_is_refused(alice: Any, phone_on: 
     reason = await failed(alice, f"sips:bob@localhost:{other.port('tls')}")
     assert reason == "TLS: the certificate is for other.test, not for localhost"
     assert other.seen == []
+
+
+async def test_a_phone_of_two_names_shows_the_certificate_for_the_one_it_is_called_by(
+    alice: Any, phone_on: Any, secured: Any, authority: Authority
+) -> None:
+    by_name = CertificateFiles(*authority.issue("by-name", names=("localhost",)))
+    usual = secured("usual", names=("usual.test",), addresses=HERE)
+    phone = await phone_on(TLS, tls=replace(usual, named=(by_name,)))
+    for host in ("localhost", "127.0.0.1"):
+        session = alice.call(f"sips:bob@{host}:{phone.port('tls')}")
+        await alice.saw(InviteAccepted)
+        alice.hang_up(session)
+        await phone.saw(ByeReceived)
 
 
 async def test_a_certificate_of_a_strange_authority_is_refused(alice: Any, phone_on: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sidestream.app.config import Config, ConfigError, ListenerConfig, load
 from sidestream.sip.session_timer import Refresher, SessionTimerPolicy
 from sidestream.testing.certificates import Authority
-from sidestream.wire.tls import ClientAuth, TlsSettings
+from sidestream.wire.tls import CertificateFiles, ClientAuth, TlsSettings
 
 TLS_LISTENER = '[[listeners]]\ntransport = "tls"\n'
 
@@ -33,6 +33,10 @@ def loaded(tmp_path: Path) -> Loader:
 
 def tls(**keys: object) -> str:
     return "[tls]\n" + "".join(f'{name} = "{value}"\n' for name, value in keys.items())
+
+
+def named(certificate: Path, key: Path) -> str:
+    return f'[[certificates]]\ncertificate = "{certificate}"\nkey = "{key}"\n'
 
 
 @pytest.mark.parametrize(
@@ -134,6 +138,28 @@ def test_the_files_are_tried(loaded: Loader, tmp_path: Path) -> None:
     assert loaded.problems(tls(certificate=certificate, key=key, client_auth="optional")) == [
         "1 tls.ca: is needed to judge the certificates of clients"
     ]
+
+
+class TestCertificatesByName:
+    def test_they_are_beside_the_usual_one(self, loaded: Loader, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        usual, other = (authority.issue(stem, names=(f"{stem}.example",)) for stem in ("usual", "other"))
+        text = tls(certificate=usual[0], key=usual[1]) + named(*other)
+        assert loaded.config(text).tls.named == (CertificateFiles(*other),)
+
+    def test_without_a_usual_one(self, loaded: Loader, tmp_path: Path) -> None:
+        other = Authority(tmp_path).issue("other", names=("other.example",))
+        assert loaded.problems(named(*other)) == [
+            "None tls.certificate: is needed for clients that ask for no name of [[certificates]]"
+        ]
+
+    def test_each_is_tried(self, loaded: Loader, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        usual, other = (authority.issue(stem, names=(f"{stem}.example",)) for stem in ("usual", "other"))
+        text = tls(certificate=usual[0], key=usual[1]) + named(*other) + named(*other)
+        (problem,) = loaded.problems(text)
+        assert problem.startswith("8 certificates[1].certificate: ")
+        assert problem.endswith("are both for other.example")
 
 
 class TestSessionTimer:

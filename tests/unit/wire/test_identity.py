@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sidestream.wire.identity import describe, domains, is_for
+from sidestream.wire.identity import describe, domains, hosts, is_for
 
 SUBJECT = ((("commonName", "CN.example"),),)
 
@@ -26,6 +26,12 @@ def certificate(*alternatives: tuple[str, str]) -> dict[str, Any]:
 )
 def test_the_domains_of_a_certificate(alternatives: tuple[tuple[str, str], ...], expected: set[str]) -> None:
     assert domains(certificate(*alternatives)) == expected
+
+
+def test_a_server_may_be_asked_for_by_each_of_its_names() -> None:
+    both = certificate(("URI", "sip:Example.com"), ("DNS", "host.example.com"), ("DNS", "*.example.com"))
+    assert hosts(both) == {"example.com", "host.example.com", "*.example.com"}
+    assert hosts(certificate()) == {"cn.example"}
 
 
 @pytest.mark.parametrize(
