@@ -22,7 +22,7 @@ from sidestream.calls.events import (
 )
 from sidestream.calls.guard import Guard
 from sidestream.calls.image import LegImage
-from sidestream.calls.invitation import Invitation
+from sidestream.calls.invitation import Invitation, Invite
 from sidestream.calls.leg_media import NOT_ACCEPTABLE, LegMedia
 from sidestream.calls.negotiation import Negotiation, OfferRefused
 from sidestream.calls.referral import Referral
@@ -49,11 +49,8 @@ from sidestream.sip.agent.events import (
     SessionEnded,
 )
 from sidestream.sip.agent.unanswered import UnansweredImage
-from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.message import Request, Response
-from sidestream.sip.transport import Peer
-from sidestream.sip.uri import Uri
-from sidestream.sip.values import STAR, NameAddr
+from sidestream.sip.values import STAR
 from sidestream.wire.driver import SipDriver
 
 log = get_logger("calls")
@@ -120,40 +117,9 @@ class Leg:
 
     # --- an outgoing INVITE
 
-    def invite(
-        self,
-        *,
-        target: Uri,
-        from_: NameAddr,
-        to: NameAddr,
-        offer: SessionDescription,
-        headers: Sequence[tuple[str, str]] = (),
-        credentials: DigestCredentials | None = None,
-        max_forwards: int = 70,
-        call_id: str | None = None,
-        redirects: int = 0,
-        via: Peer | None = None,
-        confined: bool = False,
-    ) -> None:
-        """Send the INVITE, `via` and `confined` as of `Agent.invite`; its fate arrives as events.
-
-        `redirects`: how many contacts of 3xx answers to follow.
-        """
-        self._invitation = Invitation(
-            self._driver,
-            self._begin,
-            target=target,
-            from_=from_,
-            to=to,
-            offer=offer,
-            headers=headers,
-            credentials=credentials,
-            max_forwards=max_forwards,
-            call_id=call_id,
-            redirects=redirects,
-            via=via,
-            confined=confined,
-        )
+    def invite(self, invite: Invite) -> None:
+        """Send the INVITE; its fate arrives as events."""
+        self._invitation = Invitation(self._driver, self._begin, invite)
         self._invitation.send()
 
     def _begin(self, session: str) -> None:

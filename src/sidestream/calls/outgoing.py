@@ -8,6 +8,7 @@ from sidestream.calls.bridge import LegPhase
 from sidestream.calls.call import Call
 from sidestream.calls.destinations import CALL_SID_HEADER, Destination, caller_address
 from sidestream.calls.guard import Guard
+from sidestream.calls.invitation import Invite
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia
 from sidestream.calls.party import party_of
@@ -90,7 +91,7 @@ async def place(
     call = Call(services, account, record, leg, party, progress)
     try:
         offer = await _offer(media, parent)
-        leg.invite(
+        invite = Invite(
             target=destination.uri,
             from_=from_,
             to=to,
@@ -102,6 +103,7 @@ async def place(
             redirects=destination.redirects,
             call_id=record.sip_call_id,
         )
+        leg.invite(invite)
     except BaseException:
         # Nobody will run this call and give its ports back, also if the one who wanted it was cancelled.
         with suppress(MediaEngineError):

@@ -18,6 +18,7 @@ from sidestream.calls.destinations import (
 )
 from sidestream.calls.events import Answered, Failed, LegEvent, Progress, Redirected, Referred, Ringing
 from sidestream.calls.guard import Guard
+from sidestream.calls.invitation import Invite
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import NOT_ACCEPTABLE
 from sidestream.calls.negotiation import OfferRefused
@@ -139,7 +140,7 @@ class Transfer:
             headers.append(("Replaces", str(wanted.replaces)))
         is_caller = partner.record.parent_call_sid is None
         shown = partner.record.from_ if is_caller else partner.record.to
-        leg.invite(
+        invite = Invite(
             target=destination.uri,
             from_=caller_address(services, shown, partner.party.name),
             to=to,
@@ -151,6 +152,7 @@ class Transfer:
             # A trunk is where the configuration says, and a user where it has registered.
             confined=destination.home is None and call.leg.is_outside,
         )
+        leg.invite(invite)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await self._answer_of(leg)

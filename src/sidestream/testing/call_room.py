@@ -15,6 +15,7 @@ from sidestream.calls.call import Call
 from sidestream.calls.guard import Guard
 from sidestream.calls.imaging import Imaging
 from sidestream.calls.interpreter import Resumption
+from sidestream.calls.invitation import Invite
 from sidestream.calls.leg import Leg
 from sidestream.calls.leg_media import LegMedia
 from sidestream.calls.live import LiveCalls
@@ -194,7 +195,7 @@ class CallRoom:
         )
         to = NameAddr(None, Uri.parse(call.party.aor))
         offer = await call.leg.media.describe_relayed(parent.leg.remote_offer or SDP, answers=None)
-        call.leg.invite(target=to.uri, from_=to, to=to, offer=offer)
+        call.leg.invite(Invite(to.uri, from_=to, to=to, offer=offer))
         self.services.live.run(call, None)
         await turns()
         return call

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from sidestream.calls.events import Progress, Ringing
-from sidestream.calls.invitation import Invitation
+from sidestream.calls.invitation import Invitation, Invite
 from sidestream.sip.digest import DigestCredentials
 from sidestream.sip.uri import Uri
 from sidestream.sip.values import NameAddr
@@ -27,10 +27,8 @@ def begun():
 
 @pytest.fixture
 def invitation(agent, begun):
-    return Invitation(
-        agent,
-        begun.append,
-        target=BOB.uri,
+    invite = Invite(
+        BOB.uri,
         from_=BOB,
         to=BOB,
         offer=SDP,
@@ -39,9 +37,9 @@ def invitation(agent, begun):
         max_forwards=9,
         call_id="one",
         redirects=2,
-        confined=False,
         via=PHONE,
     )
+    return Invitation(agent, begun.append, invite)
 
 
 def fork(status, tag):

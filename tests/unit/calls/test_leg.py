@@ -8,6 +8,7 @@ import pytest
 
 from sidestream.calls.bridge import LegPhase
 from sidestream.calls.events import Answered, Ended, Failed, Info, Progress, Redirected, Ringing, Updated
+from sidestream.calls.invitation import Invite
 from sidestream.calls.leg import Leg
 from sidestream.calls.negotiation import BUSY_WAIT_S, OfferRefused
 from sidestream.sdp.session import SessionDescription
@@ -124,7 +125,7 @@ def established(incoming, agent):
 @pytest.fixture
 def outgoing(leg):
     address = NameAddr(None, Uri.parse("sip:b@example.com"))
-    leg.invite(target=address.uri, from_=address, to=address, offer=SDP)
+    leg.invite(Invite(address.uri, from_=address, to=address, offer=SDP))
     return leg
 
 
@@ -282,15 +283,8 @@ class TestRedirections:
         agent.sessions = iter(["s1", "s2", "s3", "s4"])
         agent.invite = lambda **fields: (agent.commands.append(("invite", fields)), next(agent.sessions))[1]
         address = NameAddr(None, Uri.parse("sip:b@192.0.2.1"))
-        leg.invite(
-            target=address.uri,
-            from_=address,
-            to=address,
-            offer=SDP,
-            credentials=DigestCredentials("u", "p"),
-            call_id="one",
-            redirects=2,
-        )
+        credentials = DigestCredentials("u", "p")
+        leg.invite(Invite(address.uri, address, address, SDP, credentials=credentials, call_id="one", redirects=2))
         return leg
 
     def targets(self, agent):
