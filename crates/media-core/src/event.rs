@@ -14,6 +14,7 @@ pub enum Event {
     SilenceTimeout { session: Arc<str>, endpoint: Arc<str>, silent_ms: u64 },
     Dtmf { session: Arc<str>, endpoint: Arc<str>, digit: Digit },
     SsrcChanged { session: Arc<str>, endpoint: Arc<str>, old: u32, new: u32 },
+    Unauthenticated { session: Arc<str>, endpoint: Arc<str> },
     Unreachable { session: Arc<str>, name: Arc<str> },
     ForkStarted { session: Arc<str>, fork: Arc<str>, at_ns: u64 },
     PlayerEnded { session: Arc<str>, player: Arc<str>, completed: bool },

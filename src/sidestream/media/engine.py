@@ -203,6 +203,14 @@ class SsrcChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Unauthenticated:
+    """The key of an endpoint did not fit 50 packets in a row; told once after each configuration."""
+
+    session: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unreachable:
     """The remote of an endpoint or fork answered with ICMP unreachable. At most one a second for each."""
 
@@ -235,7 +243,16 @@ class EngineLost:
 
 
 MediaEvent = (
-    FirstPacket | Latched | SilenceTimeout | Dtmf | SsrcChanged | Unreachable | ForkStarted | PlayerEnded | EngineLost
+    FirstPacket
+    | Latched
+    | SilenceTimeout
+    | Dtmf
+    | SsrcChanged
+    | Unauthenticated
+    | Unreachable
+    | ForkStarted
+    | PlayerEnded
+    | EngineLost
 )
 
 

@@ -14,6 +14,7 @@ from sidestream.media.engine import (
     PlayerEnded,
     SilenceTimeout,
     SsrcChanged,
+    Unauthenticated,
     Unreachable,
 )
 
@@ -25,6 +26,7 @@ _EVENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "silence_timeout": msgspec.json.Decoder(SilenceTimeout),
     "dtmf": msgspec.json.Decoder(Dtmf),
     "ssrc_changed": msgspec.json.Decoder(SsrcChanged),
+    "unauthenticated": msgspec.json.Decoder(Unauthenticated),
     "unreachable": msgspec.json.Decoder(Unreachable),
     "fork_started": msgspec.json.Decoder(ForkStarted),
     "player_ended": msgspec.json.Decoder(PlayerEnded),

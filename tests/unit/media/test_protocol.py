@@ -15,6 +15,7 @@ from sidestream.media.engine import (
     SilenceTimeout,
     SrtpKey,
     SsrcChanged,
+    Unauthenticated,
     Unreachable,
 )
 from sidestream.media.protocol import Answer, Events, ProtocolError, Refusal, parse_line, request_line
@@ -30,6 +31,7 @@ EVENTS = [
     ('{"event":"dtmf","session":"CA01","endpoint":"a","digit":"5","duration_ms":100}', Dtmf("CA01", "a", "5", 100)),
     ('{"event":"ssrc_changed","session":"CA01","endpoint":"a","old":17,"new":4022250974}',
      SsrcChanged("CA01", "a", 17, 4022250974)),
+    ('{"event":"unauthenticated","session":"CA01","endpoint":"a"}', Unauthenticated("CA01", "a")),
     ('{"event":"unreachable","session":"CA01","name":"SR01/inbound"}', Unreachable("CA01", "SR01/inbound")),
     ('{"event":"fork_started","session":"CA01","fork":"SR01","at_ns":7}', ForkStarted("CA01", "SR01", 7)),
     ('{"event":"player_ended","session":"CA01","player":"say-1","completed":true}', PlayerEnded("CA01", "say-1", True)),

@@ -32,6 +32,8 @@ const SETTLED_PACKETS: u32 = 50;
 const MAX_PACKETS: u16 = 1000;
 /// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
 const MAX_REPORTS: u16 = 50;
+/// After so many packets in a row that its key does not fit (1 s of speech) a party cannot be heard: it is told.
+const REFUSED_PACKETS: u8 = 50;
 /// Repeated reports of one kind are at least this far apart.
 pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
@@ -92,6 +94,8 @@ pub(super) struct Endpoint {
     ssrc_changed_ns: Option<u64>,
     counts: Counts,
     taken: Taken,
+    /// Packets in a row that the key does not fit.
+    refused: u8,
     pub(super) quiet: Quiet,
     pub(super) sender_report: Option<SenderReport>,
 }
@@ -157,6 +161,7 @@ impl Endpoint {
             ssrc_changed_ns: None,
             counts: Counts::default(),
             taken: Taken::default(),
+            refused: 0,
             quiet: Quiet::default(),
             sender_report: None,
         }
@@ -178,7 +183,7 @@ impl Endpoint {
         if told_anew || rtcp(&settings) != rtcp(&self.settings) {
             self.remote_rtcp = rtcp_of(&settings, self.remote);
         }
-        self.steady = 0;
+        (self.steady, self.refused) = (0, 0);
         self.settings = settings;
         self.configured = true;
         self.heard_ns = now_ns;
@@ -353,6 +358,15 @@ impl Endpoint {
             SrtpError::Replayed | SrtpError::Stale => self.counts.replayed += 1,
             _ => self.counts.unauthenticated += 1,
         }
+    }
+
+    /// Notes whether the key fits a packet of RTP. True if it has not for too long, once after each configuration.
+    pub(super) fn note_fit(&mut self, fits: bool) -> bool {
+        if self.refused < REFUSED_PACKETS {
+            self.refused = if fits { 0 } else { self.refused + 1 };
+            return self.refused == REFUSED_PACKETS;
+        }
+        false
     }
 
     pub(super) fn count_unprotected(&mut self) {

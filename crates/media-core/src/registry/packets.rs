@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::recorder::decode;
 use crate::rtcp::{parse_compound, renumber_reports, ReportBlock, RtcpPacket};
 use crate::rtp::{is_rtcp, RtpPacket};
+use crate::srtp::SrtpError;
 use crate::time::Instant;
 
 use super::endpoint::{may_repeat, Admission, Endpoint};
@@ -64,7 +65,18 @@ impl Registry {
         let Member::Endpoint(key) = owner.member else { return };
         let Some(session) = self.sessions.get_mut(owner.session) else { return };
         let Some(endpoint) = session.endpoints.get_mut(key) else { return };
-        let Some(bytes) = open_rtp(endpoint, source, bytes, &mut self.opened[..]) else { return };
+        let bytes = match open_rtp(endpoint, source, bytes, &mut self.opened[..]) {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(error)) => {
+                endpoint.count_refused(error);
+                if error == SrtpError::Authentication && endpoint.note_fit(false) {
+                    let (session, endpoint) = (session.name.clone(), endpoint.name.clone());
+                    out.report(Event::Unauthenticated { session, endpoint });
+                }
+                return;
+            }
+            None => return,
+        };
         let Ok(packet) = RtpPacket::parse(bytes) else {
             endpoint.count_invalid(bytes);
             return;
@@ -314,21 +326,25 @@ fn change(session: &mut Session, from: Key, to: Key, packet: &RtpPacket<'_>, cha
     true
 }
 
-/// What an endpoint received, decrypted into `room` if all is; None, and counted, if it is not to be heard.
-fn open_rtp<'a>(endpoint: &mut Endpoint, source: SocketAddr, bytes: &'a [u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
+/// What an endpoint received, decrypted into `room` if all is, or why it is not; None, and counted, if nothing from there is
+/// heard.
+fn open_rtp<'a>(
+    endpoint: &mut Endpoint,
+    source: SocketAddr,
+    bytes: &'a [u8],
+    room: &'a mut [u8],
+) -> Option<Result<&'a [u8], SrtpError>> {
     if endpoint.security.is_none() {
-        return Some(bytes);
+        return Some(Ok(bytes));
     }
     if endpoint.is_stranger(source) {
         return None;
     }
-    match endpoint.security.as_mut()?.open_rtp(bytes, room) {
-        Ok(packet) => Some(packet),
-        Err(error) => {
-            endpoint.count_refused(error);
-            None
-        }
+    let opened = endpoint.security.as_mut()?.open_rtp(bytes, room);
+    if opened.is_ok() {
+        endpoint.note_fit(true);
     }
+    Some(opened)
 }
 
 /// What an endpoint sends for a packet: itself, or its protected form in `room`; None if it cannot be protected.

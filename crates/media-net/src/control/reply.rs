@@ -140,6 +140,9 @@ pub(crate) fn event(event: &Event) -> Value {
         Event::SsrcChanged { session, endpoint, old, new } => {
             json!({"event": "ssrc_changed", "session": **session, "endpoint": **endpoint, "old": old, "new": new})
         }
+        Event::Unauthenticated { session, endpoint } => {
+            json!({"event": "unauthenticated", "session": **session, "endpoint": **endpoint})
+        }
         Event::Unreachable { session, name } => {
             json!({"event": "unreachable", "session": **session, "name": **name})
         }

@@ -319,6 +319,37 @@ fn a_key_with_another_suite_is_refused_and_the_call_goes_on() {
 }
 
 #[test]
+fn a_key_that_does_not_fit_is_told_of_once() {
+    let told = |scene: &mut Scene| {
+        let events = scene.events();
+        events.iter().filter(|event| matches!(event, Event::Unauthenticated { .. })).count()
+    };
+    let (mut scene, mut phone) = mixed();
+    for sequence in 0..49 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, 0, b"in the clear"));
+    }
+    // now and then somebody else's packet, or a damaged one: nothing to speak of
+    let good = protected(&mut phone, &rtp(0, 1, 0, 0, &[0xff; 160]));
+    scene.receive(scene.a, 1000, &good);
+    for sequence in 0..49 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, 0, b"in the clear"));
+    }
+    for _ in 0..100 {
+        scene.receive(scene.a, 1000, &good);
+    }
+    assert_eq!(told(&mut scene), 0, "a replay fits the key");
+    for sequence in 0..200 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, 0, b"in the clear"));
+    }
+    assert_eq!(told(&mut scene), 1);
+    scene.configure("a", EndpointSettings { keys: keys(1, 2), ..settings(1000) });
+    for sequence in 0..200 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, 0, b"in the clear"));
+    }
+    assert_eq!(told(&mut scene), 1);
+}
+
+#[test]
 fn dtmf_and_recorders_work_on_what_was_decrypted() {
     let (mut scene, mut phone) = mixed();
     scene.registry.open_recorder("s", &name("r"), "a", 1).unwrap();
