@@ -26,6 +26,7 @@ from sidestream.calls.services import Services
 from sidestream.calls.streams import RecordedSession, Streams
 from sidestream.calls.takeover import take_over
 from sidestream.calls.transfer import Transfer, may_transfer
+from sidestream.calls.trouble import MediaTrouble
 from sidestream.media.engine import Dtmf, EngineLost, MediaEngineError, MediaEvent, PlayerEnded
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.session import SessionDescription
@@ -75,6 +76,7 @@ class Call:
         self._taking_over = TaskSet()
         self.sip_parameters: SipParameters | None = None  # of an incoming call, for requests to the application
         self.streams = Streams(self)
+        self.trouble = MediaTrouble(self)
         self.script = ScriptRunner(self)
         self.pairing: Pairing | None = None
         self.partner: Call | None = None  # the call at the other side of the pairing
@@ -223,9 +225,10 @@ class Call:
 
     def take_media_event(self, event: MediaEvent) -> None:
         """The sink of the engine session that this call owns; the call it dialled lives there too."""
-        self.streams.take_media_event(event)
-        if self.partner is not None and not self.partner.owns_media_session:
-            self.partner.streams.take_media_event(event)
+        sharing = [] if self.partner is None or self.partner.owns_media_session else [self.partner]
+        for call in (self, *sharing):
+            call.streams.take_media_event(event)
+            call.trouble.take(event)
         match event:
             case PlayerEnded():
                 player_ended(self, event)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = get_logger("calls")
 
 _METHODS = ("GET", "POST")
+_DISCARDED = 31931
 
 
 @dataclass(slots=True)
@@ -285,6 +286,18 @@ class Streams(CallPart):
                 services.metrics.siprecs_total.labels(event.value).inc()
         services.siprecs.save(siprec)
         call.changed()
+
+    def media_discarded(self, siprec: Siprec, reason: str) -> None:
+        """The recording has gaps, or is empty."""
+        self._call.note("siprec.discarded", siprec=siprec.sid, reason=reason)
+        self._call.services.debugger.report(
+            _DISCARDED,
+            account_sid=siprec.account_sid,
+            resource_sid=siprec.sid,
+            call_sid=siprec.call_sid,
+            text=reason,
+            details={"connector": siprec.connector_name, "srs": siprec.srs_uri or ""},
+        )
 
     def _callback(self, siprec: Siprec, event: SiprecEvent) -> None:
         call_back(self._call.services, self._call.record, siprec, event)

@@ -35,3 +35,7 @@ class RecordingObserver(Protocol):
     def siprec_changed(self, siprec: Siprec, event: SiprecEvent | None) -> None:
         """The resource has changed: store it. With an event also send its status callback."""
         ...
+
+    def media_discarded(self, siprec: Siprec, reason: str) -> None:
+        """Packets for the recording server do not reach it; told once of a recording at most."""
+        ...

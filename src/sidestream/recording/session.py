@@ -12,7 +12,7 @@ from sidestream.base.inbox import Inbox
 from sidestream.base.logs import get_logger
 from sidestream.connectors.connector import Connector
 from sidestream.connectors.srs_uri import SrsTarget
-from sidestream.media.engine import EngineLost, ForkStarted, MediaEngine, MediaEngineError, MediaEvent
+from sidestream.media.engine import EngineLost, ForkStarted, MediaEngine, MediaEngineError, MediaEvent, Unreachable
 from sidestream.recording.attempt import Attempt
 from sidestream.recording.call import RecordedCall
 from sidestream.recording.forks import ForkSet
@@ -59,6 +59,9 @@ class _Stop:
     """The recording is to end."""
 
 
+# Events of one fork are a second apart at least.
+_REFUSALS = 2
+
 _Input = _Heard | _Changed | _Stop | ForkStarted | EngineLost
 
 
@@ -96,6 +99,8 @@ class RecordingSession:
         self._is_engine_lost = False
         self._is_concluded = False
         self._is_started = False
+        self._refusals = 0  # by ICMP, of the server's ports, a second apart at least
+        self._is_discarding = False
         self._done = Flag()
 
     async def run(self) -> None:
@@ -157,6 +162,11 @@ class RecordingSession:
         """An event of the call's media session; those that do not concern this recording are ignored."""
         if isinstance(event, EngineLost) or (isinstance(event, ForkStarted) and self._forks.is_mine(event.fork)):
             self._inputs.put_nowait(event)
+        elif isinstance(event, Unreachable) and self._forks.is_mine(event.name):
+            self._refusals += 1
+            # A server that is about to hang up closes its ports a moment before.
+            if self._refusals >= _REFUSALS:
+                self._discarding("The recording server's host refuses the audio: nothing listens at that port")
 
     def end(self, by: str) -> None:
         """End the recording, which is over when `run` is; idempotent. `by`: "twiml", "rest" or "call-ended".
@@ -322,6 +332,9 @@ class RecordingSession:
         """Free the ports and keep what the forks counted."""
         statistics = await self._forks.close()
         self.siprec.packets_sent = {label: fork.packets_sent for label, fork in statistics.items()}
+        unsent = sum(fork.send_errors + fork.unprotected for fork in statistics.values())
+        if unsent:
+            self._discarding(f"{unsent} packets could not be sent")
         starts = [fork.first_packet_ns for fork in statistics.values() if fork.first_packet_ns is not None]
         if starts:
             self._first_packet(from_unix_ns(min(starts)))
@@ -353,6 +366,12 @@ class RecordingSession:
     def _changed(self, event: SiprecEvent | None) -> None:
         self.siprec.date_updated = self._clock.wall()
         self._observer.siprec_changed(self.siprec, event)
+
+    def _discarding(self, reason: str) -> None:
+        if not self._is_discarding:
+            self._is_discarding = True
+            log.warning("! media discarded", call=self.siprec.call_sid, siprec=self.siprec.sid, reason=reason)
+            self._observer.media_discarded(self.siprec, reason)
 
     def _log_failure(self, target: SrsTarget, outcome: Failed) -> None:
         log.warning(

@@ -165,6 +165,12 @@ class TestChange:
         assert call.streams.latest() is None
         sessions[0].over.set()
 
+    async def test_media_that_does_not_reach_its_server_is_an_alert(self, room, call, sessions):
+        siprec = start(call)
+        call.streams.media_discarded(siprec, "4 packets could not be sent")
+        assert await room.codes() == [31931]
+        assert "siprec.discarded" in await room.timeline(call)
+
 
 class TestStop:
     async def test_its_status_is_stopped_at_once(self, room, call, sessions):

@@ -11,7 +11,24 @@ from sidestream.debugger.catalog import CATALOG, FAMILIES, UnknownCode, entry
 
 # Every code that the contract with applications names for a case of its own.
 CONTRACT = (31940, 31941, 31942, 20001, 31960, 21205, 21209, 21220, 20404, 20003, 20004, 20429)
-WARNINGS = (12200, 13223, 13243, 13252, 13253, 13254, 13910, 15003, 20001, 31931, 31953, 32011, 32019, 32110, 32111)
+WARNINGS = (
+    12200,
+    13223,
+    13243,
+    13252,
+    13253,
+    13254,
+    13910,
+    15003,
+    20001,
+    31931,
+    31953,
+    32011,
+    32019,
+    32110,
+    32111,
+    32212,
+)
 
 
 @pytest.mark.parametrize("code", CONTRACT)

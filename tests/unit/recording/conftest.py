@@ -127,9 +127,13 @@ class Observer:
     """What the call hears: (event, status at that moment)."""
 
     heard: list[tuple[SiprecEvent | None, str]] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
 
     def siprec_changed(self, siprec: Siprec, event: SiprecEvent | None) -> None:
         self.heard.append((event, siprec.status.value))
+
+    def media_discarded(self, siprec: Siprec, reason: str) -> None:
+        self.discarded.append(reason)
 
     @property
     def events(self) -> list[SiprecEvent]:

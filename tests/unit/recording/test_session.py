@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sidestream.connectors.connector import ConnectorOptions
-from sidestream.media.engine import EngineLost, ForkStarted, ForkStatistics, SilenceTimeout
+from sidestream.media.engine import EngineLost, ForkStarted, ForkStatistics, SilenceTimeout, Unreachable
 from sidestream.recording.session import RecordingSession
 from sidestream.recording.siprec import Siprec, SiprecEvent, SiprecStatus, Track
 from sidestream.sdp.crypto import CryptoSuite
@@ -173,6 +173,31 @@ class TestFirstPacket:
         await settle()
         assert scene.siprec.first_packet_ms is None
         await scene.stop()
+
+
+class TestDiscardedMedia:
+    async def test_a_server_that_goes_on_refusing_is_told_of_once(self, scene: Scene) -> None:
+        await scene.start()
+        await scene.accept()
+        scene.session.receive_media(Unreachable("CA1", "SR1/inbound"))
+        scene.session.receive_media(Unreachable("CA1", "SR9/inbound"))
+        scene.session.receive_media(Unreachable("CA1", "a"))
+        assert scene.observer.discarded == []
+        scene.session.receive_media(Unreachable("CA1", "SR1/outbound"))
+        scene.session.receive_media(Unreachable("CA1", "SR1/inbound"))
+        assert scene.observer.discarded == [
+            "The recording server's host refuses the audio: nothing listens at that port"
+        ]
+        scene.engine.sessions["CA1"].forks["SR1/inbound"].statistics = ForkStatistics(1, 172, 4, None)
+        await scene.stop()
+        assert len(scene.observer.discarded) == 1
+
+    async def test_packets_that_could_not_be_sent_are_told_of_at_the_end(self, scene: Scene) -> None:
+        await scene.start()
+        await scene.accept()
+        scene.engine.sessions["CA1"].forks["SR1/inbound"].statistics = ForkStatistics(1, 172, 4, None)
+        await scene.stop()
+        assert scene.observer.discarded == ["4 packets could not be sent"]
 
 
 class TestFailOver:

@@ -105,4 +105,11 @@ ENTRIES = (
         "and told when to try again. Calls that go on are not touched.",
         "Give it more `workers`, if the machine has the cores, or add an engine.",
     ),
+    warning(
+        32212,
+        "Media not authentic",
+        "A party's packets do not fit the key that it gave in its session description, for a second at least: it is "
+        "not heard. It may send in the clear, under another key, or count its packets otherwise.",
+        "Look for a device between the two that changes session descriptions or media; take a trace of both sides.",
+    ),
 )

@@ -43,8 +43,8 @@ ENTRIES = (
     warning(
         31931,
         "Media discarded",
-        "Packets for the recording server could not be sent in time and were dropped; the recording has gaps.",
-        "Look at the load of the platform's machine and at the network to the recording server.",
+        "Packets for the recording server could not be sent, or its host refuses them; the recording has gaps.",
+        "Look at the recording server, at the network to it and at the load of the platform's machine.",
     ),
     error(
         31940,
@@ -67,7 +67,7 @@ ENTRIES = (
     warning(
         31953,
         "No media",
-        "No RTP has come in on a call's leg for a while, so that its track of the recording is silent.",
+        "No RTP has come in on a recorded call's leg for half a minute, so that its track of the recording is silent.",
         "Check that the phone's or trunk's RTP reaches the platform's media ports.",
     ),
     error(
