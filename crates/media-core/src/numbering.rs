@@ -73,6 +73,11 @@ impl Numbering {
         self.streams.iter_mut().for_each(|stream| stream.begins = true);
     }
 
+    /// What was added to the numbers of the streams that go on under other ones: (SSRC, offset).
+    pub fn offsets(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
+        self.streams.iter().filter(|stream| stream.offset != 0).map(|stream| (stream.ssrc, stream.offset))
+    }
+
     fn enter(&mut self, source: u32, sequence: u16) -> &mut Stream {
         if self.streams.len() < MAX_STREAMS {
             let offset = first(sequence).wrapping_sub(sequence);
@@ -112,6 +117,8 @@ mod tests {
     fn a_stream_begins_below_half() {
         let mut numbering = Numbering::default();
         assert_eq!(numbers(&mut numbering, 1, &[0xfffe, 0xffff, 0]), [0x7ffe, 0x7fff, 0x8000]);
+        numbering.number(2, 5);
+        assert_eq!(numbering.offsets().collect::<Vec<_>>(), [(1, 0x8000)]);
     }
 
     #[test]

@@ -368,14 +368,17 @@ fn relay_rtcp(
         return;
     }
     let opened = endpoint.security.as_mut().map(|security| security.open_rtcp(bytes)).transpose();
-    let opened = match opened {
+    // RFC 3550 §7.2: a translator that changed the numbers on the way there changes them back
+    let mut opened = match opened {
         Ok(opened) => opened,
         Err(error) => return endpoint.count_refused(error),
     };
+    if let (Some(security), Some(report)) = (&endpoint.security, &mut opened) {
+        security.restore_numbers(report);
+    }
     let bytes = opened.as_deref().unwrap_or(bytes);
     endpoint.learn_rtcp(source);
     endpoint.note_sender_report(bytes, arrival);
-    // RFC 3550 §7.2: a translator that changed the numbers on the way there changes them back
     let renumbered = endpoint.splice.as_ref().filter(|splice| splice.moves()).map(|splice| {
         let mut report = bytes.to_vec();
         renumber_reports(&mut report, splice.ssrc(), |highest| splice.source_number(highest));
@@ -409,7 +412,10 @@ fn relay_rtcp(
 fn receive_srs_rtcp(session: &mut Session, key: Key, source: SocketAddr, bytes: &[u8], out: &mut impl Output) {
     let Some(fork) = session.forks.get_mut(key).filter(|fork| fork.hears(source)) else { return };
     let opened = fork.security.as_mut().map(|security| security.open_rtcp(bytes)).transpose();
-    let Ok(opened) = opened else { return fork.count_unauthenticated() };
+    let Ok(mut opened) = opened else { return fork.count_unauthenticated() };
+    if let (Some(security), Some(report)) = (&fork.security, &mut opened) {
+        security.restore_numbers(report);
+    }
     let bytes = opened.as_deref().unwrap_or(bytes);
     if fork.role == ForkRole::Endpoint {
         let ssrc = fork.ssrc();

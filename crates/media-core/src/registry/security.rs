@@ -2,6 +2,7 @@
 
 use crate::numbering::Numbering;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::rtcp::renumber_reports;
 use crate::rtp::HEADER_LEN;
 use crate::srtp::{KeyError, Rollover, SrtpError, SrtpSession};
 
@@ -68,6 +69,13 @@ impl Security {
         let len = self.srtp.unprotect_rtcp(&mut buffer)?;
         buffer.truncate(len);
         Ok(buffer)
+    }
+
+    /// Gives the numbers in reception reports on what was sent back those that they had before they were protected.
+    pub(super) fn restore_numbers(&self, report: &mut [u8]) {
+        for (ssrc, offset) in self.numbering.offsets() {
+            renumber_reports(report, ssrc, |highest| highest.wrapping_sub(i32::from(offset as i16) as u32));
+        }
     }
 
     fn set(&mut self, keys: &MediaKeys, rollover: Rollover) -> Result<(), KeyError> {

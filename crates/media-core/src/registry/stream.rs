@@ -127,7 +127,9 @@ impl Splice {
         let step = sequence_delta(self.newest, sequence);
         if step > 0 {
             self.newest = sequence;
-        } else if step > -MAX_MISORDER && sequence_delta(self.first, sequence) < 0 {
+        } else if step <= -MAX_MISORDER {
+            (self.first, self.newest) = (sequence, sequence);
+        } else if sequence_delta(self.first, sequence) < 0 {
             return None;
         }
         Some(sequence.wrapping_add(self.offset))
@@ -214,6 +216,16 @@ mod tests {
         splice.omit(1, 12);
         splice.omit(7, 13);
         assert_eq!(numbers(&mut splice, &[13, 15, 14, 10]), [Some(11), Some(13), Some(12), None]);
+    }
+
+    #[test]
+    fn a_source_that_begins_anew_may_leave_packets_out_as_before() {
+        let mut splice = Splice::new(1, 20_000);
+        splice.omit(1, 20_001);
+        assert_eq!(numbers(&mut splice, &[20_002, 5, 6]), [Some(20_001), Some(4), Some(5)]);
+        splice.omit(1, 7);
+        assert_eq!(numbers(&mut splice, &[8, 6]), [Some(6), None]);
+        assert_eq!(splice.source_number(6), 8);
     }
 
     #[test]

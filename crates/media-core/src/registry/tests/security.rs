@@ -260,6 +260,25 @@ fn a_secure_translator_passes_streams_and_reports_both_ways() {
 }
 
 #[test]
+fn reports_on_what_was_protected_name_the_sources_own_numbers() {
+    let (mut scene, mut phone) = mixed();
+    // of a plain party that began in the upper half, with a wrap behind it
+    for sequence in (50_000..70_000u32).step_by(2_000) {
+        scene.receive(scene.b, 2000, &rtp(0, 2, sequence as u16, 900, b"x"));
+    }
+    opened(&mut phone, &last_rtp(&scene));
+    let about = |highest| ReportBlock { ssrc: 2, extended_sequence: highest, ..ReportBlock::default() };
+    let report = |highest| CompoundBuilder::report(1, None, &[about(highest)]).cname(1, "a").build();
+    let mut bytes = report(68_000 - 0x8000);
+    let len = bytes.len();
+    bytes.resize(len + 32, 0);
+    let len = phone.protect_rtcp(&mut bytes, len).unwrap();
+    scene.out.rtcp.clear();
+    scene.registry.receive_rtcp(scene.a, host(1001), &bytes[..len], scene.now, &mut scene.out);
+    assert_eq!(scene.out.rtcp, [(scene.b, host(2001), report(68_000))]);
+}
+
+#[test]
 fn forks_that_share_their_ports_take_no_keys() {
     let mut scene = Scene::bridged();
     let shared = NewFork { ports: ForkPorts::Shared, ..fork("in", "a", Side::Inbound, ForkRole::Endpoint) };
