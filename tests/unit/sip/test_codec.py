@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream.sip import codec
+from sidestream.sip import fields as fields_module
+from sidestream.sip import message as message_module
 from sidestream.sip.errors import LocalError, SipError
 from sidestream.sip.fields import PARSERS
 from sidestream.sip.headers import Headers, PythonHeaders
-from sidestream.sip.message import parse_in_python, parse_message
+from sidestream.sip.message import Request, parse_in_python, parse_message
 from sidestream.testing.sip_reading import readings
 
 TORTURE = sorted((Path(__file__).parent / "torture").glob("*.dat"))
@@ -333,6 +335,30 @@ def test_a_missing_native_module_is_no_error(monkeypatch):
             assert importlib.reload(codec).native is None
     finally:
         importlib.reload(codec)
+
+
+def test_messages_and_fields_are_read_without_it(monkeypatch):
+    monkeypatch.setattr(message_module, "native", None)
+    monkeypatch.setattr(fields_module, "native", None)
+
+    class WithSubject(Request):
+        subject = fields_module.field("Subject", len)
+
+    message = parse_message(ORDINARY["ACK"])
+    assert (message.method, message.cseq.number) == ("ACK", 1)
+    message.headers.add("Subject", "a")
+    assert WithSubject(message.method, message.uri, message.headers).subject == 1
+
+
+def test_the_reference_forgets_what_it_read_of_a_field_that_changes():
+    headers = PythonHeaders([("x-own", "a"), ("To", "b")])
+    assert (headers.parsed("X-Own", len), headers.parsed("x-own", len)) == (1, 1)
+    headers.insert_first("X-OWN", "c")
+    assert (headers.parsed("X-Own", len), headers.parsed("x-own", len)) == (2, 2)
+    assert repr(headers) == "Headers([('X-OWN', 'c'), ('x-own', 'a'), ('To', 'b')])"
+    untouched = PythonHeaders([("To", "b")])
+    untouched.insert_first("Via", "a")
+    assert untouched.items() == [("Via", "a"), ("To", "b")]
 
 
 def test_a_field_that_cannot_be_written_is_a_bug_of_ours():
