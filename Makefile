@@ -57,8 +57,8 @@ fuzz: build
 bench: build
 	$(BIN)/python -m benches
 
-bench-media: build
-	$(BIN)/python -m benches media
+bench-media: build ## the media engine beside rtpengine; the table goes into docs/topics/performance-media.md
+	$(BIN)/python -m benches media --write
 
 soak: build ## as many calls as one engine may have; then ten minutes of 500 that come and go: nothing may grow, leak or go astray
 	$(BIN)/python -m benches full

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benches.media import Target, build_generator, engine, raise_descriptor_limit
+from benches.media.relays import Target, build_generator, engine, raise_descriptor_limit
 from benches.table import print_table
 
 FIRST_PORT = 10_000

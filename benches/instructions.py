@@ -1,7 +1,7 @@
 """Instructions of the engine's own code for each packet, as valgrind counts them: the same on every run of one machine.
 
 The count of a long run less that of a short one, divided by the packets between them, so that neither the program's
-begin nor the opening of calls is in it. What the kernel does for a packet is not in it either: benches/media.py
+begin nor the opening of calls is in it. What the kernel does for a packet is not in it either: benches/media
 measures that. valgrind knows no SHA extensions, so SRTP by HMAC-SHA1 takes more here than on a processor that has them;
 the nanoseconds beside it are of the processor.
 """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benches.media import build_generator, engine, pinned, raise_descriptor_limit
+from benches.media.relays import build_generator, engine, pinned, raise_descriptor_limit
 from benches.table import print_table
 
 FIRST_PORT = 10_000

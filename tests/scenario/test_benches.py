@@ -112,3 +112,24 @@ async def test_a_bench_that_is_ended_leaves_no_namespaces(end: signal.Signals) -
         pytest.skip(errors.decode())
     assert process.returncode != 0
     assert namespaces(process) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)  # the generator may have to be built
+async def test_what_was_measured_is_written_to_the_docs(tmp_path: Path) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("relay and generator need a core each")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured: loopback-loads -->\nof old\n<!-- end: loopback-loads -->\nafter\n")
+    options = ("--calls", "5", "--rounds", "1", "--seconds", "1", "--only", "sidestream", "--write", str(page))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benches", "media", *options), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert "of old" not in lines
+    assert any("--calls 5" in line and os.uname().release in line for line in lines)
+    (row,) = [line for line in lines if line.startswith("| 5 sidestream |")]
+    assert row.count("|") == 14

@@ -1,4 +1,4 @@
-//! Load for `benches/media.py`: calls of two G.711 streams, each relayed and forked, through a relay.
+//! Load for `benches/media`: calls of two G.711 streams, each relayed and forked, through a relay.
 //!
 //! `load TARGET CALLS SECONDS PID [NUMBER [PLAN]]` with TARGET `direct` (no relay), `sidestream:SOCKET` or `rtpengine:HOST:PORT`;
 //! PID is the relay's, for its processor time; NUMBER of milliseconds has forks of the engine leave in batches; PLAN is a
