@@ -23,9 +23,9 @@ use super::session::Sink;
 use super::stream::{OwnStream, Splice, Stream};
 use super::{EndpointSettings, Latch, Numbers, Output, PairKey};
 
-/// After so many packets in a row from one source (1 s of speech) its address is given to the kernel to filter by, to
+/// After so many packets in a row from one source (a fifth of a second of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
-const SETTLED_PACKETS: u32 = 50;
+const SETTLED_PACKETS: u32 = 10;
 /// RTP packets that an endpoint takes from its source between two visits of its session, which are a quarter of a second
 /// apart: ten times what any codec sends (2.5 ms a packet, RFC 7587 §4.2). More is a loop or a flood, and of no use to
 /// anybody; relaying it would be at the cost of other calls.
