@@ -23,6 +23,8 @@ fn compile(clang: &str, object: &Path) -> Result<(), String> {
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
     let output = Command::new(clang)
         .args(["-O2", "-g", "-Wall", "-Wno-pass-failed", "-target", "bpf", "-mcpu=v3"])
+        // headers are octets, and added up and moved by words
+        .arg("-fno-strict-aliasing")
         // Debian keeps asm/types.h where only compilers for the machine itself look
         .arg(format!("-I/usr/include/{architecture}-linux-gnu"))
         .args(["-c", SOURCES[0], "-o"])

@@ -17,10 +17,8 @@ static long (*const bpf_l4_csum_replace)(struct __sk_buff *, __u32 offset, __u64
 static long (*const bpf_clone_redirect)(struct __sk_buff *, __u32 interface,
 					__u64 flags) = (void *)BPF_FUNC_clone_redirect;
 static long (*const bpf_redirect)(__u32 interface, __u64 flags) = (void *)BPF_FUNC_redirect;
-static __s64 (*const bpf_csum_diff)(const void *from, __u32 from_size, const void *to, __u32 to_size,
-				    __u32 seed) = (void *)BPF_FUNC_csum_diff;
 static long (*const bpf_skb_pull_data)(struct __sk_buff *, __u32 length) = (void *)BPF_FUNC_skb_pull_data;
-static void (*const bpf_set_hash_invalid)(struct __sk_buff *) = (void *)BPF_FUNC_set_hash_invalid;
+static long (*const bpf_set_hash)(struct __sk_buff *, __u32 hash) = (void *)BPF_FUNC_set_hash;
 static long (*const bpf_spin_lock)(struct bpf_spin_lock *) = (void *)BPF_FUNC_spin_lock;
 static long (*const bpf_spin_unlock)(struct bpf_spin_lock *) = (void *)BPF_FUNC_spin_unlock;
 static long (*const bpf_redirect_neigh)(__u32 interface, void *next_hop, int size,

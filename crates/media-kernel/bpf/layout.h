@@ -6,6 +6,8 @@
 /* A packet that leaves in the place of the one that came. Addresses are 16 octets; of IPv4 the first four are used. */
 struct route {
 	__u32 interface; /* leaves here; 0: there is no such packet */
+	__u32 hop; /* which `struct hop` tells of its neighbour; 0: none does */
+	__u32 flow; /* the packet's hash, by which cards with several queues choose one */
 	__u8 source[16];
 	__u8 destination[16];
 	__be16 ports[2]; /* source, destination */
@@ -13,6 +15,20 @@ struct route {
 	__u8 loopback; /* `interface` is the loopback, which has no neighbours */
 	__u8 preferred; /* `source` is what the routes prefer; for the engine */
 	__u8 unused;
+};
+
+#define MAX_HOPS 16384
+
+/* What packets to one destination have in front of them, as the kernel wrote it lately. The engine writes the first half
+ * before any leg has to do with it; the program the other. */
+struct hop {
+	__u32 interface;
+	__u32 unused;
+	__u8 source[16];
+	__u8 destination[16];
+	__u64 hardware_destination; /* 6 octets, which change all at once */
+	__u64 hardware_source;
+	__u64 learned_ns; /* on CLOCK_MONOTONIC; 0: never */
 };
 
 /* A copy for a recorder. */

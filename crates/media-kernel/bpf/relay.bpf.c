@@ -29,6 +29,9 @@
 #define MAX_DATAGRAM 1280
 #define RTP_HEADER 12
 #define NS_PER_S 1000000000ULL
+/* So long a neighbour is what it was when the kernel last wrote a packet's header for it. One packet in this time goes by the
+ * kernel's own routes and neighbours, so that these are used as by a socket, and what has become of them is seen. */
+#define LEARNED_NS (NS_PER_S / 10)
 #define DONT_FRAGMENT 0x4000
 #define FRAGMENTED 0x3fff
 #define HOPS 64
@@ -68,6 +71,12 @@ struct {
 } places SECTION(".maps");
 LEGS_MAP(legs, struct leg);
 LEGS_MAP(tallies, struct locked_tally);
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
+	MAP_UINT(max_entries, MAX_HOPS);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, struct hop);
+} hops SECTION(".maps");
 
 /* Marks copies on their way from `relay` to `leave`; chosen at random when the program is loaded. */
 const volatile __u32 MARK = 0;
@@ -138,14 +147,30 @@ INLINE int is_same(const void *one, const void *other)
 	return difference == 0;
 }
 
+/* The sum of what is in one place instead of another (RFC 1624 §3). */
+INLINE __u64 changed(__u64 sum, const void *from, const void *to, int words)
+{
+#pragma unroll
+	for (int i = 0; i < words; i++)
+		sum += (__u64)(__u32)~((const __u32 *)from)[i] + ((const __u32 *)to)[i];
+	return sum;
+}
+
+INLINE __u32 folded(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
 /* Turns the packet from `now` into `next`, with correct checksums; false if it cannot be written. */
 INLINE int rewrite(struct __sk_buff *skb, int is_v6, struct image *now, const struct image *next, __u8 traffic_class)
 {
 	__u32 at = sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) +
 		   __builtin_offsetof(struct udphdr, check);
-	__s64 addresses = bpf_csum_diff(now->source, 32, next->source, 32, 0);
-	__s64 rest = bpf_csum_diff(now->ports, sizeof(now->ports) + RTP_HEADER, next->ports,
-				   sizeof(now->ports) + RTP_HEADER, 0);
+	int words = is_v6 ? 4 : 1;
+	__u64 addresses = folded(
+		changed(changed(0, now->source, next->source, words), now->destination, next->destination, words));
+	__u64 rest = folded(changed(changed(0, now->ports, next->ports, 1), &now->rtp, &next->rtp, 3));
 	struct headers found;
 
 	if (!is_v6) {
@@ -192,22 +217,43 @@ INLINE int is_local(const struct __sk_buff *skb, const struct route *route)
 	return route->loopback && skb->ifindex == route->interface;
 }
 
+/* Writes the header for the next hop if it is known; else the kernel has to find out, and `leave` learns from it. */
+INLINE int has_header(struct __sk_buff *skb, int is_v6, const struct route *route, __u64 now_ns)
+{
+	struct hop *hop = bpf_map_lookup_elem(&hops, &route->hop);
+	struct headers found;
+
+	if (!hop || now_ns - hop->learned_ns >= LEARNED_NS || !find_headers(skb, is_v6, &found))
+		return 0;
+
+	__u64 destination = hop->hardware_destination, source = hop->hardware_source;
+
+	__builtin_memcpy(found.link->h_dest, &destination, ETH_ALEN);
+	__builtin_memcpy(found.link->h_source, &source, ETH_ALEN);
+	return 1;
+}
+
 /* Sends a copy of the packet as it is now; false if the kernel would not take it. */
-INLINE int send_copy(struct __sk_buff *skb, const struct route *route)
+INLINE int send_copy(struct __sk_buff *skb, int is_v6, const struct route *route, __u64 now_ns)
 {
 	long result;
 
-	/* what comes over the loopback has its route already; elsewhere `leave` finds the next hop */
-	skb->mark = is_local(skb, route) ? 0 : MARK;
+	bpf_set_hash(skb, route->flow);
+	/* what comes over the loopback has its route already */
+	if (is_local(skb, route) || has_header(skb, is_v6, route, now_ns))
+		return bpf_clone_redirect(skb, route->interface, 0) == 0;
+	skb->mark = MARK;
+	skb->tc_index = route->hop;
 	result = bpf_clone_redirect(skb, route->interface, 0);
 	skb->mark = 0;
+	skb->tc_index = 0;
 	return result == 0;
 }
 
-INLINE void readdress(struct image *image, const struct route *route)
+INLINE void readdress(struct image *image, int is_v6, const struct route *route)
 {
-	copy(image->source, route->source, 4);
-	copy(image->destination, route->destination, 4);
+	copy(image->source, route->source, is_v6 ? 4 : 1);
+	copy(image->destination, route->destination, is_v6 ? 4 : 1);
 	copy(image->ports, route->ports, 1);
 }
 
@@ -223,10 +269,10 @@ INLINE void shift_window(__u64 *seen, __s32 step)
 	}
 }
 
-/* Counts a packet that will be relayed here; false if it is one for the engine. */
-INLINE int account(const struct leg *leg, struct locked_tally *tally, __u16 sequence, __u32 timestamp, __u32 octets)
+/* Counts a packet that will be relayed here `now`; false if it is one for the engine. */
+INLINE int account(const struct leg *leg, struct locked_tally *tally, __u64 now, __u16 sequence, __u32 timestamp,
+		   __u32 octets)
 {
-	__u64 now = bpf_ktime_get_ns();
 	__u32 rate = leg->clock_rate;
 	__u32 transit = (__u32)(now / NS_PER_S * rate + now % NS_PER_S * rate / NS_PER_S) - timestamp;
 	int relayed = 0;
@@ -266,19 +312,18 @@ out:
 
 /* Sends the packet on to all that are to have it. */
 INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, struct locked_tally *tally,
-		      struct image *now)
+		      struct image *now, __u64 now_ns)
 {
 	struct image next;
 	struct rtp rtp = now->rtp;
 
-	bpf_set_hash_invalid(skb);
 #pragma unroll
 	for (int i = 0; i < MAX_FORKS; i++) {
 		const struct fork *fork = &leg->fork[i];
 
 		if (i >= leg->forks)
 			break;
-		readdress(&next, &fork->route);
+		readdress(&next, is_v6, &fork->route);
 		next.rtp = rtp;
 		next.rtp.second = (rtp.second & 0x80) | fork->payload_type;
 		if (fork->renumbered) {
@@ -286,7 +331,8 @@ INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, s
 			next.rtp.timestamp = swap32(swap32(rtp.timestamp) + fork->timestamp_offset);
 			next.rtp.ssrc = swap32(fork->ssrc);
 		}
-		if (!rewrite(skb, is_v6, now, &next, fork->route.traffic_class) || !send_copy(skb, &fork->route)) {
+		if (!rewrite(skb, is_v6, now, &next, fork->route.traffic_class) ||
+		    !send_copy(skb, is_v6, &fork->route, now_ns)) {
 			bpf_spin_lock(&tally->lock);
 			tally->unsent[i]++;
 			bpf_spin_unlock(&tally->lock);
@@ -294,13 +340,15 @@ INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, s
 	}
 	if (!leg->relay.interface)
 		return TCX_DROP;
-	readdress(&next, &leg->relay);
+	readdress(&next, is_v6, &leg->relay);
 	next.rtp = rtp;
 	if (!rewrite(skb, is_v6, now, &next, leg->relay.traffic_class))
 		return TCX_DROP;
+	bpf_set_hash(skb, leg->relay.flow);
 	skb->mark = 0;
-	if (is_local(skb, &leg->relay))
+	if (is_local(skb, &leg->relay) || has_header(skb, is_v6, &leg->relay, now_ns))
 		return bpf_redirect(leg->relay.interface, 0);
+	skb->tc_index = leg->relay.hop;
 	return bpf_redirect_neigh(leg->relay.interface, 0, 0, 0);
 }
 
@@ -353,10 +401,12 @@ INLINE int receive(struct __sk_buff *skb, int is_v6)
 	if (now.rtp.first != 0x80 || (now.rtp.second & 0x7f) != leg->payload_type ||
 	    now.rtp.ssrc != swap32(leg->ssrc))
 		return TCX_NEXT;
-	if (!account(leg, tally, swap16(now.rtp.sequence), swap32(now.rtp.timestamp),
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	if (!account(leg, tally, now_ns, swap16(now.rtp.sequence), swap32(now.rtp.timestamp),
 		     length - sizeof(struct udphdr) - RTP_HEADER))
 		return TCX_NEXT;
-	return distribute(skb, is_v6, leg, tally, &now);
+	return distribute(skb, is_v6, leg, tally, &now, now_ns);
 }
 
 SECTION("classifier")
@@ -372,14 +422,50 @@ int relay(struct __sk_buff *skb)
 	return TCX_NEXT;
 }
 
-/* A copy is about to leave an interface: by which neighbour, the kernel's routes say. */
+/* Notes what the kernel has written in front of a packet to a destination that legs have. */
+INLINE void learn(struct __sk_buff *skb, __u32 number)
+{
+	int is_v6 = skb->protocol == swap16(ETH_P_IPV6);
+	struct hop *hop = bpf_map_lookup_elem(&hops, &number);
+	struct headers at;
+	int is_theirs;
+
+	if (!hop || hop->interface != skb->ifindex || !find_headers(skb, is_v6, &at) ||
+	    at.link->h_proto != skb->protocol)
+		return;
+	/* other programs have uses for the number that brought us here: what counts is to whom the packet goes */
+	if (is_v6)
+		is_theirs = is_same(&at.v6->saddr, hop->source) && is_same(&at.v6->daddr, hop->destination);
+	else
+		is_theirs = at.v4->saddr == *(__be32 *)hop->source && at.v4->daddr == *(__be32 *)hop->destination;
+	if (!is_theirs)
+		return;
+
+	__u64 destination = 0, source = 0;
+
+	__builtin_memcpy(&destination, at.link->h_dest, ETH_ALEN);
+	__builtin_memcpy(&source, at.link->h_source, ETH_ALEN);
+	hop->hardware_destination = destination;
+	hop->hardware_source = source;
+	hop->learned_ns = bpf_ktime_get_ns();
+}
+
+/* A packet is about to leave an interface. For a copy of `relay`'s that has no next hop yet, the kernel's routes and
+ * neighbours say which; with that, it comes here once more. */
 SECTION("classifier")
 int leave(struct __sk_buff *skb)
 {
-	if (MARK == 0 || skb->mark != MARK)
-		return TCX_NEXT;
-	skb->mark = 0;
-	return bpf_redirect_neigh(skb->ifindex, 0, 0, 0);
+	__u32 number = skb->tc_index;
+
+	if (MARK != 0 && skb->mark == MARK) {
+		skb->mark = 0;
+		return bpf_redirect_neigh(skb->ifindex, 0, 0, 0);
+	}
+	if (number != 0) {
+		skb->tc_index = 0;
+		learn(skb, number);
+	}
+	return TCX_NEXT;
 }
 
 /* Some of the functions above are for programs under this licence only. */

@@ -6,11 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub(crate) const MAX_FORKS: usize = 4;
 /// Legs that the maps hold.
 pub(crate) const MAX_LEGS: u32 = 16_384;
+/// Destinations that they hold; number 0 is none.
+pub(crate) const MAX_HOPS: u32 = 16_384;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RawRoute {
     pub(crate) interface: u32,
+    pub(crate) hop: u32,
+    pub(crate) flow: u32,
     pub(crate) source: [u8; 16],
     pub(crate) destination: [u8; 16],
     pub(crate) ports: [[u8; 2]; 2],
@@ -18,6 +22,18 @@ pub(crate) struct RawRoute {
     pub(crate) loopback: u8,
     pub(crate) preferred: u8,
     pub(crate) unused: u8,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RawHop {
+    pub(crate) interface: u32,
+    pub(crate) unused: u32,
+    pub(crate) source: [u8; 16],
+    pub(crate) destination: [u8; 16],
+    pub(crate) hardware_destination: u64,
+    pub(crate) hardware_source: u64,
+    pub(crate) learned_ns: u64,
 }
 
 #[repr(C)]
@@ -102,6 +118,8 @@ unsafe impl aya::Pod for RawLeg {}
 // SAFETY: as above.
 unsafe impl aya::Pod for RawTally {}
 // SAFETY: as above.
+unsafe impl aya::Pod for RawHop {}
+// SAFETY: as above.
 unsafe impl aya::Pod for RawPlace {}
 
 #[cfg(test)]
@@ -118,7 +136,8 @@ mod tests {
 
     #[test]
     fn layouts_have_no_holes() {
-        assert_eq!(size_of::<RawRoute>(), 4 + 16 + 16 + 4 + 4);
+        assert_eq!(size_of::<RawRoute>(), 12 + 16 + 16 + 4 + 4);
+        assert_eq!(size_of::<RawHop>(), 8 + 16 + 16 + 24);
         assert_eq!(size_of::<RawFork>(), size_of::<RawRoute>() + 12);
         assert_eq!(size_of::<RawLeg>(), 12 + 20 + size_of::<RawRoute>() + MAX_FORKS * size_of::<RawFork>());
         assert_eq!(size_of::<RawTally>(), 8 + 40 + 12 + 4 * MAX_FORKS + 4);

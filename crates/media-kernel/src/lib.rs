@@ -7,19 +7,22 @@
 //! and maps are not pinned: when the process ends, however it does, the kernel removes all of it.
 
 mod attachments;
+mod hops;
 mod layout;
 mod netlink;
 mod program;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use attachments::Side;
+use hops::{Hops, Numbers as MapNumbers};
 use layout::{octets, RawFork, RawLeg, RawPlace, RawRoute, RawTally, MAX_LEGS};
 use netlink::{Monitor, Route, Routes};
 use program::Program;
@@ -27,9 +30,6 @@ use program::Program;
 /// Copies of one packet that the program can make.
 pub const MAX_FORKS: usize = layout::MAX_FORKS;
 
-/// A closed leg's place in the maps rests so long, far beyond the microseconds that the program works on a packet: one
-/// that is under way must not be sent where the next leg's packets go.
-const REST: Duration = Duration::from_secs(1);
 /// Packets until the first goes to the engine; further ones are counted by the program.
 const FIRST_SAMPLE: u32 = 256;
 
@@ -144,8 +144,8 @@ struct Inner {
     program: Program,
     routes: Routes,
     monitor: Monitor,
-    free: Vec<u32>,
-    resting: VecDeque<(Instant, u32)>,
+    numbers: MapNumbers,
+    hops: Hops,
     open: usize,
 }
 
@@ -162,8 +162,8 @@ impl KernelPath {
         let program = Program::load()?;
         let routes = Routes::open().map_err(refused)?;
         let monitor = Monitor::open().map_err(refused)?;
-        let free = (0..MAX_LEGS).rev().collect();
-        let inner = Inner { program, routes, monitor, free, resting: VecDeque::new(), open: 0 };
+        let (numbers, hops) = (MapNumbers::new(0..MAX_LEGS), Hops::new());
+        let inner = Inner { program, routes, monitor, numbers, hops, open: 0 };
         Ok(Self { inner: Mutex::new(inner), changes: AtomicU64::new(0) })
     }
 
@@ -203,18 +203,13 @@ impl KernelPath {
         let mut inner = self.lock();
         let (arrives, raw_leg, tally) = inner.prepare(leg)?;
         let mut place = Place { number: 0, arrives, raw: leg.at.into(), leg: Box::new(raw_leg) };
-        inner.open_at(&mut place, &tally, &clear)?;
-        if clear() {
-            return Ok(place);
+        let Inner { hops, program, .. } = &mut *inner;
+        hops.enter(&mut place.leg, Instant::now(), |number, hop| program.set_hop(number, hop).is_ok());
+        let opened = inner.open_if(&mut place, &tally, &clear);
+        if opened.is_err() {
+            inner.hops.leave(&mut place.leg, Instant::now());
         }
-        // what came while the leg was opened is in front of what comes now
-        let done = inner.close_at(&mut place)?;
-        if done.packets == tally.packets {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        // it has been overtaken: too late to go back, and those that were relayed count
-        inner.open_at(&mut place, &done, || true)?;
-        Ok(place)
+        opened.map(|()| place)
     }
 
     /// What the program has done for a leg so far.
@@ -224,7 +219,9 @@ impl KernelPath {
 
     /// Takes a leg back; what it did for it.
     pub fn close(&self, mut place: Place) -> io::Result<Tally> {
-        self.lock().close_at(&mut place).map(Tally::from)
+        let mut inner = self.lock();
+        inner.hops.leave(&mut place.leg, Instant::now());
+        inner.close_at(&mut place).map(Tally::from)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -233,14 +230,30 @@ impl KernelPath {
 }
 
 impl Inner {
+    /// Opens a leg that is ready in all, if at the last moment it is `clear`.
+    fn open_if(&mut self, place: &mut Place, tally: &RawTally, clear: &impl Fn() -> bool) -> io::Result<()> {
+        self.open_at(place, tally, clear)?;
+        if clear() {
+            return Ok(());
+        }
+        // what came while the leg was opened is in front of what comes now
+        let done = self.close_at(place)?;
+        if done.packets == tally.packets {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // it has been overtaken: too late to go back, and those that were relayed count
+        self.open_at(place, &done, || true)
+    }
+
     /// Opens a leg under a number that nobody has read for long enough.
     fn open_at(&mut self, place: &mut Place, tally: &RawTally, clear: impl FnOnce() -> bool) -> io::Result<()> {
-        place.number = self.take_number()?;
+        let full = || io::Error::new(io::ErrorKind::OutOfMemory, "no place in the maps");
+        place.number = self.numbers.take(Instant::now()).ok_or_else(full)?;
         place.leg.open = 1;
         let opened = self.program.open(place.number, &place.leg, tally, &place.raw, clear);
         match opened {
             Ok(()) => self.open += 1,
-            Err(_) => self.resting.push_back((Instant::now(), place.number)),
+            Err(_) => self.numbers.give_back(place.number, Instant::now()),
         }
         opened
     }
@@ -249,7 +262,7 @@ impl Inner {
         place.leg.open = 0;
         let tally = self.program.close(place.number, &place.leg, &place.raw);
         self.open -= 1;
-        self.resting.push_back((Instant::now(), place.number));
+        self.numbers.give_back(place.number, Instant::now());
         tally
     }
 
@@ -275,10 +288,8 @@ impl Inner {
             relay,
             ..RawLeg::default()
         };
-        let mut leaves = Vec::new();
         for (raw, fork) in raw.fork.iter_mut().zip(&leg.forks) {
             let route = self.raw_route(leg.at, &fork.hop)?;
-            leaves.push(route.interface);
             *raw = RawFork { route, payload_type: fork.payload_type, ..RawFork::default() };
             if let Some(numbers) = fork.numbers {
                 raw.renumbered = 1;
@@ -289,7 +300,7 @@ impl Inner {
         }
         // all are asked for before the first that is not there yet is an answer
         let mut ready = vec![self.program.attachments.want(arrives.interface, Side::Relay)];
-        ready.extend(leaves.into_iter().map(|interface| self.program.attachments.want(interface, Side::Leave)));
+        ready.extend(leaves(&raw).map(|interface| self.program.attachments.want(interface, Side::Leave)));
         ready.into_iter().collect::<io::Result<()>>()?;
         let Tally { newest, newest_timestamp, transit, jitter_scaled, .. } = leg.begin;
         let begin = RawTally {
@@ -307,6 +318,8 @@ impl Inner {
         let route = self.route(at, hop.from, hop.to)?;
         Ok(RawRoute {
             interface: route.interface,
+            hop: 0,
+            flow: RandomState::new().build_hasher().finish() as u32,
             source: octets(route.source),
             destination: octets(hop.to.ip()),
             ports: [hop.from.port().to_be_bytes(), hop.to.port().to_be_bytes()],
@@ -340,7 +353,7 @@ impl Inner {
         all_go
             && find(at, *remote).is_some_and(|found| found.interface == place.arrives)
             && is_ready(place.arrives, Side::Relay)
-            && forks.iter().all(|fork| is_ready(fork.route.interface, Side::Leave))
+            && leaves(&place.leg).all(|interface| is_ready(interface, Side::Leave))
     }
 
     /// Finds the way out, for a packet of the same family as arrives at `at`.
@@ -348,15 +361,6 @@ impl Inner {
         check_address(at, from)?;
         check_address(at, to)?;
         self.routes.find(from.ip(), to.ip())
-    }
-
-    fn take_number(&mut self) -> io::Result<u32> {
-        while let Some((since, number)) = self.resting.front().copied().filter(|(since, _)| since.elapsed() >= REST) {
-            debug_assert!(since.elapsed() >= REST);
-            self.resting.pop_front();
-            self.free.push(number);
-        }
-        self.free.pop().ok_or_else(|| io::Error::new(io::ErrorKind::OutOfMemory, "no place in the maps"))
     }
 }
 
@@ -367,6 +371,12 @@ impl From<RawTally> for Tally {
         let seen = u128::from(seen[1]) << 64 | u128::from(seen[0]);
         Self { packets, octets, arrived_ns, seen, newest, newest_timestamp, transit, jitter_scaled, unsent }
     }
+}
+
+/// The interfaces by which a leg's packets leave.
+fn leaves(leg: &RawLeg) -> impl Iterator<Item = u32> + '_ {
+    let forks = leg.fork[..usize::from(leg.forks)].iter().map(|fork| &fork.route);
+    forks.chain([&leg.relay]).map(|route| route.interface).filter(|interface| *interface != 0)
 }
 
 /// The program changes no packet's family, and knows no scopes.

@@ -9,7 +9,7 @@ use aya::programs::tc::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 
 use crate::attachments::Attachments;
-use crate::layout::{RawLeg, RawPlace, RawTally};
+use crate::layout::{RawHop, RawLeg, RawPlace, RawTally};
 use crate::Unavailable;
 
 #[cfg(has_program)]
@@ -25,6 +25,7 @@ pub(crate) struct Program {
     places: HashMap<MapData, RawPlace, u32>,
     legs: Array<MapData, RawLeg>,
     tallies: Array<MapData, RawTally>,
+    hops: Array<MapData, RawHop>,
 }
 
 impl Program {
@@ -39,12 +40,18 @@ impl Program {
             classifier(&mut ebpf, name).and_then(|program| program.load().map_err(told)).map_err(refused)?;
         }
         let mut take = |name| ebpf.take_map(name).ok_or_else(|| refused(io::Error::other(format!("no map {name}"))));
-        let (places, legs, tallies) = (take("places")?, take("legs")?, take("tallies")?);
+        let (places, legs, tallies, hops) = (take("places")?, take("legs")?, take("tallies")?, take("hops")?);
         let places = HashMap::try_from(places).map_err(|error| refused(told(error)))?;
         let legs = Array::try_from(legs).map_err(|error| refused(told(error)))?;
         let tallies = Array::try_from(tallies).map_err(|error| refused(told(error)))?;
+        let hops = Array::try_from(hops).map_err(|error| refused(told(error)))?;
         let attachments = Attachments::new(ebpf).map_err(refused)?;
-        Ok(Self { attachments, places, legs, tallies })
+        Ok(Self { attachments, places, legs, tallies, hops })
+    }
+
+    /// Tells of a destination of which nothing is known yet, before a leg has to do with it.
+    pub(crate) fn set_hop(&mut self, number: u32, hop: &RawHop) -> io::Result<()> {
+        self.hops.set(number, hop, 0).map_err(told)
     }
 
     /// Opens a leg in a place that was closed, or never open. Fails with `WouldBlock` if it is not `clear`, at the last

@@ -29,7 +29,8 @@ from .network import (
 )
 
 SSRC_A, SSRC_B = 0xA0A0, 0xB0B0
-STEADY = 90  # packets after which a leg is in the kernel: it has settled and was ordinary for half a second of speech
+STEADY = 40  # packets after which a leg is in the kernel: it has settled, and was ordinary since the last change
+LEARNED = 0.15  # seconds after which nothing is sent by what was known of a neighbour before
 IP_RECVTTL = 12  # ip(7)
 SPACING = 0.0005  # seconds between packets of a test, which need not last as long as speech
 PORTS = (20000, 20399)
@@ -424,6 +425,80 @@ def test_a_changed_route_takes_legs_back_until_they_know_it(make_call, network, 
     call.check()
 
 
+def change_neighbour(network: Network, *change: str) -> None:
+    subprocess.run(["ip", "-n", network.engine, "neighbour", *change, "dev", "near"], check=True)
+
+
+def hardware_of_phones(network: Network) -> str:
+    shown = ["ip", "-n", network.phones, "-json", "link", "show", "phones"]
+    return str(json.loads(subprocess.run(shown, check=True, capture_output=True).stdout)[0]["address"])
+
+
+@pytest.mark.parametrize("family", ["default", "six"])
+def test_a_neighbour_with_another_hardware_address_is_reached_there(make_call, network, engine, family: str) -> None:
+    call = make_call(family, family, family)
+    call.settle()
+    call.talk(20)
+    before = hardware_of_phones(network)
+    for hardware in ("02:00:00:00:91:02", before):
+        subprocess.run(["ip", "-n", network.phones, "link", "set", "phones", "address", hardware], check=True)
+        # as it would tell the engine's machine itself
+        change_neighbour(network, "replace", PEERS[family], "lladdr", hardware, "nud", "reachable")
+        time.sleep(LEARNED)
+        call.talk(60)
+        assert engine.legs == 2
+    call.check()
+
+
+@pytest.mark.parametrize("family", ["default", "six"])
+def test_a_neighbour_that_was_forgotten_is_asked_for_again(make_call, network, engine, family: str) -> None:
+    call = make_call(family, family, family)
+    call.settle()
+    change_neighbour(network, "del", PEERS[family])
+    time.sleep(LEARNED)
+    # while the question is out, packets wait, and few may
+    call.talk(1)
+    call.talk(60)
+    assert engine.legs == 2
+    call.check()
+
+
+def test_nothing_is_sent_to_a_neighbour_that_is_gone(make_call, network) -> None:
+    call = make_call("default", "default", "default")
+    call.b.socket.close()
+    call.b = Party(network.phones, "10.91.0.3")
+    call.configure("b", call.b)
+    call.settle()
+    # the other phone goes, and nobody answers for it
+    subprocess.run(["ip", "-n", network.phones, "address", "del", "10.91.0.3/24", "dev", "phones"], check=True)
+    change_neighbour(network, "del", "10.91.0.3")
+    time.sleep(LEARNED)
+    capture = Capture(network.phones, "phones")
+    for n in range(20):
+        call.a.socket.sendto(rtp(SSRC_A, call.next + n), call.ports["a"])
+    call.collect()
+    sent = [packet for packet in capture.udp() if len(packet) > 173]
+    capture.close()
+    subprocess.run(["ip", "-n", network.phones, "address", "add", "10.91.0.3/24", "dev", "phones"], check=True)
+    assert {socket.inet_ntoa(packet[16:20]) for packet in sent} == {"10.91.0.2"}  # the recorder gets its copies still
+
+
+def test_a_link_that_goes_down_and_comes_back_carries_the_call_again(make_call, network, engine) -> None:
+    call = make_call("default", "far", "far")
+    call.settle()
+    subprocess.run(["ip", "-n", network.engine, "link", "set", "away", "down"], check=True)
+    deadline = time.monotonic() + 5
+    while engine.legs and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.legs == 0
+    subprocess.run(["ip", "-n", network.engine, "link", "set", "away", "up"], check=True)
+    # routes through it went with it
+    change_route(network, "add", "10.91.2.0/24", "via", "10.91.1.254")
+    call.settle()
+    call.talk(20)
+    call.check()
+
+
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_nothing_stays_attached_when_the_engine_is_gone(network, engine, tmp_path: Path, end: str) -> None:
     links = ("near", "tagged", "away")
@@ -432,9 +507,9 @@ def test_nothing_stays_attached_when_the_engine_is_gone(network, engine, tmp_pat
     with closing(Engine(network.engine, tmp_path / "other.sock", "require")) as other:
         call = Call(other, network, "gone", "default", "vlan", "far")
         call.settle()
-        # the phones' legs on the first two, and the forks' way out on the third
+        # the phones' legs and ways out on the first two, and the forks' way out on the third
         during = [attached(network.engine, link) for link in links]
-        assert [now - then for now, then in zip(during, before, strict=True)] == [1, 1, 1]
+        assert [now - then for now, then in zip(during, before, strict=True)] == [2, 2, 1]
         if end == "kill":
             # `ip netns exec` has become the engine itself
             os.kill(other.process.pid, signal.SIGKILL)
