@@ -45,7 +45,7 @@ pub fn run(path: &str, calls: usize, pid: u32, muxed: bool, sockets: Sockets) ->
         "{}",
         json!({"calls": calls, "setup_ms": setup_ms, "close_ms": close_ms, "before": before, "during": during,
             "refused": refused, "sent": sent, "relayed": load.relayed.packets, "forked": load.forked.packets,
-            "wrong": load.wrong})
+            "wrong": load.wrong.all()})
     );
     Ok(())
 }

@@ -41,8 +41,8 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const BEGIN_PER_S: f64 = 200.0;
 /// Packets of this time after the last call has begun are not measured: legs latch and settle, and caches fill.
 const WARM_UP: Duration = Duration::from_millis(1500);
-/// A generator further behind than this was held up by the machine.
-const MAX_BEHIND: Duration = Duration::from_millis(1);
+/// A generator further behind than this was held up by the machine; what it is behind with up to here it sends at once.
+const MAX_BEHIND: Duration = Duration::from_millis(4);
 /// A generator that never paused would be held up by the kernel for using all of its core.
 const PAUSE: Duration = Duration::from_micros(10);
 /// Packets still under way after the last was sent.
@@ -92,19 +92,23 @@ impl Seen {
         Self { windows: vec![(0, 0); streams], ..Self::default() }
     }
 
-    /// False for a packet that has come before, or so late that nobody knows.
-    fn is_new(&mut self, stream: usize, number: u32) -> bool {
+    /// Notes a packet; where it is counted if it is not new.
+    fn note<'a>(&mut self, stream: usize, number: u32, wrong: &'a mut Wrong) -> Result<(), &'a mut u64> {
         let (newest, window) = &mut self.windows[stream];
         let ahead = number.wrapping_sub(*newest) as i32;
         if ahead > 0 {
             *window = window.checked_shl(ahead as u32).unwrap_or(0) | 1;
             *newest = number;
-            return true;
+            return Ok(());
         }
-        let bit = 1u64.checked_shl(ahead.unsigned_abs()).unwrap_or(0);
-        let is_new = bit != 0 && *window & bit == 0;
+        let Some(bit) = 1u64.checked_shl(ahead.unsigned_abs()) else { return Err(&mut wrong.late) };
+        let is_new = *window & bit == 0;
         *window |= bit;
-        is_new
+        if is_new {
+            Ok(())
+        } else {
+            Err(&mut wrong.repeated)
+        }
     }
 }
 
@@ -117,6 +121,26 @@ struct Spent {
     meters: Vec<Reading>,
 }
 
+/// Packets that are not as they should be.
+#[derive(Default)]
+struct Wrong {
+    /// Of another content than any that was sent.
+    damaged: u64,
+    /// From or to where packets of the stream do not go.
+    astray: u64,
+    /// Such as have come before.
+    repeated: u64,
+    /// So late that nobody knows whether they have: they are lost, as far as a call is concerned.
+    late: u64,
+}
+
+impl Wrong {
+    /// Those that no delay explains.
+    fn all(&self) -> u64 {
+        self.damaged + self.astray + self.repeated
+    }
+}
+
 struct Load<W> {
     wire: W,
     streams: Vec<Stream>,
@@ -124,7 +148,7 @@ struct Load<W> {
     meters: Vec<Meter>,
     relayed: Seen,
     forked: Seen,
-    wrong: u64,
+    wrong: Wrong,
 }
 
 impl<W: Wire> Load<W> {
@@ -136,7 +160,7 @@ impl<W: Wire> Load<W> {
             forked: stream.forked_from.map(|from| (from, wire.recorder(index))),
         };
         let ways = streams.iter().enumerate().map(way).collect();
-        Self { wire, streams, ways, meters, relayed, forked, wrong: 0 }
+        Self { wire, streams, ways, meters, relayed, forked, wrong: Wrong::default() }
     }
 
     fn run(&mut self, pid: u32, duration: Duration) -> Value {
@@ -172,7 +196,8 @@ impl<W: Wire> Load<W> {
                     (next, round, number) = (0, round + INTERVAL, number + 1);
                 }
             }
-            if !self.receive() {
+            // a pause in which something is due would make this generator late by itself
+            if !self.receive() && due <= next {
                 std::thread::sleep(W::PAUSE);
             }
         }
@@ -188,7 +213,9 @@ impl<W: Wire> Load<W> {
             after.meters.iter().zip(&before.meters).map(|(after, before)| after.busy_since(*before).unwrap_or(100.0));
         let wanted = self.streams.len() as f64 * duration.as_secs_f64() / INTERVAL.as_secs_f64();
         json!({
-            "sent": sent, "relayed": self.relayed.packets, "forked": self.forked.packets, "wrong": self.wrong,
+            "sent": sent, "relayed": self.relayed.packets, "forked": self.forked.packets,
+            "wrong": self.wrong.all(), "late": self.wrong.late,
+            "damaged": self.wrong.damaged, "astray": self.wrong.astray, "repeated": self.wrong.repeated,
             "pace_percent": 100.0 * sent as f64 / wanted,
             "cpu_percent": percent(after.relay - before.relay),
             "others_percent": percent(after.others - before.others),
@@ -221,34 +248,50 @@ impl<W: Wire> Load<W> {
     fn receive(&mut self) -> bool {
         let Self { wire, ways, relayed, forked, wrong, .. } = self;
         wire.receive(|arrival| {
-            if !media_core::rtp::is_rtcp(arrival.bytes) && note(&arrival, ways, relayed, forked).is_none() {
-                *wrong += 1;
+            // RFC 6263 §4.1: to those who have not been sent anything yet, the engine sends nothing at all from time to time
+            if arrival.bytes.is_empty() || media_core::rtp::is_rtcp(arrival.bytes) {
+                return;
+            }
+            if let Err(count) = note(&arrival, ways, relayed, forked, wrong) {
+                *count += 1;
             }
         })
     }
 }
 
-/// Notes a packet that is as it should be; None if it is not.
-fn note(arrival: &Arrival, ways: &[Ways], relayed: &mut Seen, forked: &mut Seen) -> Option<()> {
-    let payload = RtpPacket::parse(arrival.bytes).ok()?.payload();
+/// What a packet of this load bears: its stream, whether it is measured, when it was sent, and its number.
+fn label_of(bytes: &[u8]) -> Option<(usize, bool, u64, u32)> {
+    let payload = RtpPacket::parse(bytes).ok()?.payload();
     let (label, body) = payload.split_at_checked(LABEL).filter(|_| payload.len() == PAYLOAD)?;
     let index = u32::from_be_bytes(label[..4].try_into().ok()?) as usize;
-    let expected = ways.get(index)?;
-    let way = (arrival.source, arrival.destination);
+    let sent_ns = u64::from_be_bytes(label[5..13].try_into().ok()?);
+    let number = u32::from_be_bytes(label[13..].try_into().ok()?);
+    body.iter().all(|octet| *octet == index as u8).then_some((index, label[4] == 1, sent_ns, number))
+}
+
+/// Notes a packet that is as it should be; where it is counted if it is not.
+fn note<'a>(
+    arrival: &Arrival,
+    ways: &[Ways],
+    relayed: &mut Seen,
+    forked: &mut Seen,
+    wrong: &'a mut Wrong,
+) -> Result<(), &'a mut u64> {
+    let Some((index, measured, sent_ns, number)) = label_of(arrival.bytes).filter(|label| label.0 < ways.len()) else {
+        return Err(&mut wrong.damaged);
+    };
+    let (way, expected) = ((arrival.source, arrival.destination), &ways[index]);
     let seen = match way {
         _ if way == expected.relayed => relayed,
         _ if Some(way) == expected.forked => forked,
-        _ => return None,
+        _ => return Err(&mut wrong.astray),
     };
-    let number = u32::from_be_bytes(label[13..].try_into().ok()?);
-    if body.iter().any(|octet| *octet != index as u8) || !seen.is_new(index, number) {
-        return None;
-    }
-    if label[4] == 1 {
+    seen.note(index, number, wrong)?;
+    if measured {
         seen.packets += 1;
-        seen.latency.record(arrival.at_ns.saturating_sub(u64::from_be_bytes(label[5..13].try_into().ok()?)));
+        seen.latency.record(arrival.at_ns.saturating_sub(sent_ns));
     }
-    Some(())
+    Ok(())
 }
 
 /// A stream's packet, of which the beginning up to the label is still to be written.

@@ -30,6 +30,8 @@ const OFFLOAD: usize = 10;
 const HEADERS: usize = OFFLOAD + ETHERNET + IPV4 + UDP;
 /// Frames of one system call.
 const AT_ONCE: usize = 64;
+/// Octets, as the kernel reckons them, of frames that are under way.
+static ROOM: libc::c_int = 64 << 20;
 /// The ring holds a quarter of a second of 800 000 packets a second.
 const BLOCK: usize = 1 << 18;
 const BLOCKS: usize = 256;
@@ -67,6 +69,7 @@ impl Pair {
         let out = packet_socket(0, link)?;
         set(&out, libc::PACKET_VNET_HDR, &1)?;
         set(&out, libc::PACKET_QDISC_BYPASS, &1)?;
+        make_room(&out)?;
         Ok(Self { ends, out, ring: Ring::open(link)?, frames: Vec::new() })
     }
 
@@ -275,6 +278,16 @@ fn packet_socket(protocol: libc::c_int, link: libc::c_int) -> io::Result<OwnedFd
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     bind(&socket, protocol, link)?;
     Ok(socket)
+}
+
+/// Frames are this socket's until the relay's core has taken them: what that core is behind with is to be lost there, where
+/// it is counted for the relay, and not to be refused here.
+fn make_room(socket: &OwnedFd) -> io::Result<()> {
+    let length = mem::size_of_val(&ROOM) as libc::socklen_t;
+    let value = (&raw const ROOM).cast();
+    // SAFETY: the pointer and length are those of a constant c_int.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, value, length) })?;
+    Ok(())
 }
 
 fn bind(socket: &OwnedFd, protocol: libc::c_int, link: libc::c_int) -> io::Result<()> {
