@@ -3,13 +3,13 @@
 The measured process runs everything that `sidestream serve` runs for a call but the media engine and HTTP: SIP, the
 call, TwiML, the recording client, SQLite on disk, logs at `info`. Several stand side by side and are loaded in turns: a
 bare agent that answers (the reference), calls between two legs, and such calls recorded by SIPREC; with `--rivals` also
-sippy's B2BUA and Kamailio as a relay. Callers, callee and recording server run on another core. The load is a closed
-loop: as many calls as the core can do, with a bound on how many there are at a time, so that the number says how many
-calls a second a core is good for. With `--rate` it is so many a second instead; a core that idles in between pays more
-for each, since its caches are cold.
+sippy's B2BUA and Kamailio as a relay, with `--engine` recorded calls with a media engine at work, on the same core.
+Callers, callee and recording server run on another core. The load is a closed loop: as many calls as the core can do,
+with a bound on how many there are at a time, so that the number says how many calls a second a core is good for. With
+`--rate` it is so many a second instead; a core that idles in between pays more for each, since its caches are cold.
 Memory is measured in a fresh process, as what is resident once all calls are up; for 32 seconds that includes the
-transactions which set them up. `--settled` waits until those are gone and says what Python has allocated then, for
-what is freed in between stays resident.
+transactions which set them up. `--settled` waits until those are gone and says what Python has allocated then, for what
+is freed in between stays resident.
 """
 
 import argparse
@@ -28,14 +28,16 @@ import uvloop
 from benches.control import rivals
 from benches.control.measured import Measured
 from benches.control.peers import CallsFailed, Load, Peers, peers
-from benches.control.rivals import RivalProcess, Usage, free_port
+from benches.control.rivals import RivalProcess, free_port
 from benches.control.rooms import by_room, most_expensive
 from benches.control.server import Report, Setup
+from benches.control.usage import Usage
 from benches.table import print_table
 from sidestream.base.logs import configure_logs
 
 MEMORY_LIMIT_KB = 60.0  # resident memory a live recorded call
 MODES = ("reference", "b2bua", "recorded")
+WHOLE = "whole"  # a recorded call with a media engine
 RIVALS = {"kamailio": rivals.kamailio, "sippy": rivals.sippy}
 NAMES = {
     "kamailio": "Kamailio, record-routing relay",
@@ -43,6 +45,8 @@ NAMES = {
     "reference": "bare agent that answers",
     "b2bua": "B2BUA, two legs",
     "recorded": "B2BUA and SIPREC client",
+    WHOLE: "the same with a media engine",
+    "engine": "its media engine",
 }
 RIVAL_SETTLE_S = 0.3  # what follows the caller's last message: nothing tells when a rival is done
 RIVAL_ATTEMPTS = 5
@@ -145,15 +149,23 @@ class _Bench:
                     is_last = round_ == options.rounds - 1 and mode == options.modes[-1]
                     if is_last and options.profile is not None and isinstance(one, Measured):
                         await one.profile()
-                        used = await self._load(one, options.calls)
+                        used = await self._round(mode, one)
                         await one.profiled(options.profile)
                     else:
-                        used = await self._load(one, options.calls)
-                    taken[mode].append(used.shared_by(options.calls))
+                        used = await self._round(mode, one)
+                    for name, spent in used.items():
+                        taken.setdefault(name, []).append(spent.shared_by(options.calls))
         finally:
             for one in measured.values():
                 await one.stop()
         return taken
+
+    async def _round(self, mode: str, one: Measured | RivalProcess) -> dict[str, Usage]:
+        engine = one.engine_usage() if isinstance(one, Measured) else None
+        used = {mode: await self._load(one, self._options.calls)}
+        if isinstance(one, Measured) and engine is not None and (now := one.engine_usage()) is not None:
+            used["engine"] = now.since(engine)
+        return used
 
     async def phases(self) -> dict[str, Phases]:
         """Set-up, tear-down and what comes later apart, of as many calls as memory is measured with."""
@@ -242,7 +254,10 @@ class _Bench:
     async def _start(self, mode: str, purpose: str, *, trace_allocations: bool = False) -> Measured:
         directory = self._directory / f"{purpose}-{mode}"
         directory.mkdir()
-        setup = Setup(mode, self._peers.callee, self._peers.srs, str(directory), self._core, trace_allocations)
+        does = "recorded" if mode == WHOLE else mode
+        setup = Setup(
+            does, self._peers.callee, self._peers.srs, str(directory), self._core, trace_allocations, mode == WHOLE
+        )
         return await Measured.start(setup)
 
     async def _start_any(self, mode: str) -> Measured | RivalProcess:
@@ -343,6 +358,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--warm-up", type=int, default=defaults.warm_up, help="calls that do not count")
     parser.add_argument("--modes", default=",".join(defaults.modes))
     parser.add_argument("--rivals", action="store_true", help="sippy and Kamailio, too")
+    parser.add_argument("--engine", action="store_true", help="recorded calls with a media engine at work, too")
     parser.add_argument("--phases", action="store_true", help="set-up and tear-down apart, too (minutes)")
     parser.add_argument("--rooms", action="store_true", help="where the time goes, too")
     parser.add_argument("--own-peers", action="store_true", help="agents of our own although SIPp is there")
@@ -357,7 +373,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         rate=given.rate,
         live=given.live,
         warm_up=given.warm_up,
-        modes=(*given.modes.split(","), *(RIVALS if given.rivals else ())),
+        modes=(*given.modes.split(","), *((WHOLE,) if given.engine else ()), *(RIVALS if given.rivals else ())),
         with_sipp=not given.own_peers,
         profile=given.profile,
         allocations=given.allocations,

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from benches.control.rivals import Usage
 from benches.control.server import ImageCost, Report, Setup
+from benches.control.usage import Usage, spent_by
 
 ANSWER_LIMIT_S = 30.0  # starting up includes making the database
 STOP_LIMIT_S = 15.0
@@ -26,6 +26,7 @@ class Measured:
     def __init__(self, setup: Setup, process: Process, ready: Report, limit_s: float) -> None:
         self.setup = setup
         self.port = ready.port
+        self._engine = ready.engine
         self._process = process
         self._limit_s = limit_s
 
@@ -72,6 +73,10 @@ class Measured:
     async def usage(self) -> Usage:
         report = await self.report()
         return Usage(report.user_s, report.system_s)
+
+    def engine_usage(self) -> Usage | None:
+        """That of its media engine; None if that is a double."""
+        return None if self._engine is None else spent_by(self._engine)
 
     async def memory_kb(self) -> int:
         """Resident memory, garbage collected."""

@@ -12,34 +12,15 @@ import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benches.control.answering import HOST
+from benches.control.usage import Usage, spent_by
 
 SIPPY = "sippy==2.5.0"
 _ENVIRONMENT = Path(__file__).parents[2] / "target" / "bench-sippy"
 _KAMAILIO_CONFIG = Path(__file__).parent / "kamailio.cfg"
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _START_LIMIT_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Processor seconds since the start of a process, of all its threads and children."""
-
-    user_s: float
-    system_s: float
-
-    def since(self, before: "Usage") -> "Usage":
-        return Usage(self.user_s - before.user_s, self.system_s - before.system_s)
-
-    def shared_by(self, calls: int) -> "Usage":
-        return Usage(self.user_s / calls, self.system_s / calls)
-
-    @property
-    def total_s(self) -> float:
-        return self.user_s + self.system_s
 
 
 class RivalProcess:
@@ -51,9 +32,7 @@ class RivalProcess:
         self._directory = directory
 
     async def usage(self) -> Usage:
-        """In steps of 10 ms, which is what the kernel tells."""
-        taken = [_ticks(pid) for pid in _family(self._process.pid)]
-        return Usage(*(sum(part) / _TICKS_A_SECOND for part in zip(*taken, strict=True)))
+        return spent_by(self._process.pid)
 
     async def stop(self) -> None:
         if self._process.returncode is None:
@@ -122,23 +101,6 @@ async def _start(command: Sequence[str], port: int, core: int | None, environmen
         await rival.stop()
         raise
     return rival
-
-
-def _ticks(pid: int) -> tuple[int, int]:
-    """User and system time of a process (`man 5 proc_pid_stat`)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]), int(fields[12])
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all below it."""
-    children = [
-        child
-        for path in Path(f"/proc/{pid}/task").glob("*/children")
-        for word in path.read_text().split()
-        for child in _family(int(word))
-    ]
-    return [pid, *children]
 
 
 def free_port() -> int:

@@ -44,6 +44,9 @@ from sidestream.calls.speech import Speech
 from sidestream.connectors.connector import make_connector
 from sidestream.connectors.connector_book import ConnectorBook
 from sidestream.debugger.debugger import Debugger
+from sidestream.media.client import EngineClient
+from sidestream.media.engine import MediaEngine
+from sidestream.media.supervisor import EngineSupervisor
 from sidestream.sip.agent.config import AgentConfig
 from sidestream.sip.transport import Transport
 from sidestream.storage.sealing import Sealer
@@ -67,7 +70,10 @@ SLICE = 50  # images made between two looks at the clock; the fastest slice coun
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What to run. `mode`: "reference", "b2bua" or "recorded"; `callee` and `srs` are SIP URIs."""
+    """What to run. `mode`: "reference", "b2bua" or "recorded"; `callee` and `srs` are SIP URIs.
+
+    `with_engine`: with a media engine at work, on the same core, instead of a double.
+    """
 
     mode: str
     callee: str
@@ -75,11 +81,15 @@ class Setup:
     directory: str
     core: int | None = None  # the processor core to stay on
     trace_allocations: bool = False
+    with_engine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`user_s`, `system_s`: processor time of all threads since the start; the others: incoming calls."""
+    """`user_s`, `system_s`: processor time of all threads since the start; the others but `engine`: incoming calls.
+
+    `engine`: the process of its media engine, if one is at work.
+    """
 
     port: int
     user_s: float
@@ -90,6 +100,7 @@ class Report:
     live: int
     siprecs_live: int
     siprecs_failed: int
+    engine: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +136,11 @@ class Reference:
 
 
 class Control:
-    """The platform's own services over a real database; only the media engine is a double."""
+    """The platform's own services over a real database; `engine` is the process of the media engine, None: a double."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, engine: int | None) -> None:
         self._services = services
+        self._engine = engine
 
     def report(self) -> Report:
         services, value = self._services, self._services.metrics.registry.get_sample_value
@@ -146,6 +158,7 @@ class Control:
             live=sum(_is_inbound(call) for call in services.live),
             siprecs_live=int(value("sidestream_siprecs_live") or 0),
             siprecs_failed=int(value("sidestream_siprecs_total", {"event": "siprec-error"}) or 0),
+            engine=self._engine,
         )
 
     def images(self, loops: int) -> ImageCost:
@@ -189,7 +202,29 @@ async def _reference(setup: Setup) -> AsyncIterator[Reference]:
 
 
 @asynccontextmanager
+async def _engine(setup: Setup) -> AsyncIterator[tuple[MediaEngine, int | None]]:
+    if not setup.with_engine:
+        yield ForgetfulEngine(), None
+        return
+    supervisor = EngineSupervisor()
+    await supervisor.start()
+    client = EngineClient(supervisor.socket)
+    try:
+        await client.connect()
+        yield client, supervisor.pid
+    finally:
+        await client.close()
+        await supervisor.stop()
+
+
+@asynccontextmanager
 async def _control(setup: Setup) -> AsyncIterator[Control]:
+    async with _engine(setup) as (engine, process), _services(setup, engine) as services:
+        yield Control(services, process)
+
+
+@asynccontextmanager
+async def _services(setup: Setup, engine: MediaEngine) -> AsyncIterator[Services]:
     clock, ids, metrics = SystemClock(), Ids(), Metrics()
     directory = Path(setup.directory)
     stores = await open_database(f"sqlite:///{directory / 'sidestream.db'}")
@@ -201,7 +236,7 @@ async def _control(setup: Setup) -> AsyncIterator[Control]:
     library = AudioLibrary(directory / "audio")
     services = Services(
         driver=_driver(ids, clock),
-        engine=ForgetfulEngine(),
+        engine=engine,
         clock=clock,
         ids=ids,
         metrics=metrics,
@@ -224,7 +259,7 @@ async def _control(setup: Setup) -> AsyncIterator[Control]:
     services.driver.default_sink = front.take_sip_event
     services.outbox.start()
     await services.driver.start()
-    yield Control(services)
+    yield services
     await front.drain()
     await services.driver.close()
     await services.outbox.close()

@@ -12,10 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMESPACES = Path("/run/netns")
-# One mode of three: each is a process of its own that has everything to import.
+# Not all modes: each is a process of its own that has everything to import.
 OPTIONS = (
     *("--modes", "recorded", "--calls", "20", "--rounds", "1", "--warm-up", "2", "--live", "5"),
-    *("--own-peers", "--rooms", "--json"),
+    *("--own-peers", "--rooms", "--engine", "--json"),
 )
 
 CALL_ROOMS = {"sip", "sdp", "siprec", "wire", "calls", "recording"}
@@ -31,6 +31,7 @@ async def test_call_set_up_is_measured() -> None:
     result = json.loads(output)
     (used,) = result["used"]["recorded"]
     assert used["user_s"] + used["system_s"] > 0
+    assert [len(result["used"][name]) for name in ("whole", "engine")] == [1, 1]
     # A few samples of some milliseconds of work: in which of these rooms they fall is chance.
     assert any(place.partition("/")[0] in CALL_ROOMS for place in result["rooms"]["recorded"])
     assert result["live_kb"] is not None
