@@ -22,6 +22,8 @@ FIRST_PORT = 10_000
 PORTS_PER_CALL = 4
 SPARE_PORTS = 100
 DESCRIPTORS = {True: 2, False: 4}  # of a call, by whether its RTCP shares the RTP port
+OCTETS_LIMIT = 4000.0  # resident memory of a call, once packets have gone through it
+MANY_CALLS = 1000  # beside which the buffers of the whole engine, which are made with the first packets, do not count
 RUN_LIMIT_S = 300.0
 
 
@@ -67,6 +69,8 @@ class Full:
             )
         if self.descriptors_per_call > DESCRIPTORS[self.muxed]:
             found.append(f"{self.descriptors_per_call:.3f} descriptors a call {kind}")
+        if self.calls >= MANY_CALLS and self.octets_per_call > OCTETS_LIMIT:
+            found.append(f"{self.octets_per_call:.0f} octets a call {kind}")
         if not self.muxed and self.calls < wanted and "RLIMIT_NOFILE" not in (self.refused or ""):
             found.append(f"with no descriptor left the answer was {self.refused}")
         return found

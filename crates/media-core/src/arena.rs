@@ -27,19 +27,27 @@ impl Key {
 #[derive(Clone, Debug)]
 struct Slot<T> {
     generation: u32,
+    /// The next free slot, if this is one; [`NONE`] after the last.
+    next: u32,
     value: Option<T>,
 }
 
+/// No slot has this number.
+const NONE: u32 = u32::MAX;
+
 /// A vector with holes whose keys never name another value later.
+///
+/// Holes are a list in themselves: thousands of sessions have arenas, most of which never hold anything.
 #[derive(Clone, Debug)]
 pub struct Arena<T> {
     slots: Vec<Slot<T>>,
-    free: Vec<u32>,
+    free: u32,
+    len: u32,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), free: NONE, len: 0 }
     }
 }
 
@@ -51,9 +59,10 @@ impl<T> Arena<T> {
 
     /// Stores a value that knows its own key.
     pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            let key = Key { index, generation: slot.generation };
+        self.len += 1;
+        if let Some(slot) = self.slots.get_mut(self.free as usize) {
+            let key = Key { index: self.free, generation: slot.generation };
+            self.free = slot.next;
             slot.value = Some(make(key));
             return key;
         }
@@ -62,19 +71,17 @@ impl<T> Arena<T> {
             self.slots.reserve_exact((self.slots.len() / 2).max(1));
         }
         let key = Key { index: self.slots.len() as u32, generation: 0 };
-        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
+        self.slots.push(Slot { generation: 0, next: NONE, value: Some(make(key)) });
         key
     }
 
     /// Takes a value out; its key is dead from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.slots.get_mut(key.index())?;
-        if slot.generation != key.generation {
-            return None;
-        }
+        let slot = self.slots.get_mut(key.index()).filter(|slot| slot.generation == key.generation)?;
         let value = slot.value.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
+        slot.next = std::mem::replace(&mut self.free, key.index);
+        self.len -= 1;
         Some(value)
     }
 
@@ -90,12 +97,12 @@ impl<T> Arena<T> {
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.len as usize
     }
 
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// How many slots there are, holes included: the bound for [`Arena::key_at`].
@@ -154,5 +161,17 @@ mod tests {
         assert_eq!(arena.key_at(1), None);
         arena.values_mut().for_each(|n| *n += 10);
         assert_eq!(arena.get(keys[2]), Some(&12));
+    }
+
+    #[test]
+    fn holes_are_filled_before_there_are_more_slots() {
+        let mut arena = Arena::default();
+        let keys: Vec<Key> = (0..5).map(|n| arena.insert(n)).collect();
+        [1, 4, 2].into_iter().for_each(|n| assert_eq!(arena.remove(keys[n]), Some(n)));
+        assert_eq!((arena.slots(), arena.len()), (5, 2));
+        let again: Vec<usize> = (5..9).map(|n| arena.insert(n).index()).collect();
+        assert_eq!(again, [2, 4, 1, 5]);
+        assert_eq!(arena.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 7, 5, 3, 6, 8]);
+        assert_eq!((arena.slots(), arena.len()), (6, 6));
     }
 }

@@ -41,10 +41,10 @@ impl Pressed {
     }
 }
 
-/// Follows the telephone events of one stream.
+/// Follows the telephone events of one stream. Most streams have none, and take no room for one.
 #[derive(Clone, Debug, Default)]
 pub struct DtmfDetector {
-    pressed: Option<Pressed>,
+    pressed: Option<Box<Pressed>>,
 }
 
 impl DtmfDetector {
@@ -116,7 +116,7 @@ impl DtmfDetector {
         let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
         let begun =
             Pressed { ssrc, event, timestamp, before: 0, duration, reported: false, heard_ns: now_ns, clock_rate };
-        self.pressed.replace(begun).filter(|before| !before.reported).and_then(|before| before.digit())
+        self.pressed.replace(Box::new(begun)).filter(|before| !before.reported).and_then(|before| before.digit())
     }
 
     fn report(&mut self) -> Option<Digit> {

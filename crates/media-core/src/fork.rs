@@ -49,9 +49,17 @@ pub struct Rewriter {
     initial_sequence: u16,
     initial_timestamp: u32,
     segment: Option<Segment>,
-    paused: Option<Segment>,
-    retired: Option<(u32, u64)>,
+    /// Of these there is seldom one, and all streams have room for it.
+    paused: Option<Box<Segment>>,
+    retired: Option<Box<Retired>>,
     sent: Option<Sent>,
+}
+
+/// The source before the present one.
+#[derive(Clone, Copy, Debug)]
+struct Retired {
+    source: u32,
+    until_ns: u64,
 }
 
 impl Rewriter {
@@ -67,7 +75,9 @@ impl Rewriter {
 
     /// Nothing is sent until further notice; the next packet begins anew, marked.
     pub fn pause(&mut self) {
-        self.paused = self.segment.take().or(self.paused);
+        if let Some(segment) = self.segment.take() {
+            self.paused = Some(Box::new(segment));
+        }
         self.retired = None;
     }
 
@@ -93,9 +103,9 @@ impl Rewriter {
                     return None;
                 }
             }
-            _ if self.retired.is_some_and(|(old, until)| old == source && now_ns < until) => return None,
+            _ if self.retired.as_ref().is_some_and(|old| old.source == source && now_ns < old.until_ns) => return None,
             _ => {
-                self.retired = self.segment.map(|segment| (segment.source, now_ns + RETIRED_NS));
+                self.retire(now_ns);
                 self.begin(source, sequence, timestamp, clock_rate, now_ns);
                 marker = true;
             }
@@ -172,6 +182,16 @@ impl Rewriter {
         jumped
     }
 
+    /// The source so far gives way to another.
+    #[cold]
+    fn retire(&mut self, now_ns: u64) {
+        self.retired = self.segment.map(|segment| {
+            let (source, until_ns) = (segment.source, now_ns + RETIRED_NS);
+            Box::new(Retired { source, until_ns })
+        });
+    }
+
+    #[cold]
     fn begin(&mut self, source: u32, sequence: u16, timestamp: u32, clock_rate: u32, now_ns: u64) {
         let next_sequence = self.sent.map_or(self.initial_sequence, |sent| sent.sequence.wrapping_add(1));
         let next_timestamp = self

@@ -85,9 +85,13 @@ pub struct Drift {
     base: u32,
     clock_rate: u32,
     window_ends_ns: u64,
+    /// When the first and the last whole window ended; 0: there was none.
+    first_ns: u64,
+    last_ns: u64,
+    /// The least transit time of this window, of the first and of the last whole one.
     least: i32,
-    first: Option<(u64, i32)>,
-    last: (u64, i32),
+    first: i32,
+    last: i32,
 }
 
 impl Drift {
@@ -104,12 +108,15 @@ impl Drift {
     }
 
     /// A window is over, or the source's clock has jumped and all begins anew.
+    #[cold]
     fn turn(&mut self, transit: u32, arrival_ns: u64, clock_rate: u32, anew: bool) {
         if anew || self.window_ends_ns == 0 {
             *self = Self { base: transit, clock_rate, ..Self::default() };
         } else {
-            self.last = (self.window_ends_ns, self.least);
-            self.first.get_or_insert(self.last);
+            (self.last_ns, self.last) = (self.window_ends_ns, self.least);
+            if self.first_ns == 0 {
+                (self.first_ns, self.first) = (self.last_ns, self.last);
+            }
             self.least = transit.wrapping_sub(self.base) as i32;
         }
         self.window_ends_ns = arrival_ns + DRIFT_WINDOW_NS;
@@ -117,10 +124,9 @@ impl Drift {
 
     /// By how many millionths the source's clock is faster than ours; None while that cannot be told.
     pub fn skew_ppm(&self) -> Option<f64> {
-        let (first_ns, first) = self.first?;
-        let span_ns = self.last.0.saturating_sub(first_ns);
+        let span_ns = self.last_ns.saturating_sub(self.first_ns);
         // packets of a fast clock are stamped ahead of time: they seem to be under way for less and less
-        let ahead = f64::from(first) - f64::from(self.last.1);
+        let ahead = f64::from(self.first) - f64::from(self.last);
         let span = span_ns as f64 / NS_PER_S as f64 * f64::from(self.clock_rate);
         (span_ns >= DRIFT_SPAN_NS).then(|| ahead / span * 1e6)
     }

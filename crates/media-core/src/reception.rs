@@ -10,7 +10,8 @@ const MAX_DROPOUT: i32 = 3000;
 /// RFC 3550 A.1: a larger step back is a restart rather than reordering.
 const MAX_MISORDER: i32 = 100;
 /// How far back duplicates are told from late packets; one bit each.
-const WINDOW: i32 = 128;
+const WINDOW: i32 = 2 * HALF;
+const HALF: i32 = u64::BITS as i32;
 
 /// How many packets later it is settled whether one is lost: it may still come until then.
 const HORIZON: i32 = 64;
@@ -30,7 +31,33 @@ pub enum Arrived {
     Restarted,
 }
 
-/// The reception state of one SSRC.
+/// Bit n, of the second 64 + n, says whether the packet n before the newest has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window([u64; 2]);
+
+impl Window {
+    fn has(self, back: i32) -> bool {
+        self.0[usize::from(back >= HALF)] >> (back % HALF) & 1 != 0
+    }
+
+    fn set(&mut self, back: i32) {
+        self.0[usize::from(back >= HALF)] |= 1 << (back % HALF);
+    }
+
+    /// The next packet has come.
+    fn next(&mut self) {
+        self.0 = [self.0[0] << 1 | 1, self.0[1] << 1 | self.0[0] >> (HALF - 1)];
+    }
+
+    /// A packet has come that is so many after the newest before.
+    fn skip_to(&mut self, step: i32) {
+        let bits = u128::from(self.0[1]) << HALF | u128::from(self.0[0]);
+        let bits = bits.checked_shl(step as u32).unwrap_or(0) | 1;
+        self.0 = [bits as u64, (bits >> HALF) as u64];
+    }
+}
+
+/// The reception state of one SSRC. Thirty-two bits of packets last for years.
 ///
 /// The probation of RFC 3550 A.1 is left out: sources are told apart by their address before, and a call's first
 /// packet counts.
@@ -41,11 +68,11 @@ pub struct Reception {
     max_sequence: u16,
     cycles: u32,
     suspect: Option<u16>,
-    seen: u128,
-    received: u64,
-    lost_before: u64,
-    expected_prior: u64,
-    received_prior: u64,
+    seen: Window,
+    received: u32,
+    lost_before: u32,
+    expected_prior: u32,
+    received_prior: u32,
     transit: Option<u32>,
     jitter_scaled: u32,
     tally: Tally,
@@ -65,7 +92,7 @@ impl Reception {
             max_sequence: sequence.wrapping_sub(1),
             cycles: 0,
             suspect: None,
-            seen: 0,
+            seen: Window::default(),
             received: 0,
             lost_before: 0,
             expected_prior: 0,
@@ -101,23 +128,23 @@ impl Reception {
                 self.tally.wraps += 1;
             }
             // all but always the next packet, and the one that leaves the horizon has arrived
-            if delta == 1 && self.ahead == 0 && self.seen & (1 << (HORIZON - 1)) != 0 {
+            if delta == 1 && self.ahead == 0 && self.seen.has(HORIZON - 1) {
                 self.tally.bursts.received();
+                self.seen.next();
             } else {
                 self.settle(delta);
+                self.seen.skip_to(delta);
             }
             self.max_sequence = sequence;
-            self.seen = if delta < WINDOW { (self.seen << delta) | 1 } else { 1 };
             self.received += 1;
             return Arrived::InOrder;
         }
         if (-MAX_MISORDER..=0).contains(&delta) {
-            let bit = 1u128 << -delta;
-            if self.seen & bit != 0 {
+            if self.seen.has(-delta) {
                 self.tally.duplicates += 1;
                 return Arrived::Duplicate;
             }
-            self.seen |= bit;
+            self.seen.set(-delta);
             self.tally.reordered += 1;
             // one from before the first was never expected
             if i64::from(self.extended_sequence()) + i64::from(delta) >= i64::from(self.base_sequence) {
@@ -148,7 +175,7 @@ impl Reception {
     /// True if the packet with this number has come, as far back as that is known.
     pub fn has_seen(&self, sequence: u16) -> bool {
         let back = -i32::from(sequence_delta(self.max_sequence, sequence));
-        (0..WINDOW).contains(&back) && self.seen & (1 << back) != 0
+        (0..WINDOW).contains(&back) && self.seen.has(back)
     }
 
     /// `delta` packets leave the horizon.
@@ -156,7 +183,7 @@ impl Reception {
         for place in 0..delta {
             if self.ahead > 0 {
                 self.ahead -= 1;
-            } else if place < HORIZON && self.seen & (1 << (HORIZON - 1 - place)) != 0 {
+            } else if place < HORIZON && self.seen.has(HORIZON - 1 - place) {
                 self.tally.bursts.received();
             } else {
                 self.tally.bursts.lost();
@@ -175,12 +202,12 @@ impl Reception {
     fn restart(&mut self, sequence: u16) {
         self.tally = Tally { bursts: self.settled(), restarts: self.tally.restarts + 1, ..self.tally };
         self.ahead = HORIZON - 2;
-        self.lost_before = self.lost();
+        self.lost_before += self.lost_since();
         self.base_sequence = sequence.wrapping_sub(1);
         self.max_sequence = sequence;
         self.cycles = u32::from(self.base_sequence > sequence) << 16;
         self.suspect = None;
-        self.seen = 0b11;
+        self.seen = Window([0b11, 0]);
         self.received = 2;
         self.expected_prior = 0;
         self.received_prior = 0;
@@ -239,7 +266,12 @@ impl Reception {
 
     /// Packets lost since the source began; duplicates do not count against it (RFC 3550 A.3).
     pub fn lost(&self) -> u64 {
-        self.lost_before + self.expected().saturating_sub(self.received)
+        u64::from(self.lost_before) + u64::from(self.lost_since())
+    }
+
+    /// Those of them since its last restart.
+    fn lost_since(&self) -> u32 {
+        self.expected().saturating_sub(self.received)
     }
 
     /// Interarrival jitter in units of the time stamp.
@@ -261,7 +293,7 @@ impl Reception {
         self.received_prior = self.received;
         ReportBlock {
             ssrc: self.ssrc,
-            fraction_lost: (lost << 8).checked_div(interval).unwrap_or(0).min(255) as u8,
+            fraction_lost: (u64::from(lost) << 8).checked_div(interval.into()).unwrap_or(0).min(255) as u8,
             cumulative_lost: self.lost().min(0x7f_ffff) as i32,
             extended_sequence: self.extended_sequence(),
             jitter: self.jitter(),
@@ -270,11 +302,11 @@ impl Reception {
         }
     }
 
-    fn expected(&self) -> u64 {
+    fn expected(&self) -> u32 {
         if self.received == 0 {
             return 0;
         }
-        u64::from(self.extended_sequence().wrapping_sub(u32::from(self.base_sequence))) + 1
+        self.extended_sequence().wrapping_sub(u32::from(self.base_sequence)).wrapping_add(1)
     }
 }
 

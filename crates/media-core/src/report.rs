@@ -12,6 +12,8 @@ const IDLE_INTERVAL_NS: u64 = 15 * NS_PER_S;
 /// The first sender report follows the first packet quickly: a recorder needs it to align the streams.
 const FIRST_DELAY_NS: u64 = 100 * NS_PER_MS;
 
+const NOT_DUE: u64 = u64::MAX;
+
 /// The RTCP side of a stream that the engine sends with an SSRC of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Reporter {
@@ -20,13 +22,14 @@ pub(crate) struct Reporter {
     packets: u32,
     octets: u32,
     packets_reported: u32,
-    due_ns: Option<u64>,
+    /// When the next report is due; [`NOT_DUE`]: that is not settled.
+    due_ns: u64,
     noise: u32,
 }
 
 impl Reporter {
     pub(crate) fn new(ssrc: u32, cname: impl Into<Arc<str>>) -> Self {
-        Self { ssrc, cname: cname.into(), packets: 0, octets: 0, packets_reported: 0, due_ns: None, noise: ssrc | 1 }
+        Self { ssrc, cname: cname.into(), packets: 0, octets: 0, packets_reported: 0, due_ns: NOT_DUE, noise: ssrc | 1 }
     }
 
     /// A packet left.
@@ -34,7 +37,7 @@ impl Reporter {
         if self.packets == self.packets_reported {
             // the first packet ever, or since a report said that nothing is sent
             let delay = if self.packets == 0 { FIRST_DELAY_NS } else { SENDING_INTERVAL_NS };
-            self.due_ns = Some(self.due_ns.unwrap_or(u64::MAX).min(now_ns + delay));
+            self.due_ns = self.due_ns.min(now_ns + delay);
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_octets as u32);
@@ -48,12 +51,12 @@ impl Reporter {
 
     /// A packet of somebody else arrived, which there is to report on.
     pub(crate) fn note_heard(&mut self, now_ns: u64) {
-        self.due_ns = Some(self.due_ns.unwrap_or(u64::MAX).min(now_ns + SENDING_INTERVAL_NS));
+        self.due_ns = self.due_ns.min(now_ns + SENDING_INTERVAL_NS);
     }
 
     /// True if a report is due.
     pub(crate) fn is_due(&self, now_ns: u64) -> bool {
-        self.due_ns.is_some_and(|due_ns| due_ns <= now_ns)
+        self.due_ns <= now_ns
     }
 
     /// A report if one is due; `timestamp` is the stream's at `now`, None while nothing was sent; `blocks` tell of what
@@ -64,13 +67,15 @@ impl Reporter {
         timestamp: Option<u32>,
         blocks: &[ReportBlock],
     ) -> Option<Vec<u8>> {
-        let due_ns = *self.due_ns.get_or_insert(now.mono_ns + IDLE_INTERVAL_NS);
-        if now.mono_ns < due_ns {
+        if self.due_ns == NOT_DUE {
+            self.due_ns = now.mono_ns + IDLE_INTERVAL_NS;
+        }
+        if !self.is_due(now.mono_ns) {
             return None;
         }
         let sending = self.packets != self.packets_reported;
         let interval = if sending || !blocks.is_empty() { SENDING_INTERVAL_NS } else { IDLE_INTERVAL_NS };
-        self.due_ns = Some(now.mono_ns + self.spread(interval));
+        self.due_ns = now.mono_ns + self.spread(interval);
         let info = if sending { timestamp.map(|timestamp| self.info(now, timestamp)) } else { None };
         self.packets_reported = self.packets;
         Some(CompoundBuilder::report(self.ssrc, info, blocks).cname(self.ssrc, &self.cname).build())

@@ -72,10 +72,13 @@ pub(crate) enum ForkSockets {
     Shared(usize),
 }
 
+/// The place of an interface in the engine's list.
+pub(crate) type InterfaceNumber = u16;
+
 /// A pair of ports that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
-    pub(crate) interface: usize,
+    pub(crate) interface: InterfaceNumber,
     pub(crate) rtp_port: u16,
 }
 
@@ -127,7 +130,8 @@ impl Ports {
     }
 
     /// Binds a pair on an interface.
-    pub(crate) fn take(&mut self, index: usize, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
+    pub(crate) fn take(&mut self, number: InterfaceNumber, now_ns: u64) -> Result<(Lease, Sockets), Refusal> {
+        let index = usize::from(number);
         self.interfaces[index].wake(now_ns, &self.binder.descriptors);
         let (rtp_seat, rtcp_seat) = self.seats()?;
         let InterfacePorts { interface, pool, .. } = &mut self.interfaces[index];
@@ -137,7 +141,7 @@ impl Ports {
             match self.binder.bind_pair(SocketAddr::new(interface.bind_host, port)) {
                 Ok((rtp, rtcp)) => {
                     let sockets = Sockets { rtp: Seated::new(rtp, rtp_seat), rtcp: Some(Seated::new(rtcp, rtcp_seat)) };
-                    return Ok((Lease { interface: index, rtp_port: port }, sockets));
+                    return Ok((Lease { interface: number, rtp_port: port }, sockets));
                 }
                 Err(error) => {
                     pool.give_back(port, now_ns);
@@ -174,23 +178,24 @@ impl Ports {
 
     /// Lets a pair whose sockets are closed cool down.
     pub(crate) fn give_back(&mut self, lease: Lease, now_ns: u64) {
-        let InterfacePorts { interface, pool, resting } = &mut self.interfaces[lease.interface];
+        let InterfacePorts { interface, pool, resting } = &mut self.interfaces[usize::from(lease.interface)];
         pool.give_back(lease.rtp_port, now_ns);
         let socket = listen(interface, lease.rtp_port, &self.binder.descriptors);
         resting.extend(socket.map(|socket| (lease.rtp_port, socket)));
     }
 
     /// The number of an interface.
-    pub(crate) fn index(&self, interface: &str) -> Result<usize, Refusal> {
+    pub(crate) fn number(&self, interface: &str) -> Result<InterfaceNumber, Refusal> {
         self.interfaces
             .iter()
             .position(|known| known.interface.name == interface)
+            .and_then(|index| InterfaceNumber::try_from(index).ok())
             .ok_or_else(|| Refusal::new(RefusalCode::NoInterface, format!("no interface {interface}")))
     }
 
     /// The interface of a lease.
     pub(crate) fn interface(&self, lease: Lease) -> &Interface {
-        &self.interfaces[lease.interface].interface
+        &self.interfaces[usize::from(lease.interface)].interface
     }
 
     pub(crate) fn interfaces(&self) -> impl Iterator<Item = &Interface> {

@@ -139,6 +139,7 @@ impl Registry {
             endpoint.received.retain(|sink| sink.bridge().is_none());
             // the call comes first: its party hears a packet before it is forked or recorded
             if let Some(sink) = sink {
+                endpoint.received.reserve_exact(1);
                 endpoint.received.insert(0, Sink::Bridge(sink));
             }
         }
@@ -163,9 +164,16 @@ impl Registry {
         let pair = pairs.insert_with(|pair| {
             let fork = session.forks.insert(Fork::new(&new, pair, of));
             if let Some(endpoint) = session.endpoints.get_mut(of) {
+                // thousands of endpoints have one or two, for which the usual four places are too many
                 match new.side {
-                    Side::Inbound => endpoint.received.push(Sink::Fork(fork)),
-                    Side::Outbound => endpoint.sent.push(fork),
+                    Side::Inbound => {
+                        endpoint.received.reserve_exact(1);
+                        endpoint.received.push(Sink::Fork(fork));
+                    }
+                    Side::Outbound => {
+                        endpoint.sent.reserve_exact(1);
+                        endpoint.sent.push(fork);
+                    }
                 }
             }
             PairOwner { session: session_key, member: Member::Fork(fork) }

@@ -82,7 +82,7 @@ pub(super) struct Endpoint {
     pub(super) dtmf: DtmfDetector,
     pub(super) heard_ns: u64,
     pub(super) silence_reported: bool,
-    pub(super) unreachable_ns: Option<u64>,
+    pub(super) unreachable: Told,
     /// Whether the kernel relays its packets, or might.
     pub(super) kernel: Nearness,
     listening: Listening,
@@ -91,7 +91,7 @@ pub(super) struct Endpoint {
     pub(super) reception: Option<Reception>,
     lost_before: u64,
     clock_rate: u32,
-    ssrc_changed_ns: Option<u64>,
+    ssrc_changed: Told,
     counts: Counts,
     taken: Taken,
     /// Packets in a row that the key does not fit.
@@ -107,11 +107,11 @@ struct Counts {
     octets_received: u64,
     packets_sent: u64,
     octets_sent: u64,
-    strays: u64,
-    invalid: u64,
-    unauthenticated: u64,
-    replayed: u64,
-    unprotected: u64,
+    strays: u32,
+    invalid: u32,
+    unauthenticated: u32,
+    replayed: u32,
+    unprotected: u32,
 }
 
 /// What was taken since the last visit.
@@ -150,7 +150,7 @@ impl Endpoint {
             dtmf: DtmfDetector::default(),
             heard_ns: 0,
             silence_reported: false,
-            unreachable_ns: None,
+            unreachable: Told::default(),
             kernel: Nearness::default(),
             listening: Listening::Open,
             steady: 0,
@@ -158,7 +158,7 @@ impl Endpoint {
             reception: None,
             lost_before: 0,
             clock_rate: RATE,
-            ssrc_changed_ns: None,
+            ssrc_changed: Told::default(),
             counts: Counts::default(),
             taken: Taken::default(),
             refused: 0,
@@ -179,7 +179,7 @@ impl Endpoint {
         if told_anew {
             self.remote = settings.remote;
         }
-        let rtcp = |settings: &EndpointSettings| (settings.rtcp_mux, settings.remote_rtcp);
+        let rtcp = |settings: &EndpointSettings| (settings.rtcp_mux, told_rtcp(settings));
         if told_anew || rtcp(&settings) != rtcp(&self.settings) {
             self.remote_rtcp = rtcp_of(&settings, self.remote);
         }
@@ -195,7 +195,7 @@ impl Endpoint {
     /// True, and counted, if nothing from there is heard, whatever it is: no reason to decrypt it.
     pub(super) fn is_stranger(&mut self, source: SocketAddr) -> bool {
         // nobody can be answered at port 0, whoever latches on to it
-        let known = !self.listening.is_deaf_to(source, self.settings.remote) && source.port() != 0;
+        let known = !self.listening.is_deaf_to(source, self.settings.remote, self.remote) && source.port() != 0;
         if !known {
             self.counts.strays += 1;
             self.steady = 0;
@@ -204,7 +204,16 @@ impl Endpoint {
     }
 
     /// Decides by its source whether a packet is heard, and learns the remote from the first.
+    #[inline]
     pub(super) fn admit(&mut self, packet: &RtpPacket<'_>, source: SocketAddr) -> Admission {
+        // all but always; whom it listens to then is the remote
+        if self.configured && self.listening.is_settled() && self.remote == Some(source) && source.port() != 0 {
+            return Admission::Heard;
+        }
+        self.admit_another(packet, source)
+    }
+
+    fn admit_another(&mut self, packet: &RtpPacket<'_>, source: SocketAddr) -> Admission {
         if self.is_stranger(source) {
             return Admission::Stray;
         }
@@ -216,7 +225,7 @@ impl Endpoint {
         if self.listening.is_open_to(source) {
             self.steady = 0;
         }
-        if self.configured && self.listening.hear(source) == Place::Remote && self.remote != Some(source) {
+        if self.configured && self.listening.hear(source, self.remote) == Place::Remote && self.remote != Some(source) {
             self.remote = Some(source);
             self.remote_rtcp = rtcp_of(&self.settings, self.remote);
             return Admission::Learned(source);
@@ -228,7 +237,7 @@ impl Endpoint {
     pub(super) fn takes_packet(&mut self) -> bool {
         let takes = self.taken.packets < MAX_PACKETS;
         self.taken.packets += u16::from(takes);
-        self.counts.strays += u64::from(!takes);
+        self.counts.strays += u32::from(!takes);
         takes
     }
 
@@ -236,7 +245,7 @@ impl Endpoint {
     pub(super) fn takes_report(&mut self) -> bool {
         let takes = self.taken.reports < MAX_REPORTS;
         self.taken.reports += u16::from(takes);
-        self.counts.strays += u64::from(!takes);
+        self.counts.strays += u32::from(!takes);
         takes
     }
 
@@ -287,7 +296,7 @@ impl Endpoint {
 
     /// True if RTCP from there is the remote's.
     pub(super) fn knows(&self, source: SocketAddr) -> bool {
-        let mut known = [self.remote, self.settings.remote_rtcp].into_iter().flatten();
+        let mut known = [self.remote, told_rtcp(&self.settings)].into_iter().flatten();
         self.configured && known.any(|host| host.ip() == source.ip())
     }
 
@@ -331,7 +340,7 @@ impl Endpoint {
                 reception.receive_timing(packet.timestamp(), arrival.mono_ns, clock_rate);
             }
         }
-        changed.filter(|_| may_repeat(&mut self.ssrc_changed_ns, arrival.mono_ns))
+        changed.filter(|_| self.ssrc_changed.may_repeat(arrival.mono_ns))
     }
 
     /// What a packet's payload type means: (its clock rate, that of an event if it is one).
@@ -348,7 +357,7 @@ impl Endpoint {
 
     /// Counts a datagram that is no RTP. RFC 6263 §4.1: an empty one keeps the path open, and is no fault.
     pub(super) fn count_invalid(&mut self, datagram: &[u8]) {
-        self.counts.invalid += u64::from(!datagram.is_empty());
+        self.counts.invalid += u32::from(!datagram.is_empty());
     }
 
     /// Counts a packet that was not authentic, or came twice.
@@ -435,11 +444,11 @@ impl Endpoint {
             octets_received: self.counts.octets_received,
             packets_sent: self.counts.packets_sent,
             octets_sent: self.counts.octets_sent,
-            strays: self.counts.strays,
-            invalid: self.counts.invalid,
-            unauthenticated: self.counts.unauthenticated,
-            replayed: self.counts.replayed,
-            unprotected: self.counts.unprotected,
+            strays: self.counts.strays.into(),
+            invalid: self.counts.invalid.into(),
+            unauthenticated: self.counts.unauthenticated.into(),
+            replayed: self.counts.replayed.into(),
+            unprotected: self.counts.unprotected.into(),
         }
     }
 
@@ -474,7 +483,11 @@ fn rtcp_of(settings: &EndpointSettings, remote: Option<SocketAddr>) -> Option<So
     }
     // RFC 4961: RTCP is as symmetric as RTP; an explicit port on that host still stands (RFC 3605)
     let stands = |told: &SocketAddr| remote == settings.remote || remote.is_some_and(|remote| remote.ip() == told.ip());
-    settings.remote_rtcp.filter(stands).or_else(|| remote.and_then(port_above))
+    told_rtcp(settings).filter(stands).or_else(|| remote.and_then(port_above))
+}
+
+fn told_rtcp(settings: &EndpointSettings) -> Option<SocketAddr> {
+    settings.remote_rtcp.as_deref().copied()
 }
 
 /// The RTCP address that belongs to an RTP address (RFC 3550 §11); None above the last port.
@@ -482,11 +495,19 @@ pub fn port_above(rtp: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
 }
 
-/// True, and noted, if the last time is long enough ago.
-pub(super) fn may_repeat(last_ns: &mut Option<u64>, now_ns: u64) -> bool {
-    if last_ns.is_some_and(|last| now_ns.saturating_sub(last) < REPEAT_NS) {
-        return false;
+/// When something was told, and may be told again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    again_ns: u64,
+}
+
+impl Told {
+    /// True, and noted, if the last time is long enough ago.
+    pub(super) fn may_repeat(&mut self, now_ns: u64) -> bool {
+        let may = now_ns >= self.again_ns;
+        if may {
+            self.again_ns = now_ns + REPEAT_NS;
+        }
+        may
     }
-    *last_ns = Some(now_ns);
-    true
 }

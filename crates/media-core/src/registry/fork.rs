@@ -14,7 +14,7 @@ use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
 
-use super::endpoint::{port_above, rollover};
+use super::endpoint::{port_above, rollover, Told};
 use super::security::{sealed, Security};
 use super::{ForkPorts, ForkRole, ForkSettings, KernelFork, KernelTally, NewFork, Output, PairKey, Side};
 
@@ -37,17 +37,32 @@ pub(super) struct Fork {
     drop_dtmf: bool,
     pub(super) settings: ForkSettings,
     pub(super) security: Option<Box<Security>>,
-    pub(super) unreachable_ns: Option<u64>,
+    pub(super) unreachable: Told,
     rewriter: Rewriter,
     reporter: Reporter,
-    map: Vec<Mapped>,
+    map: Box<[Mapped]>,
     batch: Option<Box<Batch>>,
     /// A packet has left since it became active.
     started: bool,
     /// The source whose packets a translator passed on last.
     passed_on: Option<u32>,
     clock_rate: u32,
-    counts: ForkStatistics,
+    counts: Counts,
+}
+
+/// What is counted, as [`ForkStatistics`] tells it. Thirty-two bits of what hardly ever happens last for years.
+#[derive(Debug, Default)]
+struct Counts {
+    packets_sent: u64,
+    octets_sent: u64,
+    send_errors: u32,
+    packets_filtered: u32,
+    unauthenticated: u32,
+    unprotected: u32,
+    /// On the wall clock; 0: there was none.
+    first_packet_ns: u64,
+    /// Packets lost and jitter, in units of the time stamp, by the last report.
+    reported: Option<(i32, u32)>,
 }
 
 impl Fork {
@@ -68,15 +83,15 @@ impl Fork {
                 keys: None,
             },
             security: None,
-            unreachable_ns: None,
+            unreachable: Told::default(),
             rewriter: Rewriter::new(new.numbers.ssrc, new.numbers.sequence, new.numbers.timestamp),
             reporter: Reporter::new(new.numbers.ssrc, new.cname.clone()),
-            map: Vec::new(),
+            map: Box::default(),
             batch: (new.batch_ns > 0).then(|| Box::new(Batch::new(new.batch_ns))),
             started: false,
             passed_on: None,
             clock_rate: 8000,
-            counts: ForkStatistics::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -93,7 +108,6 @@ impl Fork {
         self.flush(out);
         let rollover = rollover(self.settings.remote, settings.remote);
         Security::configure(&mut self.security, settings.keys.take(), rollover)?;
-        settings.remote_rtcp = settings.remote_rtcp.or_else(|| settings.remote.and_then(port_above));
         self.settings = settings;
         if self.destination().is_none() {
             self.rewriter.pause();
@@ -109,7 +123,7 @@ impl Fork {
 
     /// True if reports from there are of its SRS.
     pub(super) fn hears(&self, source: SocketAddr) -> bool {
-        self.settings.remote_rtcp.is_some_and(|srs| srs.ip() == source.ip())
+        self.report_destination().is_some_and(|srs| srs.ip() == source.ip())
     }
 
     /// True if packets of this payload type are sent to the SRS.
@@ -119,7 +133,7 @@ impl Fork {
 
     /// Where reports go.
     pub(super) fn report_destination(&self) -> Option<SocketAddr> {
-        self.settings.remote_rtcp
+        self.settings.remote_rtcp.as_deref().copied().or_else(|| self.settings.remote.and_then(port_above))
     }
 
     /// The packet as the SRS gets it, written into `out`; None if it does not get it.
@@ -225,12 +239,14 @@ impl Fork {
 
     /// True for the first packet since the fork became active; `now_ns` is the wall clock.
     pub(super) fn starts(&mut self, now_ns: u64) -> bool {
-        self.counts.first_packet_ns.get_or_insert(now_ns);
+        if self.counts.first_packet_ns == 0 {
+            self.counts.first_packet_ns = now_ns;
+        }
         !std::mem::replace(&mut self.started, true)
     }
 
     pub(super) fn count_send_errors(&mut self, packets: u64) {
-        self.counts.send_errors += packets;
+        self.counts.send_errors = self.counts.send_errors.saturating_add(packets as u32);
         self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
@@ -275,12 +291,22 @@ impl Fork {
 
     /// Takes what the SRS reports about the fork's stream.
     pub(super) fn receive_report(&mut self, block: &ReportBlock) {
-        self.counts.reported_lost = Some(block.cumulative_lost);
-        self.counts.reported_jitter_ms = Some(f64::from(block.jitter) * 1000.0 / f64::from(self.clock_rate));
+        self.counts.reported = Some((block.cumulative_lost, block.jitter));
     }
 
     pub(super) fn statistics(&self) -> ForkStatistics {
-        self.counts
+        let jitter_ms = |jitter: u32| f64::from(jitter) * 1000.0 / f64::from(self.clock_rate);
+        ForkStatistics {
+            packets_sent: self.counts.packets_sent,
+            octets_sent: self.counts.octets_sent,
+            send_errors: self.counts.send_errors.into(),
+            first_packet_ns: Some(self.counts.first_packet_ns).filter(|first| *first > 0),
+            packets_filtered: self.counts.packets_filtered.into(),
+            reported_lost: self.counts.reported.map(|(lost, _)| lost),
+            reported_jitter_ms: self.counts.reported.map(|(_, jitter)| jitter_ms(jitter)),
+            unauthenticated: self.counts.unauthenticated.into(),
+            unprotected: self.counts.unprotected.into(),
+        }
     }
 
     /// Works out which payload types are passed on, given the formats of the packets' sources, first come first.
@@ -308,6 +334,7 @@ impl Fork {
         for there in agreed.iter().filter(unnamed).filter(|there| is_wanted(there)) {
             map.push(Mapped { from: there.payload_type, to: there.payload_type, clock_rate: there.clock_rate.max(1) });
         }
-        self.map = map;
+        // no longer than it has to be: a vector that shrinks keeps its place
+        self.map = Box::from(&map[..]);
     }
 }

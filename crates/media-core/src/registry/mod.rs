@@ -136,8 +136,8 @@ pub enum Latch {
 pub struct EndpointSettings {
     /// Where RTP is sent.
     pub remote: Option<SocketAddr>,
-    /// Where RTCP is sent; None: the port above.
-    pub remote_rtcp: Option<SocketAddr>,
+    /// Where RTCP is sent; None, as a rule: the port above.
+    pub remote_rtcp: Option<Box<SocketAddr>>,
     /// What payload types mean.
     pub formats: Formats,
     /// How the remote numbers what it takes; None: as `formats`.
@@ -159,8 +159,8 @@ pub struct EndpointSettings {
 pub struct ForkSettings {
     /// Where RTP is sent.
     pub remote: Option<SocketAddr>,
-    /// Where RTCP is sent; None: the port above.
-    pub remote_rtcp: Option<SocketAddr>,
+    /// Where RTCP is sent; None, as a rule: the port above.
+    pub remote_rtcp: Option<Box<SocketAddr>>,
     /// Packets flow.
     pub active: bool,
     /// What the SRS has agreed to.

@@ -10,7 +10,7 @@ use crate::rtp::{is_rtcp, RtpPacket};
 use crate::srtp::SrtpError;
 use crate::time::Instant;
 
-use super::endpoint::{may_repeat, Admission, Endpoint};
+use super::endpoint::{Admission, Endpoint};
 use super::kernel;
 use super::session::{Session, Sink};
 use super::stream::Splice;
@@ -173,17 +173,17 @@ impl Registry {
     pub fn receive_unreachable(&mut self, pair: PairKey, now: Instant, out: &mut impl Output) {
         let Some(owner) = self.pairs.get(pair) else { return };
         let Some(session) = self.sessions.get_mut(owner.session) else { return };
-        let (name, last) = match owner.member {
+        let (name, told) = match owner.member {
             Member::Endpoint(key) => match session.endpoints.get_mut(key) {
-                Some(endpoint) => (&endpoint.name, &mut endpoint.unreachable_ns),
+                Some(endpoint) => (&endpoint.name, &mut endpoint.unreachable),
                 None => return,
             },
             Member::Fork(key) => match session.forks.get_mut(key) {
-                Some(fork) => (&fork.name, &mut fork.unreachable_ns),
+                Some(fork) => (&fork.name, &mut fork.unreachable),
                 None => return,
             },
         };
-        if may_repeat(last, now.mono_ns) {
+        if told.may_repeat(now.mono_ns) {
             out.report(Event::Unreachable { session: session.name.clone(), name: name.clone() });
         }
     }
@@ -328,6 +328,7 @@ fn change(session: &mut Session, from: Key, to: Key, packet: &RtpPacket<'_>, cha
 
 /// What an endpoint received, decrypted into `room` if all is, or why it is not; None, and counted, if nothing from there is
 /// heard.
+#[inline]
 fn open_rtp<'a>(
     endpoint: &mut Endpoint,
     source: SocketAddr,
@@ -337,6 +338,15 @@ fn open_rtp<'a>(
     if endpoint.security.is_none() {
         return Some(Ok(bytes));
     }
+    decrypt_rtp(endpoint, source, bytes, room)
+}
+
+fn decrypt_rtp<'a>(
+    endpoint: &mut Endpoint,
+    source: SocketAddr,
+    bytes: &'a [u8],
+    room: &'a mut [u8],
+) -> Option<Result<&'a [u8], SrtpError>> {
     if endpoint.is_stranger(source) {
         return None;
     }

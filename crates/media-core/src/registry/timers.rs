@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use crate::event::Event;
 use crate::time::{Instant, NS_PER_MS};
 
-use super::endpoint::may_repeat;
 use super::kernel;
 use super::session::Session;
 use super::{ForkPorts, ForkRole, Output, Registry};
@@ -97,7 +96,7 @@ fn tell_unreachable(session: &mut Session, addresses: &[Unreachable], now: Insta
     for address in addresses {
         for fork in session.forks.values_mut() {
             let concerned = fork.ports == ForkPorts::Shared && fork.settings.remote == Some(address.remote);
-            if concerned && may_repeat(&mut fork.unreachable_ns, now.mono_ns) {
+            if concerned && fork.unreachable.may_repeat(now.mono_ns) {
                 out.report(Event::Unreachable { session: session.name.clone(), name: fork.name.clone() });
             }
         }

@@ -33,11 +33,12 @@ pub fn run(path: &str, calls: usize, pid: u32, muxed: bool, sockets: Sockets) ->
     let since = Instant::now();
     let streams = engine.open(calls, 0, &sockets)?;
     let setup_ms = since.elapsed().as_secs_f64() * 1000.0;
-    let during = held(&mut engine, pid)?;
     let refused =
         engine.call(json!({"op": "open_session", "session": "one more"})).err().map(|error| error.to_string());
     let mut load = Load::new(sockets, streams, Vec::new());
     let sent = sweep(&mut load);
+    // by now each call has all that it needs to work
+    let during = held(&mut engine, pid)?;
     let since = Instant::now();
     engine.close(calls)?;
     let close_ms = since.elapsed().as_secs_f64() * 1000.0;

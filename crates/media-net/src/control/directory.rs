@@ -9,7 +9,7 @@ use std::sync::Arc;
 use media_core::{ForkPorts, ForkRole, Side};
 
 use crate::command::Entered;
-use crate::ports::Lease;
+use crate::ports::{InterfaceNumber, Lease};
 
 use super::few::Few;
 
@@ -21,7 +21,7 @@ pub(crate) struct ForkKind {
     pub(crate) role: ForkRole,
     pub(crate) cname: Arc<str>,
     /// Its number.
-    pub(crate) interface: usize,
+    pub(crate) interface: InterfaceNumber,
     pub(crate) ports: ForkPorts,
     pub(crate) batch_ns: u64,
     pub(crate) drop_dtmf: bool,
@@ -85,7 +85,8 @@ impl SessionEntry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    sessions: HashMap<Arc<str>, SessionEntry>,
+    /// Boxed: half of a table's places are empty, or more.
+    sessions: HashMap<Arc<str>, Box<SessionEntry>>,
     /// Sessions of each worker.
     loads: Vec<usize>,
     /// Ports that the forks of each worker share, in the order of their numbers there.
@@ -108,7 +109,7 @@ impl Directory {
     }
 
     pub(crate) fn get_mut(&mut self, session: &str) -> Option<&mut SessionEntry> {
-        self.sessions.get_mut(session)
+        self.sessions.get_mut(session).map(Box::as_mut)
     }
 
     /// The worker that has the fewest sessions.
@@ -121,12 +122,13 @@ impl Directory {
         let worker = self.calmest();
         self.loads[worker] += 1;
         let (endpoints, forks, recorders) = (Few::default(), Few::default(), Few::default());
-        self.sessions.insert(name.clone(), SessionEntry { name: name.clone(), worker, endpoints, forks, recorders });
+        let entry = SessionEntry { name: name.clone(), worker, endpoints, forks, recorders };
+        self.sessions.insert(name.clone(), Box::new(entry));
         worker
     }
 
     /// Shared ports of a session's worker on an interface that no fork of the session uses yet: (number, ports).
-    pub(crate) fn shared_for(&self, session: &str, interface: usize) -> Option<(usize, Lease)> {
+    pub(crate) fn shared_for(&self, session: &str, interface: InterfaceNumber) -> Option<(usize, Lease)> {
         let session = self.sessions.get(session)?;
         let known = self.shared[session.worker].iter().copied().enumerate();
         known.into_iter().find(|(_, lease)| lease.interface == interface && session.may_share(*lease))
@@ -141,7 +143,7 @@ impl Directory {
     pub(crate) fn remove(&mut self, session: &str) -> Option<SessionEntry> {
         let entry = self.sessions.remove(session)?;
         self.loads[entry.worker] -= 1;
-        Some(entry)
+        Some(*entry)
     }
 
     /// A command that opened something was refused; the ports that this frees.

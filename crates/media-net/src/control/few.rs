@@ -18,6 +18,11 @@ impl<T> Few<T> {
         self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
     }
 
+    /// The name of something that is there, to be shared.
+    pub(crate) fn name(&self, name: &str) -> Option<Arc<str>> {
+        self.0.iter().find(|(known, _)| **known == *name).map(|(known, _)| known.clone())
+    }
+
     /// Adds a value under a name that is not there.
     pub(crate) fn insert(&mut self, name: Arc<str>, value: T) {
         self.0.reserve_exact(1);
@@ -49,6 +54,7 @@ mod tests {
             few.insert(name.into(), value);
         }
         assert_eq!((few.get("b"), few.get("x")), (Some(&2), None));
+        assert_eq!((few.name("b").as_deref(), few.name("x")), (Some("b"), None));
         assert_eq!((few.remove("a"), few.remove("a")), (Some(1), None));
         few.retain(|value| *value != 2);
         assert_eq!(few.values().collect::<Vec<_>>(), [&3]);

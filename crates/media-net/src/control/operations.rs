@@ -11,7 +11,7 @@ use crate::command::{Afterwards, Command, Entered, Origin, RecordingInfo, Reply,
 use crate::descriptors::{Descriptors, Seated};
 use crate::kernel::KernelState;
 use crate::options::EngineOptions;
-use crate::ports::{Binder, ForkSockets, Lease, Ports};
+use crate::ports::{Binder, ForkSockets, InterfaceNumber, Lease, Ports};
 use crate::sys::{clock, process};
 use crate::worker::WorkerHandle;
 use crate::writer::Writer;
@@ -274,8 +274,10 @@ impl Operations {
             same(false, "fork", &fork)?;
         }
         let interface = interface?;
+        // of what is there already, the name is there too
+        let endpoint = entry.endpoints.name(&request.endpoint.0).unwrap_or(request.endpoint.0);
         let kind = ForkKind {
-            endpoint: request.endpoint.0.clone(),
+            endpoint: endpoint.clone(),
             side: request.side,
             role: request.role,
             cname: request.cname.clone(),
@@ -294,7 +296,7 @@ impl Operations {
         let (ports, batch_ns, drop_dtmf) = (kind.ports, kind.batch_ns, kind.drop_dtmf);
         self.session(&session)?.forks.insert(fork.clone(), ForkEntry { kind, lease });
         let entered = Some(Entered::Fork(fork.clone()));
-        let (endpoint, side, role, cname) = (request.endpoint.0, request.side, request.role, request.cname);
+        let (side, role, cname) = (request.side, request.role, request.cname);
         let new = NewFork { name: fork, endpoint, side, role, ports, batch_ns, drop_dtmf, cname, numbers };
         let work = Work::OpenFork { new, sockets };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
@@ -409,8 +411,8 @@ impl Operations {
         })
     }
 
-    fn interface(&self, name: Option<&str>) -> Result<usize, Refusal> {
-        self.ports.index(name.unwrap_or(DEFAULT_INTERFACE))
+    fn interface(&self, name: Option<&str>) -> Result<InterfaceNumber, Refusal> {
+        self.ports.number(name.unwrap_or(DEFAULT_INTERFACE))
     }
 
     fn session(&mut self, name: &str) -> Result<&mut SessionEntry, Refusal> {

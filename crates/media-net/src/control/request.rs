@@ -239,7 +239,7 @@ impl ConfigureEndpoint {
     pub(crate) fn settings(&self) -> Result<EndpointSettings, Refusal> {
         Ok(EndpointSettings {
             remote: self.remote.map(SocketAddr::from),
-            remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
+            remote_rtcp: self.remote_rtcp.map(|address| Box::new(address.into())),
             formats: self.formats.clone(),
             send_formats: self.send_formats.clone(),
             latch: self.latch,
@@ -325,7 +325,7 @@ impl ConfigureFork {
     pub(crate) fn settings(&self) -> Result<ForkSettings, Refusal> {
         Ok(ForkSettings {
             remote: self.remote.map(SocketAddr::from),
-            remote_rtcp: self.remote_rtcp.map(SocketAddr::from),
+            remote_rtcp: self.remote_rtcp.map(|address| Box::new(address.into())),
             active: self.active,
             formats: self.formats.clone(),
             keys: keys::both(self.send_key.as_ref(), self.receive_key.as_ref())?,

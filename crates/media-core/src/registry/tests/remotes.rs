@@ -97,7 +97,7 @@ fn who_does_not_move_at_all_is_answered_where_he_stays() {
 #[test]
 fn another_rtcp_port_alone_is_taken() {
     let mut scene = Scene::bridged();
-    scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(Box::new(host(5000))), ..settings(1000) });
     scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp, [(scene.a, host(5000), report(2))]);
 }
@@ -151,12 +151,12 @@ fn the_rtcp_port_is_open_for_as_long_as_rtcp_has_one() {
 fn an_rtcp_port_that_was_told_stands_while_rtp_comes_from_that_host() {
     let mut scene = Scene::bridged();
     let other = SocketAddr::from(([198, 51, 100, 7], 900));
-    scene.configure("a", EndpointSettings { remote_rtcp: Some(host(5000)), ..settings(1000) });
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(Box::new(host(5000))), ..settings(1000) });
     scene.receive(scene.a, 1500, &rtp(0, 1, 1, 0, b"moved"));
     scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp[0].1, host(5000));
     // RFC 3605 §2.1: a host of its own, for RTCP alone
-    scene.configure("a", EndpointSettings { remote_rtcp: Some(other), ..settings(1200) });
+    scene.configure("a", EndpointSettings { remote_rtcp: Some(Box::new(other)), ..settings(1200) });
     scene.registry.receive_rtcp(scene.b, host(2001), &report(2), scene.now, &mut scene.out);
     assert_eq!(scene.out.rtcp[1].1, other);
 }
