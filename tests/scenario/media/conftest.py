@@ -1,4 +1,4 @@
-"""A bridged call through the real engine, and a recorder beside it."""
+"""A bridged call through the real engine, and a recorder beside it; and a network of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +19,8 @@ from sidestream.testing.phone.audio_thread import AudioThread
 from sidestream.testing.phone.stream import RtpStream
 from sidestream.testing.phone.talker import Talk
 from sidestream.testing.speech import AGENT, CALLER
+
+from .network import Network, Unsupported
 
 PCMU = Format(0, "PCMU", 8000)
 EVENTS = Format(101, "TELEPHONE-EVENT", 8000)
@@ -132,3 +134,14 @@ async def bridge(engine: EngineClient, parties: Parties) -> Bridge:
     await engine.set_route("CA1", "a", "b")
     await engine.set_route("CA1", "b", "a")
     return made
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    network = Network()
+    try:
+        network.open()
+    except Unsupported as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    yield network
+    network.close()

@@ -8,24 +8,13 @@ from typing import Any
 
 import pytest
 
-from .network import Network, Unsupported, inside, ipv4
-from .test_kernel_path import Engine, Party, rtp
+from .in_namespaces import Engine, Party, rtp
+from .network import Network, inside, ipv4
 
 OWN, PEER, OTHER = "10.91.0.1", "10.91.0.2", "10.91.0.3"
 ALL_HOSTS = "224.0.0.1"  # every host has joined it
 GROUP = "239.1.2.3"
 COUNT = 50
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[Network]:
-    network = Network()
-    try:
-        network.open()
-    except Unsupported as error:
-        pytest.skip(f"no network namespaces here: {error}")
-    yield network
-    network.close()
 
 
 @pytest.fixture
