@@ -31,7 +31,7 @@ class Domain:
 
     `voice` is None only with `DomainRoute.USERS`: users are then connected without more ado.
     `media_security`: whether the media of its users' phones may or must be SRTP. `media_latch`: whose packets are taken
-    for that media.
+    for that media. `media_interface`: by which of the media engine's interfaces it goes; None: the first.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Domain:
     voice: VoiceSettings | None = None
     media_security: MediaSecurity = MediaSecurity.NONE
     media_latch: Latch = Latch.EACH
+    media_interface: str | None = None
 
     def user(self, name: str | None) -> SipUser | None:
         """The user of that name. Some phones prove themselves as `name@domain`, so that is taken, too."""

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from sidestream.accounts.account import Account, Number
 from sidestream.accounts.account_book import ANY_ADDRESS, dialled_digits
-from sidestream.app.config_checks import check_account, check_voice, read_owner, read_voice, refuse_twins
+from sidestream.app.config_checks import (
+    check_account,
+    check_interface,
+    check_voice,
+    read_owner,
+    read_voice,
+    refuse_twins,
+)
 from sidestream.app.config_domains import build_domains, build_limits
 from sidestream.app.config_network import (
     build_dns,
@@ -63,6 +70,9 @@ def build_config(tables: Tables, problems: Problems) -> Config:
         connectors = (*connectors, bundled_connector(srs_config.host, srs_config.port))
     trunks = build_trunks(tables["trunks"], sids, problems)
     listeners = build_listeners(tables["listeners"], problems)
+    for name in ("trunks", "domains", "connectors"):
+        for table in tables[name]:
+            check_interface(table, tables["media.interfaces"], problems)
     check_tls_targets(listeners, trunks, connectors, problems)
     return Config(
         accounts=accounts,
@@ -147,6 +157,7 @@ def _connectors(tables: list[Table], sids: tuple[str, ...], problems: Problems) 
             legacy_media_type=table.flag("legacy_media_type"),
             final_metadata_in_bye=table.flag("final_metadata_in_bye"),
             fork_batch_ms=table.integer("fork_batch_ms"),
+            media_interface=table.text("media_interface"),
             own_fork_ports=table.flag("own_fork_ports"),
             dtmf=table.flag("dtmf"),
             srtp_suites=tuple(CryptoSuite(suite) for suite in table.texts("srtp_suites")),

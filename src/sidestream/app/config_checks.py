@@ -15,6 +15,12 @@ def check_account(table: Table, sids: tuple[str, ...], problems: Problems) -> No
         problems.add((*table.path, "account"), f"there is no account {account}")
 
 
+def check_interface(table: Table, interfaces: list[Table], problems: Problems) -> None:
+    name = table.text("media_interface")
+    if name is not None and name not in (interface.word("name") for interface in interfaces):
+        problems.add((*table.path, "media_interface"), f"there is no interface {name} in [[media.interfaces]]")
+
+
 def read_owner(table: Table, sids: tuple[str, ...], problems: Problems) -> str:
     """The account of what needs one; empty while there is none to choose from."""
     account = table.text("account")

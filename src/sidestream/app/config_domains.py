@@ -59,6 +59,7 @@ def _domain(table: Table, sids: tuple[str, ...], problems: Problems) -> Domain:
         voice=read_voice(table) if has_voice else None,
         media_security=MediaSecurity(table.word("media_security")),
         media_latch=Latch(table.word("media_latch")),
+        media_interface=table.text("media_interface"),
     )
 
 

@@ -92,6 +92,11 @@ _MEDIA_LATCH = Key(
     Latch.EACH.value,
     choices=tuple(Latch),
 )
+_MEDIA_INTERFACE = Key(
+    "media_interface",
+    Kind.TEXT,
+    "name of the `[[media.interfaces]]` by which media goes both ways; without it the first",
+)
 _VOICE = (
     Key("voice_url", Kind.URL, "URL asked for TwiML"),
     _method("voice_method", "`voice_url`"),
@@ -155,6 +160,7 @@ _SECTIONS = (
             Key("aliases", Kind.TEXTS, "further hosts that mean the same, such as the server's IP address", ()),
             _MEDIA_SECURITY,
             _MEDIA_LATCH,
+            _MEDIA_INTERFACE,
             Key(
                 "route",
                 Kind.CHOICE,
@@ -250,6 +256,7 @@ _SECTIONS = (
             ),
             _MEDIA_SECURITY,
             _MEDIA_LATCH,
+            _MEDIA_INTERFACE,
         ),
         repeated=True,
     ),
@@ -303,6 +310,7 @@ _SECTIONS = (
                 low=0,
                 high=FORK_BATCH_LIMIT,
             ),
+            _MEDIA_INTERFACE,
             Key(
                 "own_fork_ports",
                 Kind.BOOLEAN,
@@ -519,7 +527,8 @@ _SECTIONS = (
     ),
     Section(
         "media.interfaces",
-        "Addresses for media; the first is used. Without any: 127.0.0.1.",
+        "Addresses for media. The first is used where `media_interface` of a trunk, domain or connector names none. "
+        "Without any: 127.0.0.1.",
         (
             Key("name", Kind.TEXT, "its name", required=True),
             Key("address", Kind.ADDRESS, "address to bind", required=True),

@@ -29,6 +29,7 @@ def build_trunks(tables: list[Table], sids: tuple[str, ...], problems: Problems)
             accepts_refer=table.word("refer") == "accept",
             media_security=MediaSecurity(table.word("media_security")),
             media_latch=Latch(table.word("media_latch")),
+            media_interface=table.text("media_interface"),
         )
         trunks.append(replace(trunk, registration=_registration(table, trunk, problems)))
     return tuple(trunks)

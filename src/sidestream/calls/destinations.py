@@ -39,6 +39,7 @@ class Destination:
     accepts_refer: bool = True
     security: MediaSecurity = MediaSecurity.NONE
     latch: Latch = Latch.EACH
+    interface: str | None = None  # of the media engine
 
 
 def number_destination(services: Services, account: Account, number: str) -> Destination:
@@ -57,6 +58,7 @@ def number_destination(services: Services, account: Account, number: str) -> Des
         accepts_refer=route.trunk.accepts_refer,
         security=route.trunk.media_security,
         latch=route.trunk.media_latch,
+        interface=route.trunk.media_interface,
     )
 
 
@@ -95,6 +97,7 @@ def sip_destinations(
             home=domain_home(domain.name),
             security=security if secure else domain.media_security,
             latch=domain.media_latch,
+            interface=domain.media_interface,
         )
         for binding in bindings
     )

@@ -121,7 +121,7 @@ class CallFront:
             services.ids,
             session=sid,
             endpoint=sid,
-            interface=services.settings.interface,
+            interface=sender.interface,
             security=welcome.security or sender.security,
             latch=sender.latch,
         )

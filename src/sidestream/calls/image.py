@@ -39,7 +39,7 @@ class MediaImage:
 
     session: str
     endpoint: str
-    interface: str
+    interface: str | None
     origin_id: int
     security: MediaSecurity
     ports: LocalPorts

@@ -60,8 +60,9 @@ class LegMedia:
 
     `local` is the last description we sent, `remote` the last one accepted from the peer. Not for concurrent use.
     `security`: what the peer may or must do; it says nothing of the other leg, which has keys and a profile of its own.
-    `latch`: whose packets are taken for the peer's. RTCP shares the RTP port if the peer wants it (RFC 5761); we never
-    ask for it, since it spares the platform no port, and peers that do not know it are none the worse.
+    `interface`: the engine's, by name; None: its first. `latch`: whose packets are taken for the peer's. RTCP shares
+    the RTP port if the peer wants it (RFC 5761); we never ask for it, since it spares the platform no port, and peers
+    that do not know it are none the worse.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class LegMedia:
         *,
         session: str,
         endpoint: str,
-        interface: str,
+        interface: str | None = None,
         security: MediaSecurity = MediaSecurity.NONE,
         latch: Latch = Latch.EACH,
     ) -> None:

@@ -59,7 +59,7 @@ async def place(
         services.ids,
         session=session,
         endpoint=sid,
-        interface=services.settings.interface,
+        interface=destination.interface,
         security=destination.security,
         latch=destination.latch,
     )

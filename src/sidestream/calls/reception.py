@@ -65,6 +65,11 @@ class Sender:
         of = self.domain or self.trunk
         return of.media_latch if of is not None else Latch.EACH
 
+    @property
+    def interface(self) -> str | None:
+        of = self.domain or self.trunk
+        return of.media_interface if of is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class Welcome:

@@ -35,7 +35,6 @@ class CallSettings:
     """`sip_host`: the host of the URIs we make for callers that have only a number."""
 
     sip_host: str
-    interface: str = "default"
     calls: int = 1000  # live calls at once; more are refused with 503
     forks_per_call: int = FORK_LIMIT
 

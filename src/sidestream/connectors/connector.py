@@ -38,6 +38,7 @@ class ConnectorOptions:
     legacy_media_type: bool = False  # application/rs-metadata instead of application/rs-metadata+xml
     final_metadata_in_bye: bool = True  # RFC 8068 §3.2.4
     fork_batch_ms: int = 0  # audio of so much time leaves together: less work, for recorders that are not live
+    media_interface: str | None = None  # of the media engine, that audio for the recorder leaves by; None: the first
     own_fork_ports: bool = False  # for recorders that tell streams by the port they come from alone
     dtmf: bool = True  # the keys that are pressed go to the recorder too, if it takes telephone events
     # What SRTP is offered with, best first. The default is the one suite that every recorder of `secure=true` takes.

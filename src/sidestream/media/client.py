@@ -108,7 +108,7 @@ class EngineClient:
         finally:
             self._sinks.pop(session, None)
 
-    def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> Awaitable[LocalPorts]:
+    def open_endpoint(self, session: str, endpoint: str, *, interface: str | None = None) -> Awaitable[LocalPorts]:
         return self._command("open_endpoint", LocalPorts, session=session, endpoint=endpoint, interface=interface)
 
     def configure_endpoint(
@@ -159,7 +159,7 @@ class EngineClient:
         endpoint: str,
         side: Side,
         cname: str,
-        interface: str = "default",
+        interface: str | None = None,
         batch_ms: int = 0,
         own_ports: bool = False,
         drop_dtmf: bool = False,

@@ -295,7 +295,7 @@ class MediaEngine(Protocol):
         """Close a session with everything in it; its ports cool down. Returns the final statistics."""
         ...
 
-    def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> Awaitable[LocalPorts]:
+    def open_endpoint(self, session: str, endpoint: str, *, interface: str | None = None) -> Awaitable[LocalPorts]:
         """Allocate a port pair. It receives at once but relays nothing until configured."""
         ...
 
@@ -341,7 +341,7 @@ class MediaEngine(Protocol):
         endpoint: str,
         side: Side,
         cname: str,
-        interface: str = "default",
+        interface: str | None = None,
         batch_ms: int = 0,
         own_ports: bool = False,
         drop_dtmf: bool = False,

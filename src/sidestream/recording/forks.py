@@ -79,6 +79,7 @@ class ForkSet:
             side=_SIDES[label],
             # C26, RFC 7866 §8.3.1: a CNAME of its own for each stream of the recording.
             cname=self._ids.hex(CNAME_DIGITS),
+            interface=self._options.media_interface,
             batch_ms=self._options.fork_batch_ms,
             # From shared ports a secure fork could not hear its server: only decrypted it says whom it speaks to.
             own_ports=self._options.own_fork_ports or self._is_secure,

@@ -30,7 +30,7 @@ class SrsConfig:
     directory: Path
     listeners: tuple[Listener, ...] = field(default_factory=default_listeners)
     strict: bool = False
-    interface: str = "default"  # of the media engine
+    interface: str | None = None  # of the media engine; None: its first
     name: str = "Sidestream-SRS"
     free_floor: int = FREE_FLOOR
     stored_limit: int = STORED_LIMIT

@@ -58,7 +58,7 @@ class Line:
 class Lines:
     """Every method that touches the engine may raise `MediaEngineError`; `close` then still has to be called."""
 
-    def __init__(self, session: str, folder: Folder, engine: MediaEngine, ids: Ids, interface: str) -> None:
+    def __init__(self, session: str, folder: Folder, engine: MediaEngine, ids: Ids, interface: str | None) -> None:
         self.all: list[Line] = []
         self._session = session
         self._folder = folder

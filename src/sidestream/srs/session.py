@@ -66,7 +66,7 @@ class SrsSession:
         engine: MediaEngine,
         clock: Clock,
         ids: Ids,
-        interface: str,
+        interface: str | None,
     ) -> None:
         self._folder = folder = archive.folder(ids)
         self.name = f"srs-{folder.recording_id}"

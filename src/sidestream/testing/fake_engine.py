@@ -125,7 +125,7 @@ class FakeEngine:
 
     def __init__(self, host: str = "127.0.0.1", *, interfaces: Collection[str] = ("default",)) -> None:
         self.host = host
-        self.interfaces = frozenset(interfaces)
+        self.interfaces = tuple(interfaces)
         self.sessions: dict[str, FakeSession] = {}
         self.closed: dict[str, FakeSession] = {}
         self.commands: list[tuple[str, str]] = []  # (command, session or session/name)
@@ -178,8 +178,9 @@ class FakeEngine:
         self._sinks.pop(session, None)
         return found.statistics()
 
-    async def open_endpoint(self, session: str, endpoint: str, *, interface: str = "default") -> LocalPorts:
+    async def open_endpoint(self, session: str, endpoint: str, *, interface: str | None = None) -> LocalPorts:
         await self._begin("open_endpoint", session, endpoint)
+        interface = interface or self.interfaces[0]
         endpoints = self._session(session).endpoints
         if endpoint not in endpoints:
             endpoints[endpoint] = FakeEndpoint(interface, self._allocate(interface))
@@ -241,12 +242,13 @@ class FakeEngine:
         endpoint: str,
         side: Side,
         cname: str,
-        interface: str = "default",
+        interface: str | None = None,
         batch_ms: int = 0,
         own_ports: bool = False,
         drop_dtmf: bool = False,
     ) -> LocalPorts:
         await self._begin("open_fork", session, fork)
+        interface = interface or self.interfaces[0]
         found = self._session(session)
         _named(found.endpoints, endpoint, "endpoint")
         if fork not in found.forks:

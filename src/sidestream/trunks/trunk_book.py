@@ -42,7 +42,8 @@ class Trunk:
     takes calls to phone numbers (None: it takes none), `credentials` what it asks of us. `registration` needs them.
     `follow_redirects` is how many contacts of its 3xx answers are called in turn. `accepts_refer`: whether a party of
     a connected call may transfer it by REFER. `media_security`: whether its media may or must be SRTP, both ways.
-    `media_latch`: whose packets are taken for its media.
+    `media_latch`: whose packets are taken for its media. `media_interface`: by which of the media engine's interfaces
+    that goes; None: the first.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Trunk:
     accepts_refer: bool = True
     media_security: MediaSecurity = MediaSecurity.NONE
     media_latch: Latch = Latch.EACH
+    media_interface: str | None = None
 
     def calls_from(self, source_ip: str) -> bool:
         """Whether that address is one of the trunk's."""

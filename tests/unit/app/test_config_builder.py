@@ -155,6 +155,37 @@ def test_problems_between_keys(loaded: Loader, text: str, problem: str) -> None:
     assert loaded.problems(text) == [problem]
 
 
+def test_media_goes_by_an_interface_that_there_is(loaded: Loader) -> None:
+    peers = f"""
+    [[accounts]]
+    sid = "{SID}"
+    auth_token = "{TOKEN}"
+    [[media.interfaces]]
+    name = "public"
+    address = "10.0.0.1"
+    [[trunks]]
+    name = "t"
+    sources = ["10.0.0.9"]
+    media_interface = "public"
+    [[domains]]
+    name = "d.example"
+    {URL}
+    media_interface = "public"
+    [[connectors]]
+    name = "c"
+    {SRS}
+    media_interface = "public"
+    """
+    config = loaded.config(peers)
+    named = (config.trunks[0], config.domains[0], config.connectors[0].options)
+    assert [one.media_interface for one in named] == ["public"] * 3
+    assert loaded.problems(peers.replace('media_interface = "public"', 'media_interface = "vault"')) == [
+        f"{line} {place}.media_interface: there is no interface vault in [[media.interfaces]]"
+        for line, place in ((11, "trunks[0]"), (15, "domains[0]"), (19, "connectors[0]"))
+    ]
+    assert loaded.config("").connectors[0].options.media_interface is None
+
+
 def test_stars_of_several_accounts_go_together(loaded: Loader) -> None:
     star = '[[numbers]]\nnumber = "*"\naccount = "{}"\n' + URL + "\n"
     config = loaded.config(ACCOUNTS + star.format(SID) + star.format(SID2))

@@ -66,7 +66,7 @@ COMMANDS = [
     (lambda c: c.close_session("s"), {"op": "close_session", "session": "s"}, SESSION, SESSION_STATISTICS),
     (
         lambda c: c.open_endpoint("s", "a"),
-        {"op": "open_endpoint", "session": "s", "endpoint": "a", "interface": "default"},
+        {"op": "open_endpoint", "session": "s", "endpoint": "a", "interface": None},
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),
     ),
@@ -119,7 +119,7 @@ COMMANDS = [
         lambda c: c.open_fork("s", "f", endpoint="a", side=Side.OUTBOUND, cname="x@y"),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "outbound", "cname": "x@y",
-            "interface": "default", "fork_batch_ms": 0, "fork_ports": "shared", "dtmf": "forward",
+            "interface": None, "fork_batch_ms": 0, "fork_ports": "shared", "dtmf": "forward",
         },
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),
@@ -130,7 +130,7 @@ COMMANDS = [
         ),
         {
             "op": "open_fork", "session": "s", "fork": "f", "endpoint": "a", "side": "inbound", "cname": "x",
-            "interface": "default", "fork_batch_ms": 80, "fork_ports": "own", "dtmf": "drop",
+            "interface": None, "fork_batch_ms": 80, "fork_ports": "own", "dtmf": "drop",
         },
         PORTS,
         LocalPorts("127.0.0.1", 40000, 40001),

@@ -43,10 +43,12 @@ async def test_a_fork_for_each_label(scene: Scene, track: Track, sides: dict[str
 
 
 async def test_the_connector_says_how_packets_leave(scene: Scene) -> None:
-    forks = await forks_of(scene, options=ConnectorOptions(fork_batch_ms=80, own_fork_ports=True))
+    scene.engine.interfaces = ("default", "vault")
+    options = ConnectorOptions(fork_batch_ms=80, own_fork_ports=True, media_interface="vault")
+    forks = await forks_of(scene, options=options)
     await forks.open()
     opened = scene.engine.sessions["CA1"].forks.values()
-    assert [(fork.batch_ms, fork.own_ports) for fork in opened] == [(80, True)] * 2
+    assert [(fork.batch_ms, fork.own_ports, fork.interface) for fork in opened] == [(80, True, "vault")] * 2
 
 
 async def test_the_connector_may_keep_keys_from_its_server(scene: Scene) -> None:

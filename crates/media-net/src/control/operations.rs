@@ -23,7 +23,8 @@ use super::playing::{self, Wanted};
 use super::reply;
 use super::request::{self, Request};
 
-const DEFAULT_INTERFACE: &str = "default";
+/// Where no interface is named.
+const FIRST_INTERFACE: InterfaceNumber = 0;
 /// What a call takes: RTP and RTCP of two legs. One that would find no room for its second leg is better not begun.
 const SESSION_DESCRIPTORS: usize = 4;
 
@@ -412,7 +413,7 @@ impl Operations {
     }
 
     fn interface(&self, name: Option<&str>) -> Result<InterfaceNumber, Refusal> {
-        self.ports.number(name.unwrap_or(DEFAULT_INTERFACE))
+        name.map_or(Ok(FIRST_INTERFACE), |name| self.ports.number(name))
     }
 
     fn session(&mut self, name: &str) -> Result<&mut SessionEntry, Refusal> {

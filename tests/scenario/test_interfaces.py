@@ -1,0 +1,96 @@
+"""A machine with several addresses: each peer's media goes by the one that the configuration names."""
+
+import re
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from sidestream.app.config import load
+from sidestream.app.platform import Platform
+from sidestream.testing.comparison import compare
+from sidestream.testing.phone.phone import SipPhone
+from sidestream.testing.speech import AGENT, CALLER
+
+HOST = "127.0.0.1"
+PUBLIC, INSIDE = "127.0.0.2", "127.0.0.3"
+ACCOUNT = "AC11111111111111111111111111111111"
+
+pytestmark = pytest.mark.skipif(
+    find_spec("sidestream._native") is None, reason="the native module is not built (make build)"
+)
+
+CONFIG = """
+data_dir = "{data}"
+[[accounts]]
+sid = "{account}"
+auth_token = "{token}"
+[[listeners]]
+transport = "udp"
+port = 0
+[media]
+port_low = {ports[0]}
+port_high = {ports[1]}
+[[media.interfaces]]
+name = "public"
+address = "{public}"
+[[media.interfaces]]
+name = "inside"
+address = "{inside}"
+[http]
+port = 0
+[srs]
+enabled = false
+[[trunks]]
+name = "bob"
+outbound = "{bob}"
+media_interface = "inside"
+[[numbers]]
+number = "1000"
+twiml = "<Response><Dial>+15005550006</Dial></Response>"
+"""
+
+
+@pytest.fixture
+async def phones() -> AsyncIterator[list[SipPhone]]:
+    phones = [SipPhone(name, speech=speech) for name, speech in (("alice", CALLER), ("bob", AGENT))]
+    for phone in phones:
+        await phone.start()
+    yield phones
+    for phone in phones:
+        await phone.close()
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, media_ports: tuple[int, int], phones: list[SipPhone]) -> AsyncIterator[Platform]:
+    config = tmp_path / "sidestream.toml"
+    addresses = {"public": PUBLIC, "inside": INSIDE, "bob": f"sip:{HOST}:{phones[1].port}"}
+    config.write_text(
+        CONFIG.format(data=tmp_path / "data", account=ACCOUNT, token="t" * 32, ports=media_ports, **addresses)
+    )
+    platform = Platform(load(config, {}))
+    await platform.start()
+    yield platform
+    await platform.stop()
+
+
+def _host(body: bytes) -> str:
+    (host,) = set(re.findall(rb"^c=IN IP4 (\S+)", body, re.MULTILINE))
+    return bytes(host).decode()
+
+
+async def test_each_peers_media_goes_by_its_own_address(platform: Platform, phones: list[SipPhone]) -> None:
+    alice, bob = phones
+    outgoing = alice.call(f"sip:1000@{HOST}:{platform.services.driver.addresses['udp-0'][1]}")
+    incoming = await bob.wait_for_call()
+    assert _host(incoming.request.body) == INSIDE
+    incoming.answer()
+    await outgoing.answered()
+    assert outgoing.media.remote is not None
+    assert _host(outgoing.media.remote.to_bytes()) == PUBLIC
+    await outgoing.heard(30)
+    await incoming.heard(30)
+    assert compare(incoming.heard_samples(), outgoing.sent_samples()).equal
+    outgoing.bye()
+    await incoming.ended()
