@@ -232,6 +232,16 @@ mod tests {
         Ports::new(options, Binder::new(descriptors.clone(), 0))
     }
 
+    /// Ports whose only pair rests since the first second, and where its RTP port is.
+    fn resting(options: &EngineOptions) -> (Ports, Lease, SocketAddr) {
+        let mut ports = ports(options, &Descriptors::with_most(100));
+        let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
+        let host = sockets.rtp.local_addr().unwrap();
+        drop(sockets);
+        ports.give_back(lease, NS_PER_S);
+        (ports, lease, host)
+    }
+
     #[test]
     fn without_a_descriptor_to_spare_pairs_rest_unheard_and_calls_are_refused() {
         let options = EngineOptions { port_max: 43_235, ..on_loopback(43_230) };
@@ -263,11 +273,7 @@ mod tests {
     fn a_pair_rests_for_as_long_as_somebody_sends_there() {
         let options = on_loopback(43_210);
         let rest_ns = options.port_cooldown.as_nanos() as u64;
-        let mut ports = ports(&options, &Descriptors::with_most(100));
-        let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
-        let host = sockets.rtp.local_addr().unwrap();
-        drop(sockets);
-        ports.give_back(lease, NS_PER_S);
+        let (mut ports, lease, host) = resting(&options);
         let still_talking = UdpSocket::bind((host.ip(), 0)).unwrap();
         let mut now_ns = NS_PER_S;
         for _ in 0..3 {
@@ -284,11 +290,7 @@ mod tests {
     fn nobody_can_keep_a_pair_for_ever() {
         let options = on_loopback(43_220);
         let rest_ns = options.port_cooldown.as_nanos() as u64;
-        let mut ports = ports(&options, &Descriptors::with_most(100));
-        let (lease, sockets) = ports.take(0, NS_PER_S).unwrap();
-        let host = sockets.rtp.local_addr().unwrap();
-        drop(sockets);
-        ports.give_back(lease, NS_PER_S);
+        let (mut ports, _, host) = resting(&options);
         let flooding = UdpSocket::bind((host.ip(), 0)).unwrap();
         let mut rests = 0;
         while ports.counts(NS_PER_S + rests * rest_ns) == (0, 1) {

@@ -1,4 +1,4 @@
-//! Digits that are dialled into a session.
+//! Digits that are heard, and those that are dialled into a session.
 
 use super::*;
 use crate::digits::{DigitTiming, Digits};
@@ -37,6 +37,26 @@ fn talk(scene: &mut Scene, first: u16, packets: u16) {
         scene.receive(scene.a, 1000, &packet);
         scene.pass(20);
     }
+}
+
+#[test]
+fn a_key_is_reported_once() {
+    let mut scene = Scene::bridged();
+    for (sequence, flags) in [(1, 0), (2, 0x80), (3, 0x80), (4, 0x80)] {
+        scene.receive(scene.a, 1000, &rtp(101, 1, sequence, 800, &[9, flags, 3, 0x20]));
+    }
+    scene.receive(scene.a, 1000, &rtp(101, 1, 5, 8000, &[10, 0, 0, 160]));
+    scene.pass(1000);
+    let digits: String = scene
+        .events()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dtmf { digit, .. } => Some(digit.key),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, "9*");
+    assert_eq!(scene.out.rtp.len(), 5);
 }
 
 #[test]

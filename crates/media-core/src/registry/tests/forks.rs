@@ -1,4 +1,4 @@
-//! Forks that share their ports, and forks whose packets leave together.
+//! Forks: what the SRS gets of each side, which ports they share, and packets that leave together.
 
 use super::*;
 
@@ -21,6 +21,171 @@ impl Scene {
     fn configure_fork(&mut self, settings: ForkSettings) {
         self.registry.configure_fork("s", "in", settings, &mut self.out).unwrap();
     }
+}
+
+#[test]
+fn forks_copy_both_sides_with_numbers_of_their_own() {
+    let mut scene = Scene::bridged();
+    let inbound = scene.fork(&fork("in", "a", Side::Inbound, ForkRole::Endpoint), active(5000));
+    let outbound = scene.fork(&fork("out", "a", Side::Outbound, ForkRole::Endpoint), active(5002));
+    scene.receive(scene.a, 1000, &rtp(0, 1, 40, 800, b"from a"));
+    scene.receive(scene.b, 2000, &rtp(0, 2, 50, 900, b"from b"));
+    scene.receive(scene.a, 1000, &rtp(0, 1, 42, 1120, b"two on"));
+    let seen: Vec<_> = scene
+        .out
+        .queued
+        .iter()
+        .map(|(pair, to, bytes)| {
+            let packet = RtpPacket::parse(bytes).unwrap();
+            assert_eq!(packet.ssrc(), 0xf0);
+            (*pair, to.port(), packet.sequence(), packet.timestamp(), packet.marker(), packet.payload().to_vec())
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (inbound, 5000, 100, 7000, true, b"from a".to_vec()),
+            (outbound, 5002, 100, 7000, true, b"from b".to_vec()),
+            (inbound, 5000, 102, 7320, false, b"two on".to_vec()),
+        ]
+    );
+    assert_eq!(scene.out.settled[..2], [(inbound, Some(host(5000))), (outbound, Some(host(5002)))]);
+    let started = Event::ForkStarted { session: name("s"), fork: name("in"), at_ns: WALL };
+    assert_eq!(scene.events().into_iter().filter(|event| *event == started).count(), 1);
+
+    scene.registry.configure_fork("s", "in", ForkSettings { active: false, ..active(5000) }, &mut scene.out).unwrap();
+    scene.receive(scene.a, 1000, &rtp(0, 1, 43, 1280, b"held"));
+    assert_eq!(scene.out.queued.len(), 3);
+    scene.registry.configure_fork("s", "in", active(5000), &mut scene.out).unwrap();
+    scene.receive(scene.a, 1000, &rtp(0, 1, 44, 1440, b"again"));
+    let packet = RtpPacket::parse(&scene.out.queued[3].2).unwrap();
+    assert_eq!((packet.sequence(), packet.marker()), (103, true));
+    assert_eq!(scene.events(), [started]);
+    scene.registry.note_send_errors(inbound, 1);
+    let relayed = scene.registry.totals().packets_relayed;
+    let sent = |scene: &Scene| scene.registry.session_statistics("s").unwrap().endpoints[&name("b")].packets_sent;
+    let before = sent(&scene);
+    scene.registry.note_send_errors(scene.b, 1);
+    assert_eq!((sent(&scene), scene.registry.totals().packets_relayed), (before - 1, relayed - 1));
+    let statistics = scene.registry.close_fork("s", "in", scene.now, &mut scene.out).unwrap();
+    assert_eq!((statistics.packets_sent, statistics.send_errors), (2, 1));
+    assert_eq!((statistics.octets_sent, statistics.first_packet_ns), (17, Some(WALL)));
+    assert_eq!(scene.out.released, [inbound]);
+    let (_, to, goodbye) = scene.out.rtcp.last().unwrap();
+    assert_eq!(*to, host(5001));
+    assert_eq!(parse_compound(goodbye).unwrap()[2], RtcpPacket::Goodbye { ssrcs: vec![0xf0] });
+    assert_eq!(scene.registry.close_fork("s", "in", scene.now, &mut scene.out), None);
+    scene.receive(scene.a, 1000, &rtp(0, 1, 45, 1600, b"gone"));
+    assert_eq!(scene.out.queued.len(), 4);
+}
+
+#[test]
+fn payload_types_are_mapped_to_what_the_srs_agreed() {
+    let mut scene = Scene::bridged();
+    let agreed = vec![Format::new(96, "telephone-event", 8000, 1), Format::new(0, "PCMU", 8000, 1)];
+    scene.fork(
+        &fork("in", "a", Side::Inbound, ForkRole::Endpoint),
+        ForkSettings { formats: agreed.into(), ..active(5000) },
+    );
+    for (sequence, payload_type) in [0, 101, 96, 8].into_iter().enumerate() {
+        scene.receive(scene.a, 1000, &rtp(payload_type, 1, sequence as u16, 0, &[1, 10, 0, 160]));
+    }
+    let sent: Vec<u8> =
+        scene.out.queued.iter().map(|(_, _, bytes)| RtpPacket::parse(bytes).unwrap().payload_type()).collect();
+    assert_eq!(sent, [0, 96, 96]);
+    let filtered = |scene: &Scene| scene.registry.session_statistics("s").unwrap().forks["in"].packets_filtered;
+    assert_eq!(filtered(&scene), 1);
+    scene
+        .registry
+        .configure_fork("s", "in", ForkSettings { formats: vec![].into(), ..active(5000) }, &mut scene.out)
+        .unwrap();
+    scene.receive(scene.a, 1000, &rtp(0, 1, 9, 0, b""));
+    assert_eq!(filtered(&scene), 2);
+}
+
+#[test]
+fn a_translator_passes_packets_and_reports_both_ways() {
+    let mut scene = Scene::bridged();
+    let inbound = scene.fork(&fork("in", "a", Side::Inbound, ForkRole::Translator), active(5000));
+    let outbound = scene.fork(&fork("out", "a", Side::Outbound, ForkRole::Translator), active(5002));
+    let there = rtp(0, 1, 40, 800, b"from a");
+    scene.receive(scene.a, 1000, &there);
+    assert_eq!(scene.out.queued, [(inbound, host(5000), there)]);
+    let report = CompoundBuilder::report(1, None, &[]).cname(1, "a").build();
+    scene.registry.receive_rtcp(scene.a, host(1001), &report, scene.now, &mut scene.out);
+    assert_eq!(
+        std::mem::take(&mut scene.out.rtcp),
+        [(scene.b, host(2001), report.clone()), (inbound, host(5001), report.clone())]
+    );
+    scene.registry.receive_rtcp(scene.b, host(2001), &report, scene.now, &mut scene.out);
+    assert_eq!(
+        std::mem::take(&mut scene.out.rtcp),
+        [(scene.a, host(1001), report.clone()), (outbound, host(5003), report.clone())]
+    );
+    // the SRS's reports go to whom they are about
+    scene.registry.receive_rtcp(inbound, host(5001), &report, scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(outbound, host(5003), &report, scene.now, &mut scene.out);
+    assert_eq!(
+        std::mem::take(&mut scene.out.rtcp),
+        [(scene.a, host(1001), report.clone()), (scene.b, host(2001), report)]
+    );
+    scene.pass(30_000);
+    assert!(scene.out.rtcp.iter().all(|sent| ![inbound, outbound].contains(&sent.0)), "it has no reports of its own");
+    // RFC 3550 §7.2: what it forwarded ends with it
+    scene.registry.close_fork("s", "in", scene.now, &mut scene.out);
+    let (pair, to, goodbye) = scene.out.rtcp.last().unwrap();
+    assert_eq!((*pair, *to), (inbound, host(5001)));
+    assert_eq!(parse_compound(goodbye).unwrap()[1], RtcpPacket::Goodbye { ssrcs: vec![1] });
+    let sent = scene.out.rtcp.len();
+    scene.registry.close_fork("s", "out", scene.now, &mut scene.out);
+    assert_eq!(scene.out.rtcp.len(), sent, "it has passed nothing on");
+}
+
+#[test]
+fn a_translator_passes_on_what_is_reported_of_players() {
+    let mut scene = Scene::bridged();
+    let outbound = scene.fork(&fork("out", "a", Side::Outbound, ForkRole::Translator), active(5002));
+    let audio = Audio::Coded(Law::Mu, vec![0xff; 160].into());
+    scene.registry.play("s", &name("p"), "a", playback(audio, 0), scene.now, &mut scene.out).unwrap();
+    scene.pass(1000);
+    let reports: Vec<_> = scene.out.rtcp.iter().filter(|(pair, _, _)| *pair == scene.a).map(|sent| &sent.2).collect();
+    let passed: Vec<_> = scene.out.rtcp.iter().filter(|(pair, _, _)| *pair == outbound).map(|sent| &sent.2).collect();
+    assert!(!reports.is_empty() && reports == passed);
+    let RtcpPacket::SenderReport { ssrc: 0xa, .. } = parse_compound(passed[0]).unwrap()[0] else { panic!() };
+}
+
+#[test]
+fn a_fork_reports_its_stream_and_reads_what_the_srs_reports() {
+    let mut scene = Scene::bridged();
+    let inbound = scene.fork(&fork("in", "a", Side::Inbound, ForkRole::Endpoint), active(5000));
+    for sequence in 0..600u16 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, u32::from(sequence) * 160, &[0; 160]));
+        scene.pass(20);
+    }
+    let reports: Vec<_> = scene
+        .out
+        .rtcp
+        .iter()
+        .map(|(pair, to, bytes)| {
+            assert_eq!((*pair, *to), (inbound, host(5001)));
+            parse_compound(bytes).unwrap()
+        })
+        .collect();
+    assert!((3..=4).contains(&reports.len()), "{reports:?}");
+    for report in reports {
+        let RtcpPacket::SenderReport { info, ssrc: 0xf0, .. } = &report[0] else { panic!("{report:?}") };
+        // both clocks of the report name the same moment
+        let sent_ns = u64::from(info.rtp_timestamp.wrapping_sub(7000)) * NS_PER_S / 8000;
+        let ntp = Instant { mono_ns: 0, wall_ns: WALL + sent_ns }.ntp();
+        assert!(ntp.abs_diff(info.ntp) < 1 << 24, "{} {}", ntp, info.ntp);
+    }
+    let block = ReportBlock { ssrc: 0xf0, cumulative_lost: 9, jitter: 80, ..ReportBlock::default() };
+    let other = ReportBlock { ssrc: 0xf1, cumulative_lost: 1, ..ReportBlock::default() };
+    let report = CompoundBuilder::report(77, None, &[block, other]).build();
+    scene.registry.receive_rtcp(inbound, SocketAddr::from(([9, 9, 9, 9], 5001)), &[0; 8], scene.now, &mut scene.out);
+    scene.registry.receive_rtcp(inbound, host(5001), &report, scene.now, &mut scene.out);
+    let statistics = scene.registry.session_statistics("s").unwrap().forks["in"];
+    assert_eq!((statistics.reported_lost, statistics.reported_jitter_ms), (Some(9), Some(10.0)));
 }
 
 #[test]

@@ -19,6 +19,60 @@ impl Scene {
 }
 
 #[test]
+fn the_first_valid_source_is_learned_and_others_are_strays() {
+    let mut scene = Scene::bridged();
+    scene.receive(scene.a, 1000, b"no rtp at all");
+    let elsewhere = SocketAddr::from(([198, 51, 100, 9], 4444));
+    // a payload type that was not agreed, from a foreign host, teaches nothing
+    scene.registry.receive_rtp(scene.a, elsewhere, &rtp(77, 9, 1, 0, b""), scene.now, &mut scene.out);
+    scene.registry.receive_rtp(scene.a, elsewhere, &rtp(0, 1, 1, 0, b"x"), scene.now, &mut scene.out);
+    scene.receive(scene.a, 1000, &rtp(0, 2, 1, 0, b"y"));
+    assert_eq!(scene.events()[0], Event::Latched { session: name("s"), endpoint: name("a"), remote: elsewhere });
+    scene.receive(scene.b, 2000, &rtp(0, 3, 1, 0, b"z"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, elsewhere);
+    let statistics = scene.registry.session_statistics("s").unwrap().endpoints["a"];
+    assert_eq!((statistics.strays, statistics.invalid, statistics.packets_received), (2, 1, 1));
+
+    // a repeated description keeps what was learned until somebody else comes
+    scene.configure("a", settings(1000));
+    scene.receive(scene.b, 2000, &rtp(0, 3, 2, 0, b"z"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, elsewhere);
+    scene.receive(scene.a, 1002, &rtp(0, 1, 2, 0, b"x"));
+    scene.receive(scene.b, 2000, &rtp(0, 3, 3, 0, b"z"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, host(1002));
+    // a new one does not
+    scene.configure("a", settings(1004));
+    scene.receive(scene.b, 2000, &rtp(0, 3, 4, 0, b"z"));
+    assert_eq!(scene.out.rtp.last().unwrap().1, host(1004));
+}
+
+#[test]
+fn without_latching_only_the_remote_is_heard() {
+    let mut scene = Scene::bridged();
+    scene.configure("a", EndpointSettings { latch: Latch::Signalled, ..settings(1000) });
+    scene.receive(scene.a, 1002, &rtp(0, 1, 1, 0, b"x"));
+    assert_eq!(scene.out.rtp, []);
+    scene.receive(scene.a, 1000, &rtp(0, 1, 1, 0, b"x"));
+    assert_eq!(scene.out.rtp.len(), 1);
+}
+
+#[test]
+fn a_source_that_stays_is_given_to_the_kernel_and_taken_back() {
+    let mut scene = Scene::bridged();
+    for sequence in 0..1000 {
+        scene.receive(scene.a, 1000, &rtp(0, 1, sequence, 0, b"x"));
+        if sequence == 100 {
+            scene.receive(scene.a, 1002, &rtp(0, 1, sequence, 0, b"stray"));
+        }
+    }
+    assert_eq!(scene.out.settled, [(scene.a, Some(host(1000)))]);
+    scene.configure("a", settings(1000));
+    assert_eq!(scene.out.settled.last(), Some(&(scene.a, None)));
+    scene.configure("a", settings(1000));
+    assert_eq!(scene.out.settled.len(), 2);
+}
+
+#[test]
 fn the_first_source_after_each_configuration_is_learned() {
     let mut scene = Scene::latched(Latch::Each);
     assert_eq!(scene.relayed_to(), Some(host(1500)));
