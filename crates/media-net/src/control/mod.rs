@@ -4,6 +4,7 @@ mod admission;
 mod connection;
 mod directory;
 mod few;
+mod fields;
 mod keys;
 mod operations;
 mod playing;

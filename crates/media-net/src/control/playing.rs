@@ -8,7 +8,7 @@ use media_core::{
 };
 use serde::Deserialize;
 
-use super::request::{absolute_path, Name};
+use super::fields::{absolute_path, Name};
 
 /// ITU-T G.711 §3: a sine that is louder is clipped.
 const LOUDEST_DBM0: f64 = 3.0;
