@@ -6,15 +6,13 @@ use std::sync::Arc;
 use crate::arena::Key;
 use crate::dtmf::DtmfDetector;
 use crate::format::Formats;
-use crate::g711::Law;
 use crate::reception::Reception;
 use crate::refusal::Refusal;
 use crate::rtp::RtpPacket;
-use crate::srtp::{Rollover, SrtpError};
-use crate::statistics::EndpointStatistics;
-use crate::time::{Instant, NS_PER_S};
+use crate::srtp::Rollover;
 use crate::translation::Translation;
 
+use super::counting::{Counts, Taken, Told};
 use super::kernel::Nearness;
 use super::listening::{Listening, Place};
 use super::reporting::{Quiet, SenderReport};
@@ -26,16 +24,8 @@ use super::{EndpointSettings, Latch, Numbers, Output, PairKey};
 /// After so many packets in a row from one source (a fifth of a second of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
 const SETTLED_PACKETS: u32 = 10;
-/// RTP packets that an endpoint takes from its source between two visits of its session, which are a quarter of a second
-/// apart: ten times what any codec sends (2.5 ms a packet, RFC 7587 §4.2). More is a loop or a flood, and of no use to
-/// anybody; relaying it would be at the cost of other calls.
-const MAX_PACKETS: u16 = 1000;
-/// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
-const MAX_REPORTS: u16 = 50;
 /// After so many packets in a row that its key does not fit (1 s of speech) a party cannot be heard: it is told.
 const REFUSED_PACKETS: u8 = 50;
-/// Repeated reports of one kind are at least this far apart.
-pub(super) const REPEAT_NS: u64 = NS_PER_S;
 /// The RTP clock of G.711.
 pub(super) const RATE: u32 = 8000;
 
@@ -89,36 +79,15 @@ pub(super) struct Endpoint {
     steady: u32,
     settled: bool,
     pub(super) reception: Option<Reception>,
-    lost_before: u64,
-    clock_rate: u32,
-    ssrc_changed: Told,
-    counts: Counts,
-    taken: Taken,
+    pub(super) lost_before: u64,
+    pub(super) clock_rate: u32,
+    pub(super) ssrc_changed: Told,
+    pub(super) counts: Counts,
+    pub(super) taken: Taken,
     /// Packets in a row that the key does not fit.
     refused: u8,
     pub(super) quiet: Quiet,
     pub(super) sender_report: Option<SenderReport>,
-}
-
-/// What is counted, as [`EndpointStatistics`] tells it; the rest of that is worked out when somebody asks.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    packets_received: u64,
-    octets_received: u64,
-    packets_sent: u64,
-    octets_sent: u64,
-    strays: u32,
-    invalid: u32,
-    unauthenticated: u32,
-    replayed: u32,
-    unprotected: u32,
-}
-
-/// What was taken since the last visit.
-#[derive(Clone, Copy, Debug, Default)]
-struct Taken {
-    packets: u16,
-    reports: u16,
 }
 
 impl Endpoint {
@@ -197,7 +166,7 @@ impl Endpoint {
         // nobody can be answered at port 0, whoever latches on to it
         let known = !self.listening.is_deaf_to(source, self.settings.remote, self.remote) && source.port() != 0;
         if !known {
-            self.counts.strays += 1;
+            self.count_stray();
             self.steady = 0;
         }
         !known
@@ -218,7 +187,7 @@ impl Endpoint {
             return Admission::Stray;
         }
         if self.listening.is_open_to(source) && !self.is_plausible(packet, source) {
-            self.counts.strays += 1;
+            self.count_stray();
             self.steady = 0;
             return Admission::Stray;
         }
@@ -231,27 +200,6 @@ impl Endpoint {
             return Admission::Learned(source);
         }
         Admission::Heard
-    }
-
-    /// True if one more packet of the source is taken; one too many is counted as if it came from elsewhere.
-    pub(super) fn takes_packet(&mut self) -> bool {
-        let takes = self.taken.packets < MAX_PACKETS;
-        self.taken.packets += u16::from(takes);
-        self.counts.strays += u32::from(!takes);
-        takes
-    }
-
-    /// The same of RTCP.
-    pub(super) fn takes_report(&mut self) -> bool {
-        let takes = self.taken.reports < MAX_REPORTS;
-        self.taken.reports += u16::from(takes);
-        self.counts.strays += u32::from(!takes);
-        takes
-    }
-
-    /// The session is visited.
-    pub(super) fn renew(&mut self) {
-        self.taken = Taken::default();
     }
 
     /// True once when the source has been the same for long enough for the kernel to filter by it.
@@ -282,18 +230,6 @@ impl Endpoint {
         self.reception.as_ref()?.timing()
     }
 
-    /// Counts packets that were received elsewhere.
-    pub(super) fn add_counts(&mut self, packets: u64, payload_octets: u64) {
-        self.counts.packets_received += packets;
-        self.counts.octets_received += payload_octets;
-    }
-
-    /// Counts packets that were sent elsewhere.
-    pub(super) fn add_sent(&mut self, packets: u64, payload_octets: u64) {
-        self.counts.packets_sent += packets;
-        self.counts.octets_sent += payload_octets;
-    }
-
     /// True if RTCP from there is the remote's.
     pub(super) fn knows(&self, source: SocketAddr) -> bool {
         let mut known = [self.remote, told_rtcp(&self.settings)].into_iter().flatten();
@@ -307,65 +243,11 @@ impl Endpoint {
         }
     }
 
-    /// Counts a packet; tells the SSRC before, if it has changed and that may be reported.
-    ///
-    /// `clock_rate` is that of its payload type; None for a telephone event, whose packets share one time stamp, which
-    /// is no jitter.
-    pub(super) fn count_received(
-        &mut self,
-        packet: &RtpPacket<'_>,
-        clock_rate: Option<u32>,
-        arrival: Instant,
-    ) -> Option<u32> {
-        self.counts.packets_received += 1;
-        self.counts.octets_received += packet.payload().len() as u64;
-        self.heard_ns = arrival.mono_ns;
-        self.silence_reported = false;
-        let mut changed = None;
-        match &self.reception {
-            Some(reception) if reception.ssrc() == packet.ssrc() => {}
-            before => {
-                changed = before.as_ref().map(Reception::ssrc);
-                self.lost_before += before.as_ref().map_or(0, Reception::lost);
-                self.reception = Some(match before {
-                    Some(before) => before.succeed(packet.ssrc(), packet.sequence()),
-                    None => Reception::new(packet.ssrc(), packet.sequence()),
-                });
-            }
-        }
-        if let Some(reception) = &mut self.reception {
-            reception.receive(packet.sequence());
-            if let Some(clock_rate) = clock_rate {
-                self.clock_rate = clock_rate;
-                reception.receive_timing(packet.timestamp(), arrival.mono_ns, clock_rate);
-            }
-        }
-        changed.filter(|_| self.ssrc_changed.may_repeat(arrival.mono_ns))
-    }
-
     /// What a packet's payload type means: (its clock rate, that of an event if it is one).
     pub(super) fn meaning(&self, packet: &RtpPacket<'_>) -> (u32, Option<u32>) {
         match self.settings.formats.find(packet.payload_type()) {
             Some(format) => (format.clock_rate, format.is_telephone_event().then_some(format.clock_rate)),
             None => (RATE, None),
-        }
-    }
-
-    pub(super) fn is_first_packet(&self) -> bool {
-        self.counts.packets_received == 1
-    }
-
-    /// Counts a datagram that is no RTP. RFC 6263 §4.1: an empty one keeps the path open, and is no fault.
-    pub(super) fn count_invalid(&mut self, datagram: &[u8]) {
-        self.counts.invalid += u32::from(!datagram.is_empty());
-    }
-
-    /// Counts a packet that was not authentic, or came twice.
-    pub(super) fn count_refused(&mut self, error: SrtpError) {
-        match error {
-            SrtpError::TooShort | SrtpError::TooLong | SrtpError::Version => self.counts.invalid += 1,
-            SrtpError::Replayed | SrtpError::Stale => self.counts.replayed += 1,
-            _ => self.counts.unauthenticated += 1,
         }
     }
 
@@ -378,10 +260,6 @@ impl Endpoint {
         false
     }
 
-    pub(super) fn count_unprotected(&mut self) {
-        self.counts.unprotected += 1;
-    }
-
     /// Sends RTCP to an address, protected if all is.
     pub(super) fn send_rtcp(&mut self, to: SocketAddr, packet: &[u8], out: &mut impl Output) {
         match sealed(&mut self.security, packet) {
@@ -390,21 +268,6 @@ impl Endpoint {
             Some(packet) => out.send_rtcp(self.pair, to, &packet),
             None => self.count_unprotected(),
         }
-    }
-
-    /// How many RTP packets were sent.
-    pub(super) fn packets_sent(&self) -> u64 {
-        self.counts.packets_sent
-    }
-
-    pub(super) fn count_sent(&mut self, payload_octets: usize) {
-        self.counts.packets_sent += 1;
-        self.counts.octets_sent += payload_octets as u64;
-    }
-
-    /// Packets that were counted as sent were not.
-    pub(super) fn count_unsent(&mut self, packets: u64) {
-        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
     /// The endpoint that what is received is relayed to.
@@ -429,33 +292,6 @@ impl Endpoint {
             timestamp: reception.timestamp_at(now_ns, self.clock_rate)?,
             clock_rate: self.clock_rate,
         })
-    }
-
-    pub(super) fn statistics(&self) -> EndpointStatistics {
-        let reception = self.reception.as_ref();
-        let jitter = reception.map_or(0, Reception::jitter);
-        EndpointStatistics {
-            lost: self.lost_before + reception.map_or(0, Reception::lost),
-            jitter_ms: f64::from(jitter) * 1000.0 / f64::from(self.clock_rate.max(1)),
-            quality: reception
-                .map(|reception| reception.quality(self.clock_rate, self.hears_g711()))
-                .unwrap_or_default(),
-            packets_received: self.counts.packets_received,
-            octets_received: self.counts.octets_received,
-            packets_sent: self.counts.packets_sent,
-            octets_sent: self.counts.octets_sent,
-            strays: self.counts.strays.into(),
-            invalid: self.counts.invalid.into(),
-            unauthenticated: self.counts.unauthenticated.into(),
-            replayed: self.counts.replayed.into(),
-            unprotected: self.counts.unprotected.into(),
-        }
-    }
-
-    /// Whether what is received is G.711, as far as is known.
-    fn hears_g711(&self) -> bool {
-        let formats = &self.settings.formats;
-        formats.is_empty() || formats.iter().any(|format| Law::of(&format.encoding).is_some())
     }
 
     fn is_plausible(&self, packet: &RtpPacket<'_>, source: SocketAddr) -> bool {
@@ -493,21 +329,4 @@ fn told_rtcp(settings: &EndpointSettings) -> Option<SocketAddr> {
 /// The RTCP address that belongs to an RTP address (RFC 3550 §11); None above the last port.
 pub fn port_above(rtp: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
-}
-
-/// When something was told, and may be told again.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
-    again_ns: u64,
-}
-
-impl Told {
-    /// True, and noted, if the last time is long enough ago.
-    pub(super) fn may_repeat(&mut self, now_ns: u64) -> bool {
-        let may = now_ns >= self.again_ns;
-        if may {
-            self.again_ns = now_ns + REPEAT_NS;
-        }
-        may
-    }
 }

@@ -14,7 +14,8 @@ use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
 
-use super::endpoint::{port_above, rollover, Told};
+use super::counting::{Rare, Told};
+use super::endpoint::{port_above, rollover};
 use super::security::{sealed, Security};
 use super::{ForkPorts, ForkRole, ForkSettings, KernelFork, KernelTally, NewFork, Output, PairKey, Side};
 
@@ -50,15 +51,15 @@ pub(super) struct Fork {
     counts: Counts,
 }
 
-/// What is counted, as [`ForkStatistics`] tells it. Thirty-two bits of what hardly ever happens last for years.
+/// What is counted, as [`ForkStatistics`] tells it.
 #[derive(Debug, Default)]
 struct Counts {
     packets_sent: u64,
     octets_sent: u64,
-    send_errors: u32,
-    packets_filtered: u32,
-    unauthenticated: u32,
-    unprotected: u32,
+    send_errors: Rare,
+    packets_filtered: Rare,
+    unauthenticated: Rare,
+    unprotected: Rare,
     /// On the wall clock; 0: there was none.
     first_packet_ns: u64,
     /// Packets lost and jitter, in units of the time stamp, by the last report.
@@ -145,7 +146,7 @@ impl Fork {
     ) -> Option<(SocketAddr, &'a [u8])> {
         let destination = self.destination()?;
         let Some(mapped) = self.map.iter().find(|mapped| mapped.from == packet.payload_type()).copied() else {
-            self.counts.packets_filtered += 1;
+            self.counts.packets_filtered.add(1);
             self.rewriter.omit(packet);
             return None;
         };
@@ -166,7 +167,7 @@ impl Fork {
         let mut len = plain.len();
         if let Some(security) = &mut self.security {
             let Ok(sealed) = security.seal_rtp(out, len) else {
-                self.counts.unprotected += 1;
+                self.counts.unprotected.add(1);
                 return None;
             };
             len = sealed;
@@ -246,7 +247,7 @@ impl Fork {
     }
 
     pub(super) fn count_send_errors(&mut self, packets: u64) {
-        self.counts.send_errors = self.counts.send_errors.saturating_add(packets as u32);
+        self.counts.send_errors.add(packets);
         self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
     }
 
@@ -281,12 +282,12 @@ impl Fork {
         let Some(to) = self.report_destination() else { return };
         match sealed(&mut self.security, packet) {
             Some(packet) => out.send_rtcp(self.pair, to, &packet),
-            None => self.counts.unprotected += 1,
+            None => self.counts.unprotected.add(1),
         }
     }
 
     pub(super) fn count_unauthenticated(&mut self) {
-        self.counts.unauthenticated += 1;
+        self.counts.unauthenticated.add(1);
     }
 
     /// Takes what the SRS reports about the fork's stream.

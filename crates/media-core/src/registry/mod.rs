@@ -4,6 +4,7 @@
 //! receives; forks of the outbound side are sinks of what is sent to its remote.
 
 mod commands;
+mod counting;
 mod endpoint;
 mod fork;
 mod kernel;
