@@ -40,8 +40,9 @@ pub(crate) struct Afterwards {
 /// Something that a command opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
-    Endpoint(Arc<str>),
-    Fork(Arc<str>),
+    /// With its ports, as is a fork: they are what two of one name differ in.
+    Endpoint(Arc<str>, Lease),
+    Fork(Arc<str>, Lease),
     Recorder(Arc<str>),
 }
 

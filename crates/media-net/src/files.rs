@@ -1,9 +1,9 @@
 //! Files: what players read and recorders create, on the control thread so that no worker waits for a disk.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -30,7 +30,7 @@ pub(crate) struct AudioShelf {
 impl AudioShelf {
     /// Reads a WAV file, unless it is being played already.
     pub(crate) fn load(&mut self, path: &Path) -> Result<Audio, Refusal> {
-        let mut file = File::open(path).map_err(|error| bad_file(path, &error))?;
+        let mut file = open(path, OpenOptions::new().read(true)).map_err(|error| bad_file(path, &error))?;
         let metadata = file.metadata().map_err(|error| bad_file(path, &error))?;
         if !metadata.is_file() {
             return Err(bad_file(path, &"not a file"));
@@ -59,16 +59,45 @@ impl AudioShelf {
 
 /// Creates a recorder's file with a header; a file that has something in it is never overwritten.
 pub(crate) fn create_recording(path: &Path) -> Result<File, Refusal> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(|error| bad_file(path, &error))?;
+    let (file, is_new) = match open(path, OpenOptions::new().write(true).create_new(true)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            (open(path, OpenOptions::new().write(true)).map_err(|error| bad_file(path, &error))?, false)
+        }
+        opened => (opened.map_err(|error| bad_file(path, &error))?, true),
+    };
     let metadata = file.metadata().map_err(|error| bad_file(path, &error))?;
     if !metadata.is_file() || metadata.len() > 0 {
         return Err(bad_file(path, &"exists and is not empty"));
     }
-    file.write_all_at(&wav::header(0), 0).map_err(|error| bad_file(path, &error))?;
+    if let Err(error) = file.write_all_at(&wav::header(0), 0) {
+        // a full disk: what was not there before is not left there
+        let _ = if is_new { fs::remove_file(path) } else { file.set_len(0) };
+        return Err(bad_file(path, &error));
+    }
     Ok(file)
+}
+
+/// Opens a file. A pipe, for which the control thread would wait until somebody has its other end, is opened or refused at
+/// once; files know no waiting.
+fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    how.custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 fn bad_file(path: &Path, reason: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(RefusalCode::BadFile, format!("{}: {reason}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn nobody_waits_for_the_other_end_of_a_pipe() {
+        let path = std::env::temp_dir().join(format!("sidestream-pipe-{}", std::process::id()));
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(AudioShelf::default().load(&path).unwrap_err().code, RefusalCode::BadFile);
+        assert_eq!(create_recording(&path).unwrap_err().code, RefusalCode::BadFile);
+        fs::remove_file(&path).unwrap();
+    }
 }

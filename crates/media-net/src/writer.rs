@@ -11,7 +11,7 @@ use std::sync::Arc;
 use media_core::wav;
 use serde_json::json;
 
-use crate::command::{Answer, Answers};
+use crate::command::{Answer, Answers, RecordingInfo};
 use crate::descriptors::Seated;
 use crate::log;
 
@@ -20,7 +20,7 @@ use crate::log;
 const MAX_WAITING_SAMPLES: usize = 16 * 1024 * 1024;
 
 enum Job {
-    Open { recorder: u64, file: Seated<File>, dropped: Arc<AtomicU64> },
+    Open { recorder: u64, file: Seated<File>, info: RecordingInfo },
     Write { recorder: u64, at: u64, samples: Vec<i16> },
     Finish { recorder: u64, samples: u64 },
     Answer(Box<Answer>),
@@ -43,9 +43,9 @@ impl Writer {
         (writer, side)
     }
 
-    /// Begins a recording in a file that has its header; samples that get lost are added to `dropped`.
-    pub(crate) fn open(&self, recorder: u64, file: Seated<File>, dropped: Arc<AtomicU64>) {
-        self.send(Job::Open { recorder, file, dropped });
+    /// Begins a recording in a file that has its header; samples that get lost are counted in `info`.
+    pub(crate) fn open(&self, recorder: u64, file: Seated<File>, info: RecordingInfo) {
+        self.send(Job::Open { recorder, file, info });
     }
 
     /// Writes samples; false if the disk is too far behind.
@@ -91,7 +91,7 @@ pub(crate) struct WriterSide {
 struct Recording {
     file: Seated<File>,
     samples: u64,
-    dropped: Arc<AtomicU64>,
+    info: RecordingInfo,
     failed: bool,
 }
 
@@ -120,28 +120,33 @@ pub(crate) fn write_recordings(side: WriterSide, answers: Answers) {
     let mut recordings: HashMap<u64, Recording> = HashMap::new();
     for job in side.jobs {
         match job {
-            Job::Open { recorder, file, dropped } => {
-                recordings.insert(recorder, Recording { file, samples: 0, dropped, failed: false });
+            Job::Open { recorder, file, info } => {
+                recordings.insert(recorder, Recording { file, samples: 0, info, failed: false });
             }
             Job::Write { recorder, at, samples } => {
                 side.waiting.fetch_sub(samples.len(), Ordering::Relaxed);
                 let Some(recording) = recordings.get_mut(&recorder) else { continue };
                 if let Err(error) = recording.write(at, &samples) {
-                    recording.dropped.fetch_add(samples.len() as u64, Ordering::Relaxed);
+                    recording.info.dropped.fetch_add(samples.len() as u64, Ordering::Relaxed);
                     side.dropped.fetch_add(samples.len() as u64, Ordering::Relaxed);
                     if !std::mem::replace(&mut recording.failed, true) {
-                        log::warning("recording_failed", json!({"reason": error.to_string()}));
+                        tell("recording_failed", &recording.info, &error);
                     }
                 }
             }
             Job::Finish { recorder, samples } => {
-                if let Some(Err(error)) = recordings.remove(&recorder).map(|mut recording| recording.finish(samples)) {
-                    log::warning("recording_not_completed", json!({"reason": error.to_string()}));
+                let Some(mut recording) = recordings.remove(&recorder) else { continue };
+                if let Err(error) = recording.finish(samples) {
+                    tell("recording_not_completed", &recording.info, &error);
                 }
             }
             Job::Answer(answer) => answers.send(*answer),
         }
     }
+}
+
+fn tell(event: &str, info: &RecordingInfo, error: &io::Error) {
+    log::warning(event, json!({"path": info.path.display().to_string(), "reason": error.to_string()}));
 }
 
 #[cfg(test)]
@@ -154,7 +159,8 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let seat = crate::descriptors::Descriptors::with_most(1).take().unwrap();
         let file = Seated::new(crate::files::create_recording(&path).unwrap(), seat);
-        let mut recording = Recording { file, samples: 0, dropped: Arc::default(), failed: false };
+        let info = RecordingInfo { path: path.clone(), dropped: Arc::default() };
+        let mut recording = Recording { file, samples: 0, info, failed: false };
         let read = || {
             let bytes = std::fs::read(&path).unwrap();
             let data = wav::parse(&bytes).unwrap().data;

@@ -136,6 +136,7 @@ class RecorderStatistics:
     samples: int  # length of the file, at 8000 Hz
     first_sample_ns: int | None  # wall clock of the file's first sample; None while nothing was received
     gaps: tuple[RecordingGap, ...] = ()  # in order; the engine lists the first 1000
+    dropped_samples: int = 0  # silent in the file because they could not be written: a disk that is full, or too slow
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ class Journal:
             samples=0 if figures is None else figures.samples,
             first_sample=first_sample_text(line),
             gaps=() if figures is None else tuple(Gap(gap.at_ms, gap.length_ms) for gap in figures.gaps),
+            dropped_samples=0 if figures is None else figures.dropped_samples,
         )
 
     def _identity(self, line: Line, lines: Sequence[Line]) -> "_Identity":

@@ -39,6 +39,7 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     first_sample: str | None = None
     offset_ms: float | None = None  # of the first sample, from the beginning of recording.wav
     gaps: tuple[Gap, ...] = ()  # in order; no more than the media engine lists
+    dropped_samples: int = 0  # received, but the disk did not take them: silent in the file
 
 
 class SessionEntry(msgspec.Struct, frozen=True, kw_only=True):

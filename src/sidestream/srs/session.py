@@ -39,6 +39,7 @@ from sidestream.srs.config import RETRY_HEADERS
 from sidestream.srs.journal import Journal
 from sidestream.srs.lines import Lines, UnusableOffer
 from sidestream.srs.manifest import Manifest, State
+from sidestream.srs.wave_file import SAMPLE_RATE
 from sidestream.wire.driver import SipDriver
 
 _log = get_logger("srs")
@@ -259,6 +260,7 @@ class SrsSession:
             self._lost = True
         if not self._lost:
             self._lines.settle(final)
+            self._note_what_was_dropped()
         if not self._acknowledged and not any(line.first_sample for line in self._lines.all):
             await asyncio.to_thread(self._folder.discard)
             return None
@@ -267,6 +269,13 @@ class SrsSession:
         except OSError as error:
             _log.error("! recording not finalised", sid=self._folder.recording_id, error=str(error))
             return None
+
+    def _note_what_was_dropped(self) -> None:
+        for line in self._lines.all:
+            if line.statistics is not None and line.statistics.dropped_samples:
+                file, samples = line.path.name, line.statistics.dropped_samples
+                self._journal.note(f"{samples / SAMPLE_RATE:.1f} s of {file} are silent: the disk did not take them")
+                _log.error("! audio not written", session=self._session, file=file, samples=samples)
 
     def _write_last(self) -> Manifest:
         now = self._clock.wall()

@@ -115,6 +115,24 @@ async def test_strangers_do_not_hold_connections(places: Places) -> None:
                 stranger.close()
 
 
+async def test_strangers_make_way_for_who_comes_next(places: Places) -> None:
+    """However many there are: a control process that comes back must not wait until the grace time is over."""
+    path = places.directory / "media.sock"
+    with engine(["--listen", f"tls://127.0.0.1:{places.port}", "--socket", str(path), *places.arguments()]):
+        async with client(path):
+            pass
+        strangers = [socket.create_connection(("127.0.0.1", places.port)) for _ in range(60)]
+        try:
+            for address in (path, places.client("any.example"), path):
+                # one attempt, and less than the 5 s that strangers have
+                async with asyncio.timeout(4.0):
+                    connection, _ = await greet(address, lambda _: None, lambda *_: None)
+                connection.close()
+        finally:
+            for stranger in strangers:
+                stranger.close()
+
+
 async def test_an_engine_listens_on_what_systemd_hands_over(places: Places) -> None:
     path = places.directory / "handed.sock"
     with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", places.port)) as tcp:

@@ -36,7 +36,7 @@ FORK = {
 }  # fmt: skip
 RECORDER = {
     "path": "/r.wav", "packets": 3, "lost": 1, "duplicates": 0, "late": 0, "samples": 640,
-    "first_sample_ns": 12, "gaps": [{"at_ms": 40, "length_ms": 20.5}], "dropped_samples": 0,
+    "first_sample_ns": 12, "gaps": [{"at_ms": 40, "length_ms": 20.5}], "dropped_samples": 7,
 }  # fmt: skip
 ENDPOINT = {
     "packets_received": 1, "octets_received": 160, "packets_sent": 2, "octets_sent": 320, "lost": 0,
@@ -53,7 +53,7 @@ ENGINE = {
 }  # fmt: skip
 
 FORK_STATISTICS = ForkStatistics(5, 800, 0, None)
-RECORDER_STATISTICS = RecorderStatistics("/r.wav", 3, 1, 0, 0, 640, 12, (RecordingGap(40, 20.5),))
+RECORDER_STATISTICS = RecorderStatistics("/r.wav", 3, 1, 0, 0, 640, 12, (RecordingGap(40, 20.5),), 7)
 SESSION_STATISTICS = SessionStatistics(
     {"a": EndpointStatistics(1, 160, 2, 320, 0, 0.5, 3)},
     {"SR1/inbound": FORK_STATISTICS},

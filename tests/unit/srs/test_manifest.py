@@ -32,7 +32,7 @@ def test_shape() -> None:
     }
     assert set(shown["streams"][0]) == {
         *("index", "label", "file", "codec", "stream_id", "participant_aor", "participant_name", "packets", "lost"),
-        *("duplicates", "late", "samples", "first_sample", "offset_ms", "gaps"),
+        *("duplicates", "late", "samples", "first_sample", "offset_ms", "gaps", "dropped_samples"),
     }
     assert shown["from"] == "sip:a@b"
     assert shown["state"] == "complete"

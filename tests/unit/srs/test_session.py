@@ -142,6 +142,24 @@ async def test_bye_finishes_the_files_with_the_recorders_figures(
     assert running.engine.sessions == {}
 
 
+async def test_what_the_disk_did_not_take_is_told(
+    running: Rig, request_of: RequestOf, metadata: str, write_wave
+) -> None:
+    folder = running.archive.find(running.manifest.recording_id)
+    assert folder is not None
+    for number, name in enumerate(("line-1", "line-2"), 1):
+        write_wave(folder.stream_path(number), [number] * 800)
+        recorder = running.engine.sessions[running.session.name].recorders[name]
+        dropped = 12_000 if number == 2 else 0
+        recorder.statistics = RecorderStatistics(recorder.path, 40, 0, 0, 0, 800, FIRST, (), dropped)
+    running.session.take(ByeReceived("s1", request_of("BYE", metadata=metadata)))
+    running.ended()
+    manifest = await running.finished()
+    assert manifest is not None
+    assert [stream.dropped_samples for stream in manifest.streams] == [0, 12_000]
+    assert manifest.problems == ("1.5 s of stream-2.wav are silent: the disk did not take them",)
+
+
 async def test_pause_by_reinvite_and_metadata_by_update(
     running: Rig, request_of: RequestOf, sdp: Sdp, metadata: str
 ) -> None:

@@ -61,6 +61,8 @@ pub(crate) struct Connection {
     /// The number of the first of `answers`.
     first: u64,
     unsent: VecDeque<u8>,
+    /// The client has said its last; it may still listen.
+    ended: bool,
     pub(crate) greeted: bool,
     pub(crate) wants_events: bool,
     /// Events that were dropped on the way to this client since it was last told.
@@ -76,6 +78,7 @@ impl Connection {
             answers: VecDeque::new(),
             first: 0,
             unsent: VecDeque::new(),
+            ended: false,
             greeted: false,
             wants_events: false,
             dropped: 0,
@@ -90,7 +93,10 @@ impl Connection {
     pub(crate) fn read(&mut self) -> Result<(), Ended> {
         let Self { stream, splitter, lines, .. } = self;
         match stream.read(|octets| splitter.feed(octets, lines)) {
-            Ok(0) => Err(Ended::Closed),
+            Ok(0) => {
+                self.ended = true;
+                Ok(())
+            }
             Ok(_) => Ok(()),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
             Err(_) => Err(Ended::Closed),
@@ -137,7 +143,17 @@ impl Connection {
 
     /// True if reading makes sense: lines that cannot be taken are not gathered.
     pub(crate) fn may_read(&self) -> bool {
-        self.lines.is_empty() && !self.is_full()
+        !self.ended && self.lines.is_empty() && !self.is_full()
+    }
+
+    /// True if the client has said its last.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// True if it has also got all its answers.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended && self.lines.is_empty() && self.answers.is_empty() && !self.has_unsent()
     }
 
     pub(crate) fn queue(&mut self, line: &[u8]) {
@@ -218,7 +234,27 @@ mod tests {
         theirs.read_exact(&mut read).unwrap();
         assert_eq!(&read, b"abc");
         drop(theirs);
-        assert_eq!(connection.read(), Err(Ended::Closed));
+        assert_eq!(connection.read(), Ok(()));
+        assert!(connection.is_over() && !connection.may_read());
+    }
+
+    #[test]
+    fn a_client_that_has_said_its_last_still_gets_its_answers() {
+        let (mut connection, mut theirs) = connected();
+        theirs.write_all(b"1\n").unwrap();
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        connection.read().unwrap();
+        connection.next_line().unwrap();
+        connection.read().unwrap();
+        assert!(connection.has_ended() && !connection.is_over());
+        connection.answer(0, b"a".to_vec());
+        assert!(!connection.is_over());
+        connection.write().unwrap();
+        assert!(connection.is_over());
+        let mut read = String::new();
+        drop(connection);
+        theirs.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "a");
     }
 
     #[test]

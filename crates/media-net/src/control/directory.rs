@@ -150,8 +150,14 @@ impl Directory {
     pub(crate) fn undo(&mut self, session: &str, entered: &Entered) -> Option<Lease> {
         let session = self.sessions.get_mut(session)?;
         match entered {
-            Entered::Endpoint(name) => session.endpoints.remove(name),
-            Entered::Fork(name) => session.forks.remove(name)?.freed(),
+            // it may have been closed meanwhile, and another opened by its name
+            Entered::Endpoint(name, lease) if session.endpoints.get(name) == Some(lease) => {
+                session.endpoints.remove(name)
+            }
+            Entered::Fork(name, lease) if session.forks.get(name).is_some_and(|fork| fork.lease == *lease) => {
+                session.forks.remove(name)?.freed()
+            }
+            Entered::Endpoint(..) | Entered::Fork(..) => None,
             Entered::Recorder(name) => {
                 session.recorders.remove(name);
                 None
@@ -204,10 +210,12 @@ mod tests {
         assert_eq!(session.remove_endpoint("a"), []);
         assert_eq!(session.leases(), [lease(4), lease(104)]);
         assert_eq!(session.recorders.values().count(), 1);
-        assert_eq!(directory.undo("s", &Entered::Fork("fb".into())), Some(lease(104)));
-        assert_eq!(directory.undo("s", &Entered::Endpoint("b".into())), Some(lease(4)));
+        assert_eq!(directory.undo("s", &Entered::Fork("fb".into(), lease(102))), None, "another by that name");
+        assert_eq!(directory.undo("s", &Entered::Fork("fb".into(), lease(104))), Some(lease(104)));
+        assert_eq!(directory.undo("s", &Entered::Endpoint("b".into(), lease(2))), None, "another by that name");
+        assert_eq!(directory.undo("s", &Entered::Endpoint("b".into(), lease(4))), Some(lease(4)));
         assert_eq!(directory.undo("s", &Entered::Recorder("b".into())), None);
-        assert_eq!(directory.undo("x", &Entered::Endpoint("b".into())), None);
+        assert_eq!(directory.undo("x", &Entered::Endpoint("b".into(), lease(4))), None);
         assert!(directory.get_mut("s").unwrap().leases().is_empty());
     }
 }

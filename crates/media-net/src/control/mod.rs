@@ -24,7 +24,7 @@ use serde_json::{json, Value};
 use crate::command::Answer;
 use crate::log;
 use crate::ports::Lease;
-use crate::sys::epoll::{Epoll, Events, Waker, READABLE, WRITABLE};
+use crate::sys::epoll::{Epoll, Events, Waker, HANG_UP, READABLE, WRITABLE};
 
 use connection::{Connection, Line, MAX_LINE};
 pub(crate) use operations::Operations;
@@ -154,7 +154,7 @@ impl Control {
     fn accept(&mut self, token: u64) {
         let listener = usize::try_from(token - FIRST_LISTENER).ok().and_then(|index| self.listeners.get(index));
         let Some(Ok(stream)) = listener.map(Listener::accept) else { return };
-        if self.clients.len() >= MAX_CONNECTIONS {
+        if self.clients.len() >= MAX_CONNECTIONS && !self.forget_a_stranger() {
             log::warning("connection_refused", json!({"reason": "too many", "most": MAX_CONNECTIONS}));
             return;
         }
@@ -171,7 +171,9 @@ impl Control {
     fn serve(&mut self, id: u64, what: u32) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         // a hang-up is seen by reading, whatever else is told
-        if what & !WRITABLE != 0 && client.connection.may_read() && client.connection.read().is_err() {
+        let lost = what & !WRITABLE != 0 && client.connection.may_read() && client.connection.read().is_err();
+        // nobody is left to get an answer
+        if lost || (what & HANG_UP != 0 && client.connection.has_ended()) {
             self.clients.remove(&id);
             return;
         }
@@ -243,7 +245,7 @@ impl Control {
     fn write_all(&mut self) {
         let epoll = &self.epoll;
         self.clients.retain(|id, client| {
-            if client.connection.write().is_err() {
+            if client.connection.write().is_err() || client.connection.is_over() {
                 return false;
             }
             let mut interest = if client.connection.may_read() { READABLE } else { 0 };
@@ -261,6 +263,14 @@ impl Control {
     fn forget_strangers(&mut self) {
         self.clients
             .retain(|_, client| client.connection.stream().is_known() || client.since.elapsed() < PROOF_PATIENCE);
+    }
+
+    /// Makes room for one more: who has not proven itself for longest makes way. Else whoever reaches the port could keep
+    /// control processes out, for as long as it connects anew.
+    fn forget_a_stranger(&mut self) -> bool {
+        // numbers grow, so the first is the oldest
+        let oldest = self.clients.iter().find(|(_, client)| !client.connection.stream().is_known()).map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.clients.remove(&id).is_some())
     }
 
     fn look_after_orphans(&mut self) {

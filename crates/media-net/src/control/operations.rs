@@ -1,5 +1,6 @@
 //! What each request does: some are answered at once, the others become commands for a worker.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -177,31 +178,14 @@ impl Operations {
                 self.send(origin, &request.session.0, Work::SessionStatistics, Afterwards::default()).into()
             }
             Request::OpenEndpoint(request) => self.open_endpoint(origin, request).into(),
-            Request::ConfigureEndpoint(request) => {
-                let mut settings = match request.settings() {
-                    Ok(settings) => settings,
-                    Err(refusal) => return Outcome::Answered(Err(refusal)),
-                };
-                settings.formats = self.formats.share(settings.formats);
-                settings.send_formats = settings.send_formats.map(|formats| self.formats.share(formats));
-                let work = Work::ConfigureEndpoint { endpoint: request.endpoint.0, settings };
-                self.send(origin, &request.session.0, work, Afterwards::default()).into()
-            }
+            Request::ConfigureEndpoint(request) => self.configure_endpoint(origin, request).into(),
             Request::CloseEndpoint(request) => self.close_endpoint(origin, request),
             Request::SetRoute(request) => {
                 let work = Work::SetRoute { source: request.source.0, sink: request.sink.map(|sink| sink.0) };
                 self.send(origin, &request.session.0, work, Afterwards::default()).into()
             }
             Request::OpenFork(request) => self.open_fork(origin, request).into(),
-            Request::ConfigureFork(request) => {
-                let mut settings = match request.settings() {
-                    Ok(settings) => settings,
-                    Err(refusal) => return Outcome::Answered(Err(refusal)),
-                };
-                settings.formats = self.formats.share(settings.formats);
-                let work = Work::ConfigureFork { fork: request.fork.0, settings };
-                self.send(origin, &request.session.0, work, Afterwards::default()).into()
-            }
+            Request::ConfigureFork(request) => self.configure_fork(origin, request).into(),
             Request::CloseFork(request) => self.close_fork(origin, request),
             Request::Play(request) => self.play(origin, request).into(),
             Request::SendDigits(request) => self.send_digits(origin, request).into(),
@@ -252,10 +236,21 @@ impl Operations {
         let (numbers, cname) =
             random::numbers().and_then(|numbers| Ok((numbers, random::cname()?))).map_err(internal)?;
         self.session(&session)?.endpoints.insert(endpoint.clone(), lease);
-        let entered = Some(Entered::Endpoint(endpoint.clone()));
+        let entered = Some(Entered::Endpoint(endpoint.clone(), lease));
         let work = Work::OpenEndpoint { endpoint, sockets, numbers, cname };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
         Ok(Outcome::Sent(Some(lease)))
+    }
+
+    fn configure_endpoint(&mut self, origin: Origin, request: request::ConfigureEndpoint) -> Result<Outcome, Refusal> {
+        let mut settings = request.settings()?;
+        let (session, endpoint) = (request.session.0, request.endpoint.0);
+        if let Some(lease) = self.session(&session)?.endpoints.get(&endpoint).copied() {
+            self.check_family(lease, [settings.remote, settings.remote_rtcp.as_deref().copied()])?;
+        }
+        settings.formats = self.formats.share(settings.formats);
+        settings.send_formats = settings.send_formats.map(|formats| self.formats.share(formats));
+        self.send(origin, &session, Work::ConfigureEndpoint { endpoint, settings }, Afterwards::default())
     }
 
     fn close_endpoint(&mut self, origin: Origin, request: request::CloseEndpoint) -> Outcome {
@@ -296,12 +291,32 @@ impl Operations {
         let (lease, sockets) = self.fork_sockets(&session, &kind)?;
         let (ports, batch_ns, drop_dtmf) = (kind.ports, kind.batch_ns, kind.drop_dtmf);
         self.session(&session)?.forks.insert(fork.clone(), ForkEntry { kind, lease });
-        let entered = Some(Entered::Fork(fork.clone()));
+        let entered = Some(Entered::Fork(fork.clone(), lease));
         let (side, role, cname) = (request.side, request.role, request.cname);
         let new = NewFork { name: fork, endpoint, side, role, ports, batch_ns, drop_dtmf, cname, numbers };
         let work = Work::OpenFork { new, sockets };
         self.send(origin, &session, work, Afterwards { freed: Vec::new(), entered })?;
         Ok(Outcome::Sent(Some(lease)))
+    }
+
+    fn configure_fork(&mut self, origin: Origin, request: request::ConfigureFork) -> Result<Outcome, Refusal> {
+        let mut settings = request.settings()?;
+        let (session, fork) = (request.session.0, request.fork.0);
+        if let Some(lease) = self.session(&session)?.forks.get(&fork).map(|entry| entry.lease) {
+            self.check_family(lease, [settings.remote, settings.remote_rtcp.as_deref().copied()])?;
+        }
+        settings.formats = self.formats.share(settings.formats);
+        self.send(origin, &session, Work::ConfigureFork { fork, settings }, Afterwards::default())
+    }
+
+    /// Refuses remotes that nothing can be sent to from such ports: a socket of IPv4 reaches no address of IPv6.
+    fn check_family(&self, lease: Lease, remotes: [Option<SocketAddr>; 2]) -> Result<(), Refusal> {
+        let interface = self.ports.interface(lease);
+        if remotes.iter().flatten().all(|remote| remote.is_ipv4() == interface.bind_host.is_ipv4()) {
+            return Ok(());
+        }
+        let text = format!("interface {} has no such addresses: its own is {}", interface.name, interface.bind_host);
+        Err(Refusal::new(RefusalCode::BadField, text))
     }
 
     /// Ports of its own for a fork, or such as forks of its worker share.
@@ -363,7 +378,7 @@ impl Operations {
         let info = RecordingInfo { path: kind.path.clone(), dropped: Arc::<AtomicU64>::default() };
         self.next_recorder += 1;
         let id = self.next_recorder;
-        self.writer.open(id, file, info.dropped.clone());
+        self.writer.open(id, file, info.clone());
         let endpoint = kind.endpoint.clone();
         self.session(&session)?.recorders.insert(recorder.clone(), kind);
         let entered = Some(Entered::Recorder(recorder.clone()));

@@ -230,7 +230,7 @@ pub(crate) fn parse(line: &[u8]) -> (Value, Result<Request, Refusal>) {
         Err(error) => return (Value::Null, Err(Refusal::new(RefusalCode::BadJson, error.to_string()))),
     };
     let id = match fields.remove("id") {
-        Some(id @ (Value::Number(_) | Value::String(_))) => id,
+        Some(id) if id.is_string() || id.is_i64() || id.is_u64() => id,
         _ => return (Value::Null, Err(bad_field("id: an integer or a string is required"))),
     };
     let operation = match fields.remove("op") {
@@ -334,6 +334,18 @@ mod tests {
         assert_eq!(listed, schema["$defs"]["requests"].as_object().unwrap().len());
         let line = json!({"id": 1, "op": "dance"}).to_string();
         assert_eq!(parse(line.as_bytes()).1.unwrap_err().code, RefusalCode::UnknownOperation);
+    }
+
+    #[test]
+    fn an_id_is_an_integer_or_a_string_since_others_are_not_the_same_when_they_come_back() {
+        for id in ["1.5", "18446744073709551616", "1e3", "null", "true", "[]", "{}"] {
+            let (told, request) = parse(format!(r#"{{"id": {id}, "op": "list_sessions"}}"#).as_bytes());
+            assert_eq!((told, request.unwrap_err().code), (Value::Null, RefusalCode::BadField), "{id}");
+        }
+        for id in [json!(-1), json!(u64::MAX), json!(i64::MIN), json!(""), json!("a")] {
+            let (told, request) = parse(json!({"id": id, "op": "list_sessions"}).to_string().as_bytes());
+            assert!(request.is_ok() && told == id, "{id}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(crate) const READABLE: u32 = libc::EPOLLIN as u32;
 pub(crate) const WRITABLE: u32 = libc::EPOLLOUT as u32;
 /// An error waits in the socket's queue.
 pub(crate) const FAILED: u32 = libc::EPOLLERR as u32;
+/// Nobody is left on the other side, neither to speak nor to listen.
+pub(crate) const HANG_UP: u32 = libc::EPOLLHUP as u32;
 /// Tell of changes rather than of states.
 pub(crate) const EDGE: u32 = libc::EPOLLET as u32;
 

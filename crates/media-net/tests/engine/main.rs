@@ -280,7 +280,22 @@ fn bad_requests_are_answered_and_harm_nobody() {
     }
     assert_eq!(client.refused(json!({"op": "open_session", "session": "3"})), "limit");
     client.ok(json!({"op": "open_endpoint", "session": "1", "endpoint": "a"}));
+    client.ok(
+        json!({"op": "open_fork", "session": "1", "fork": "of a", "endpoint": "a", "side": "inbound", "cname": "c"}),
+    );
+    let elsewhere = json!({"host": "::1", "port": 9});
+    let here = json!({"host": "127.0.0.1", "port": 9});
     for (request, code) in [
+        // nothing can be sent there from an interface of IPv4
+        (json!({"op": "configure_endpoint", "session": "1", "endpoint": "a", "remote": elsewhere}), "bad-field"),
+        (
+            json!({"op": "configure_endpoint", "session": "1", "endpoint": "a", "remote": here, "remote_rtcp": elsewhere}),
+            "bad-field",
+        ),
+        (
+            json!({"op": "configure_fork", "session": "1", "fork": "of a", "active": true, "remote": elsewhere}),
+            "bad-field",
+        ),
         (json!({"op": "open_endpoint", "session": "1", "endpoint": "a", "interface": "other"}), "conflict"),
         (json!({"op": "open_endpoint", "session": "1", "endpoint": "b", "interface": "other"}), "no-interface"),
         (json!({"op": "open_endpoint", "session": "9", "endpoint": "a"}), "no-session"),
