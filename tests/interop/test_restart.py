@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.long]
 
 WRITTEN_S = 1.0  # from the last change of a call until its image is on disk, and more
 PATIENCE_S = 30.0  # with what a loaded machine takes for anything
+YOUNG_S = 0.2  # since a call was answered: its image has been on disk for most of it
 DEAD_S = 1.0  # how long nobody is there
 TALK_PACKETS = 60
 NUMBER = """
@@ -203,6 +204,20 @@ async def test_the_call_goes_on_when_the_bundled_server_died_too(stage: Stage) -
     # invite the second, less than it takes to start.
     assert first[1]["duration_ms"] > 1000 * (WRITTEN_S + DEAD_S)
     assert heard > 8000 * (WRITTEN_S + DEAD_S) + 160 * TALK_PACKETS / 2
+
+
+async def test_a_call_that_was_answered_a_moment_before_goes_on(stage: Stage) -> None:
+    dialled = stage.alice.call(f"sip:out@{stage.server.sip_address}")
+    answered = await stage.bob.wait_for_call()
+    answered.answer()
+    await dialled.answered()
+    await asyncio.sleep(YOUNG_S)
+    await asyncio.to_thread(stage.server.kill)
+    await asyncio.to_thread(stage.server.start)
+    await stage.talk(dialled, answered)
+    assert stage.call()["status"] == "in-progress"
+    dialled.bye()
+    assert await answered.ended() is EndCause.REMOTE_BYE
 
 
 async def test_a_call_that_rings_is_ended_in_order(stage: Stage) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sidestream.base.logs import get_logger
 from sidestream.storage.errors import StorageError
 
-# How long a row may wait for company; somebody who waits for it is not kept waiting. A transaction costs as much as
-# the rows of several calls, so at tens of calls a second this is most of what storage costs; a kill loses as much.
+# From one batch to the next, so that rows find company; neither somebody who waits for one nor the first row after a
+# rest is kept waiting. A transaction costs as much as the rows of several calls, so at tens of calls a second this is
+# most of what storage costs; a kill loses as much.
 BATCH_DELAY_S = 0.1
 RETRY_DELAY_S = 1.0  # between attempts while the database refuses, such as on a full disk
 
@@ -62,6 +63,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._dropped = 0
+        self._rests_until = 0.0  # on the loop's clock
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -146,11 +148,13 @@ class Writer:
                 await asyncio.sleep(RETRY_DELAY_S)
 
     async def _gather_company(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(BATCH_DELAY_S):
+            async with asyncio.timeout_at(self._rests_until):
                 await self._hurry.wait()
         except TimeoutError:
             pass
+        self._rests_until = loop.time() + BATCH_DELAY_S
 
     async def _write(self, batch: Batch) -> StorageError | None:
         """None when all is written or given up; else the rows left in `batch` are to be tried again."""

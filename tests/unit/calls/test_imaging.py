@@ -14,6 +14,7 @@ from .images import SESSION, UNANSWERED
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch):
     monkeypatch.setattr(imaging, "DELAY_S", 0.0)
+    monkeypatch.setattr(imaging, "SOON_S", 0.0)
     monkeypatch.setattr(imaging, "PAUSE_S", 0.0)
 
 
@@ -136,3 +137,21 @@ async def test_a_call_that_ends_soon_after_its_change_has_no_image(room, call, m
     keeper._write()
     assert keeper.is_up_to_date
     assert written == []
+
+
+async def test_a_few_images_are_written_soon_and_many_wait_for_each_other(room, call, monkeypatch):
+    await settle()
+    monkeypatch.setattr(imaging, "SOON_S", 0.02)
+    monkeypatch.setattr(imaging, "DELAY_S", 0.125)
+    keeper = Imaging(room.stores.images)
+    waits = []
+    monkeypatch.setattr(keeper, "_arm", waits.append)
+    for _ in range(imaging.SOON_IMAGES + 1):
+        keeper.changed(call)
+        keeper._write()
+        keeper._write()
+    assert waits[0] == 0.02
+    assert waits[-1] == 0.125
+    keeper._second -= 1.0
+    keeper.changed(call)
+    assert waits[-1] == 0.02

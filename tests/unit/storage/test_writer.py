@@ -218,3 +218,23 @@ async def test_close_says_what_it_could_not_write(bench: Bench, capsys: pytest.C
     await bench.writer.close()
     printed = capsys.readouterr()
     assert "rows are lost" in printed.out + printed.err
+
+
+async def test_the_first_row_after_a_rest_is_written_at_once_and_the_next_ones_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "BATCH_DELAY_S", 3600.0)
+    bench.note("first", 1)
+    for _ in range(1000):
+        if bench.commits:
+            break
+        await asyncio.sleep(0.001)
+    assert await bench.notes() == {"first": 1}
+    bench.note("second", 2)
+    bench.note("third", 3)
+    for _ in range(10):
+        await asyncio.sleep(0.001)
+    assert await bench.notes() == {"first": 1}
+    await bench.writer.flush()
+    assert await bench.notes() == {"first": 1, "second": 2, "third": 3}
+    assert bench.commits == 2
