@@ -1,6 +1,7 @@
 """One leg's audio: what was offered and answered, and the engine's endpoint that carries it."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from sidestream.base.ids import Ids
 from sidestream.calls.image import MediaImage
@@ -317,6 +318,8 @@ class LegMedia:
             raise SdpError("the peer accepted no audio line", status=NOT_ACCEPTABLE)
         index = lines[0]
         address = remote_address(remote, index)
+        if address is not None and self.ports is not None and not _reaches(address, self.ports.host):
+            raise SdpError(f"media over IPv{address.family} does not reach {self.ports.host}", status=NOT_ACCEPTABLE)
         agreed = self._agreed_keys(remote, index)
         direction = remote.direction(index)
         common = self._common(remote, index)
@@ -402,6 +405,14 @@ class LegMedia:
 
     def _origin(self, host: str) -> Origin:
         return Origin("-", self._origin_id, 1, host)
+
+
+def _reaches(address: RemoteAddress, host: str) -> bool:
+    """Whether packets of an interface that is advertised as `host` can have that destination, as far as is known."""
+    try:
+        return address.family == ip_address(host).version
+    except ValueError:
+        return True  # it is advertised by a name
 
 
 def check_offer(offered: SessionDescription) -> None:

@@ -1,6 +1,7 @@
 """Where a peer's description asks us to send media."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from sidestream.sdp.error import SdpError
 from sidestream.sdp.lines import HOLD_ADDRESSES, names_group
@@ -17,12 +18,17 @@ class RemoteAddress:
     rtcp_host: str
     rtcp_port: int
 
+    @property
+    def family(self) -> int:
+        """4 or 6: the version of IP that both addresses have."""
+        return ip_address(self.host).version
+
 
 def remote_address(description: SessionDescription, index: int) -> RemoteAddress | None:
     """Where m-line `index` wants its media; None when it wants none there (port 0, or hold by address).
 
     A direction without `receives` also asks for silence, but RTCP still flows then, so the address is given.
-    Raises SdpError when no `c=` line covers the m-line, or the one that does names a group.
+    Raises SdpError when no `c=` line covers the m-line, or the one that does has a group or a name for an address.
     """
     media = description.media[index]
     if media.is_refused:
@@ -35,11 +41,23 @@ def remote_address(description: SessionDescription, index: int) -> RemoteAddress
         return None
     if names_group(connection.address):
         raise SdpError(f"m-line {index + 1} wants media at {connection.address}, which is no host", status=488)
+    family = _family(connection.address)
+    if family is None:
+        raise SdpError(f"m-line {index + 1} wants media at {connection.address}, which is no IP address", status=488)
     rtcp_host, rtcp_port = connection.address, min(media.port + 1, HIGHEST_PORT)
     # RFC 3605 §2.1: a=rtcp:53020, or with an address of its own: a=rtcp:53020 IN IP4 126.16.64.4
     stated = (media.attribute("rtcp") or "").split()
     if stated and stated[0].isascii() and stated[0].isdigit() and 0 < int(stated[0][:6]) <= HIGHEST_PORT:
         rtcp_port = int(stated[0][:6])
-        if len(stated) == 4 and stated[3] not in HOLD_ADDRESSES and not names_group(stated[3]):
+        usable = len(stated) == 4 and stated[3] not in HOLD_ADDRESSES and not names_group(stated[3])
+        if usable and _family(stated[3]) == family:
             rtcp_host = stated[3]
     return RemoteAddress(connection.address, media.port, rtcp_host, rtcp_port)
+
+
+def _family(host: str) -> int | None:
+    """The version of IP; None for a name, which nobody looks up in the midst of a call."""
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None

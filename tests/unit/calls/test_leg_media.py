@@ -1,5 +1,7 @@
 """One leg's audio: what it offers, answers and relays, and what the engine is told of it."""
 
+import re
+
 import pytest
 
 from sidestream.base.ids import Ids
@@ -51,6 +53,24 @@ async def test_a_repeated_description_keeps_its_origin_and_counts_on(media):
 
 async def test_its_answer_has_one_codec_that_we_can_play(media):
     assert codecs(await media.describe_answer(sdp(*PHONE))) == [8, 101]
+
+
+async def test_a_peer_of_the_other_family_cannot_be_reached(media, engine):
+    offered = sdp(*PHONE)
+    elsewhere = SessionDescription.parse(re.sub(rb"c=IN IP4 \S+", b"c=IN IP6 2001:db8::1", offered.to_bytes()))
+    await media.describe_answer(elsewhere)
+    with pytest.raises(SdpError, match=r"media over IPv6 does not reach 127\.0\.0\.1") as caught:
+        await media.apply(elsewhere)
+    assert caught.value.status == 488
+    assert "configure_endpoint" not in [command for command, _ in engine.commands]
+
+
+async def test_behind_a_name_is_either_family(engine):
+    engine.host = "media.example.com"
+    media = LegMedia(engine, Ids(), session="CA1", endpoint="CA1")
+    await media.describe_answer(sdp(*PHONE))
+    await media.apply(sdp(*PHONE))
+    assert media.is_agreed
 
 
 async def test_without_a_codec_of_ours_the_first_is_taken(media):

@@ -17,7 +17,8 @@ def parse(*rows: str) -> SessionDescription:
         ("53020 IN IP4 192.0.2.9", ("192.0.2.9", 53020)),
         ("53020 IN IP4 0.0.0.0", ("192.0.2.1", 53020)),
         ("53020 IN IP4 224.0.0.1", ("192.0.2.1", 53020)),
-        ("53020 IN IP4 rtcp.example.com", ("rtcp.example.com", 53020)),
+        ("53020 IN IP4 rtcp.example.com", ("192.0.2.1", 53020)),
+        ("53020 IN IP6 2001:db8::9", ("192.0.2.1", 53020)),
         ("0", ("192.0.2.1", 4001)),
         ("99999", ("192.0.2.1", 4001)),
         ("1234567890", ("192.0.2.1", 4001)),
@@ -40,6 +41,18 @@ def test_a_refused_line_and_a_hold_address_want_no_media() -> None:
     description = parse("c=IN IP4 192.0.2.1", "m=audio 0 RTP/AVP 0", "m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0")
     assert remote_address(description, 0) is None
     assert remote_address(description, 1) is None
+
+
+def test_an_address_is_needed_and_has_a_family() -> None:
+    with pytest.raises(
+        SdpError, match=r"m-line 1 wants media at phone\.example\.com, which is no IP address"
+    ) as caught:
+        remote_address(parse("c=IN IP4 phone.example.com", "m=audio 4000 RTP/AVP 0"), 0)
+    assert caught.value.status == 488
+    for line, family in (("c=IN IP4 192.0.2.1", 4), ("c=IN IP6 2001:db8::1", 6)):
+        found = remote_address(parse(line, "m=audio 4000 RTP/AVP 0"), 0)
+        assert found is not None
+        assert found.family == family
 
 
 def test_a_line_without_connection_is_an_error() -> None:
