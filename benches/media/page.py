@@ -49,9 +49,8 @@ def _circumstances(command: str) -> str:
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     one, five, _ = os.getloadavg()
     return (
-        f"`{command}`, {when}, at {_first(['git', 'rev-parse', '--short', 'HEAD'])}. {os.cpu_count()} cores of"
-        f" {_processor()}, {platform.system()} {platform.release()}; rtpengine"
-        f" {_first(['rtpengine', '--version']).removeprefix('Version: ')}."
+        f"`{command}`, {when}. {os.cpu_count()} cores of {_processor()}, {platform.system()} {platform.release()};"
+        f" rtpengine {_first(['rtpengine', '--version']).removeprefix('Version: ')}."
         f" Load average at the end {one:.1f}, over five minutes {five:.1f}."
     )
 
