@@ -92,6 +92,9 @@ def _make(relay: str, load: str) -> None:
             _ip("-n", namespace, "link", "set", name, "up")
     # as on an interface without UDP segmentation: else a relay's batch would stay one packet all the way
     _ip("-n", relay, "link", "set", _RELAY_LINK, "gso_max_segs", "1")
+    # a bridge that is down takes what the load has seen, for less than the kernel's IP would
+    _ip("-n", load, "link", "add", "name", "end", "type", "bridge")
+    _ip("-n", load, "link", "set", _LOAD_LINK, "master", "end")
     for host in (_PARTIES, _RECORDERS):
         neighbour = [host, "lladdr", _HARDWARE, "dev", _RELAY_LINK, "nud", "permanent"]
         _ip("-n", relay, "neighbour", "add", *neighbour)
