@@ -19,6 +19,7 @@ from pathlib import Path
 _PREFIX = "sidestream-bench-"
 _RELAY_LINK, _LOAD_LINK = "near", "load"
 _RELAY, _LOAD, _PARTIES, _RECORDERS = "10.92.0.1", "10.92.0.4", "10.92.0.2", "10.92.0.3"
+_CONTROL, _CONTROL_LOAD = "10.92.1.1", "10.92.1.4"  # ends of another pair, for commands
 _BACKLOG = Path("/proc/sys/net/core/netdev_max_backlog")
 _ROOM = 4096  # packets between the cores; usual cards have rings of up to 4096 or 8192
 _HARDWARE = "02:00:00:00:00:02"  # of parties and recorders; locally administered
@@ -30,11 +31,15 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair that exists. `plan`: what the load has to know of it."""
+    """A pair that exists. `relay`: whom the load sends packets to; `control`: the same relay's address for commands.
+
+    `plan`: what the load has to know of it.
+    """
 
     relay_namespace: str
     load_namespace: str
     relay: str
+    control: str
     plan: Mapping[str, object]
 
     def at_relay(self, command: list[str]) -> list[str]:
@@ -78,17 +83,21 @@ def _set_up(relay: str, load: str, relay_core: int, load_core: int) -> Pair:
         "recorders": _RECORDERS,
         "hardware": _octets(_HARDWARE),
     }
-    return Pair(relay, load, _RELAY, plan)
+    return Pair(relay, load, _RELAY, _CONTROL, plan)
 
 
 def _make(relay: str, load: str) -> None:
     for namespace in (relay, load):
         _ip("netns", "add", namespace)
-    ends = ["type", "veth", "peer", "name", _LOAD_LINK, "netns", load]
-    _ip("link", "add", _RELAY_LINK, "netns", relay, *ends)
-    for namespace, link, address in ((relay, _RELAY_LINK, _RELAY), (load, _LOAD_LINK, _LOAD)):
+    for link, other in ((_RELAY_LINK, _LOAD_LINK), ("control", "control")):
+        _ip("link", "add", link, "netns", relay, "type", "veth", "peer", "name", other, "netns", load)
+    for namespace, link, address, control in (
+        (relay, _RELAY_LINK, _RELAY, _CONTROL),
+        (load, _LOAD_LINK, _LOAD, _CONTROL_LOAD),
+    ):
         _ip("-n", namespace, "address", "add", f"{address}/24", "dev", link)
-        for name in ("lo", link):
+        _ip("-n", namespace, "address", "add", f"{control}/24", "dev", "control")
+        for name in ("lo", link, "control"):
             _ip("-n", namespace, "link", "set", name, "up")
     # as on an interface without UDP segmentation: else a relay's batch would stay one packet all the way
     _ip("-n", relay, "link", "set", _RELAY_LINK, "gso_max_segs", "1")

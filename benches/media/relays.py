@@ -62,7 +62,8 @@ def relays_of(folder: Path, prefix: list[str], pair: Pair | None, kernel: bool, 
         relays.append(Relay("sidestream, kernel", partial(start, kernel=True)))
     if shutil.which("rtpengine") is not None:
         peer_ports = PAIR_PORTS if pair else PEER_PORTS
-        relays.append(Relay("rtpengine", partial(_rtpengine, folder, prefix, address or "127.0.0.1", peer_ports)))
+        hosts = (pair.relay, pair.control) if pair else ("127.0.0.1", "127.0.0.1")
+        relays.append(Relay("rtpengine", partial(_rtpengine, folder, prefix, hosts, peer_ports)))
     return relays
 
 
@@ -117,14 +118,16 @@ def engine(
 
 
 @contextmanager
-def _rtpengine(folder: Path, prefix: Sequence[str], address: str, ports: tuple[int, int]) -> Iterator[Target]:
+def _rtpengine(folder: Path, prefix: Sequence[str], hosts: tuple[str, str], ports: tuple[int, int]) -> Iterator[Target]:
+    """rtpengine with addresses for packets and for commands."""
+    address, control = hosts
     low, high = ports
     command = [*prefix, "rtpengine", "--config-file=none", "--foreground", "--table=-1", "--num-threads=1"]
-    command += [f"--interface={address}", f"--listen-ng={address}:{NG_PORT}", f"--port-min={low}", f"--port-max={high}"]
+    command += [f"--interface={address}", f"--listen-ng={control}:{NG_PORT}", f"--port-min={low}", f"--port-max={high}"]
     command += ["--log-level=1", f"--pidfile={folder / 'rtpengine.pid'}", "--log-stderr"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process, _stopped(process):
         _wait(lambda: _listens(process.pid), process)
-        yield Target("rtpengine", f"rtpengine:{address}:{NG_PORT}", process.pid)
+        yield Target("rtpengine", f"rtpengine:{control}:{NG_PORT}", process.pid)
 
 
 def _listens(process: int) -> bool:

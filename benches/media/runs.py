@@ -124,13 +124,18 @@ def search(
                 calls = round((low * high) ** 0.5)
                 run = generate.try_run(relay, calls)
                 borne = run is not None and run.is_borne
-                if run is not None and borne:
+                # a generator at its end sends less of more calls
+                if run is not None and borne and run.calls >= _calls_of(best.get(relay.name)):
                     best[relay.name] = run
                 between[relay.name] = (calls, high) if borne else (low, calls)
                 _tell(relay.name, calls, run)
         for name, run in best.items():
             found[name].append(run)
     return found
+
+
+def _calls_of(run: Measured | None) -> float:
+    return 0.0 if run is None else run.calls
 
 
 def _tell(name: str, calls: int, run: Measured | None) -> None:
