@@ -7,9 +7,9 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use media_core::srtp::{CryptoSuite, SrtpKeys};
 use media_core::{
-    Audio, BadDigits, DigitTiming, Digits, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats,
-    Instant, Latch, Law, MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side, NS_PER_MS,
-    NS_PER_S,
+    Audio, BadDigits, Cname, DigitTiming, Digits, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format,
+    Formats, Instant, Latch, Law, MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions,
+    Side, NS_PER_MS, NS_PER_S,
 };
 
 const ENDPOINTS: [&str; 2] = ["a", "b"];
@@ -79,7 +79,9 @@ fuzz_target!(|data: &[u8]| {
     let numbers = |ssrc| Numbers { ssrc, sequence: 65_530, timestamp: u32::MAX };
     let mut pairs: Vec<PairKey> = ENDPOINTS
         .iter()
-        .map(|endpoint| registry.open_endpoint("s", &name(endpoint), numbers(1), "c").expect("a new endpoint"))
+        .map(|endpoint| {
+            registry.open_endpoint("s", &name(endpoint), numbers(1), Cname([1; 12])).expect("a new endpoint")
+        })
         .collect();
     let mut rest = data;
     while let Some(([what, which, length], after)) = rest.split_first_chunk::<3>() {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use media_core::srtp::{CryptoSuite, Rollover, SrtpKeys, SrtpSession};
 use media_core::{
-    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Latch, NewFork, Numbers,
-    Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
+    Cname, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Formats, Instant, Latch, NewFork,
+    Numbers, Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
 };
 
 /// Calls that take turns.
@@ -132,7 +132,7 @@ fn open(registry: &mut Registry, call: usize, what: &str, now: Instant, out: &mu
     let numbers = Numbers { ssrc: call as u32, sequence: 0, timestamp: 0 };
     registry.open_session(&session, now);
     let [a, _] = [("a", 1000), ("b", 2000)].map(|(endpoint, port)| {
-        let pair = registry.open_endpoint(&session, &name(endpoint), numbers, "c").expect("a new endpoint");
+        let pair = registry.open_endpoint(&session, &name(endpoint), numbers, Cname([1; 12])).expect("a new endpoint");
         let settings = EndpointSettings {
             remote: Some(host(port)),
             remote_rtcp: None,

@@ -50,9 +50,9 @@ pub use reception::{Arrived, Reception};
 pub use recorder::{Placement, Recorder};
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{
-    port_above, EndpointSettings, ForkPorts, ForkRole, ForkSettings, HandOver, KernelFork, KernelLeg, KernelTally,
-    Latch, MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side, Totals,
-    MAX_KERNEL_FORKS,
+    port_above, Cname, EndpointSettings, ForkPorts, ForkRole, ForkSettings, HandOver, KernelFork, KernelLeg,
+    KernelTally, Latch, MediaKeys, NewFork, Numbers, Output, PairKey, Playback, Registry, RegistryOptions, Side,
+    Totals, MAX_KERNEL_FORKS,
 };
 pub use statistics::{EndpointStatistics, ForkStatistics, RecorderStatistics, RecordingGap, SessionStatistics};
 pub use time::{samples_in, Instant, NS_PER_MS, NS_PER_S};

@@ -1,6 +1,6 @@
 //! When and what a sender reports by RTCP (RFC 3550 §6).
 
-use std::sync::Arc;
+use std::fmt::Display;
 
 use crate::rtcp::{CompoundBuilder, ReportBlock, SenderInfo};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
@@ -16,9 +16,9 @@ const NOT_DUE: u64 = u64::MAX;
 
 /// The RTCP side of a stream that the engine sends with an SSRC of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Reporter {
+pub(crate) struct Reporter<C> {
     ssrc: u32,
-    cname: Arc<str>,
+    cname: C,
     packets: u32,
     octets: u32,
     packets_reported: u32,
@@ -27,9 +27,9 @@ pub(crate) struct Reporter {
     noise: u32,
 }
 
-impl Reporter {
-    pub(crate) fn new(ssrc: u32, cname: impl Into<Arc<str>>) -> Self {
-        Self { ssrc, cname: cname.into(), packets: 0, octets: 0, packets_reported: 0, due_ns: NOT_DUE, noise: ssrc | 1 }
+impl<C: Display> Reporter<C> {
+    pub(crate) fn new(ssrc: u32, cname: C) -> Self {
+        Self { ssrc, cname, packets: 0, octets: 0, packets_reported: 0, due_ns: NOT_DUE, noise: ssrc | 1 }
     }
 
     /// A packet left.
@@ -78,18 +78,21 @@ impl Reporter {
         self.due_ns = now.mono_ns + self.spread(interval);
         let info = if sending { timestamp.map(|timestamp| self.info(now, timestamp)) } else { None };
         self.packets_reported = self.packets;
-        Some(CompoundBuilder::report(self.ssrc, info, blocks).cname(self.ssrc, &self.cname).build())
+        Some(CompoundBuilder::report(self.ssrc, info, blocks).cname(self.ssrc, &self.cname.to_string()).build())
     }
 
     /// A report that is sent for the path's sake, about what is received.
     pub(crate) fn keep_alive(&self, blocks: &[ReportBlock]) -> Vec<u8> {
-        CompoundBuilder::report(self.ssrc, None, blocks).cname(self.ssrc, &self.cname).build()
+        CompoundBuilder::report(self.ssrc, None, blocks).cname(self.ssrc, &self.cname.to_string()).build()
     }
 
     /// The last packet of the stream (RFC 3550 §6.6).
     pub(crate) fn goodbye(&self, now: Instant, timestamp: Option<u32>) -> Vec<u8> {
         let info = timestamp.map(|timestamp| self.info(now, timestamp));
-        CompoundBuilder::report(self.ssrc, info, &[]).cname(self.ssrc, &self.cname).goodbye(self.ssrc).build()
+        CompoundBuilder::report(self.ssrc, info, &[])
+            .cname(self.ssrc, &self.cname.to_string())
+            .goodbye(self.ssrc)
+            .build()
     }
 
     fn info(&self, now: Instant, timestamp: u32) -> SenderInfo {

@@ -7,8 +7,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use media_core::{
-    Digits, EndpointSettings, EndpointStatistics, Event, ForkSettings, ForkStatistics, NewFork, Numbers, Playback,
-    RecorderStatistics, Refusal, SessionStatistics,
+    Cname, Digits, EndpointSettings, EndpointStatistics, Event, ForkSettings, ForkStatistics, NewFork, Numbers,
+    Playback, RecorderStatistics, Refusal, SessionStatistics,
 };
 
 use crate::ports::{ForkSockets, Lease, Sockets};
@@ -53,7 +53,7 @@ pub(crate) enum Work {
         endpoint: Arc<str>,
         sockets: Sockets,
         numbers: Numbers,
-        cname: String,
+        cname: Cname,
     },
     ConfigureEndpoint {
         endpoint: Arc<str>,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use media_core::Numbers;
+use media_core::{Cname, Numbers};
 
 use crate::sys::process;
 
@@ -17,9 +17,8 @@ pub(crate) fn numbers() -> io::Result<Numbers> {
     })
 }
 
-/// A CNAME that says nothing about its host (RFC 7022 §4.2: 96 random bits).
-pub(crate) fn cname() -> io::Result<String> {
+pub(crate) fn cname() -> io::Result<Cname> {
     let mut bytes = [0; 12];
     process::random(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Cname(bytes))
 }

@@ -294,7 +294,7 @@ impl Worker {
                 return Ok(Reply::Session(statistics, infos));
             }
             Work::OpenEndpoint { endpoint, sockets, numbers, cname } => {
-                let pair = registry.open_endpoint(session, &endpoint, numbers, &cname)?;
+                let pair = registry.open_endpoint(session, &endpoint, numbers, cname)?;
                 if let Err(refusal) = self.watch(pair, ForkSockets::Own(sockets)) {
                     self.registry.close_endpoint(session, &endpoint, now, &mut self.outbox);
                     return Err(refusal);

@@ -13,7 +13,8 @@ use super::fork::Fork;
 use super::playing::end_player;
 use super::session::{RecorderSlot, Session, Sink, MAX_ENDPOINTS, MAX_FORKS, MAX_RECORDERS};
 use super::{
-    EndpointSettings, ForkPorts, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry, Side,
+    Cname, EndpointSettings, ForkPorts, ForkSettings, Member, NewFork, Numbers, Output, PairKey, PairOwner, Registry,
+    Side,
 };
 
 impl Registry {
@@ -46,7 +47,7 @@ impl Registry {
         session: &str,
         endpoint: &Arc<str>,
         numbers: Numbers,
-        cname: &str,
+        cname: Cname,
     ) -> Result<PairKey, Refusal> {
         let session_key = self.session_key(session)?;
         let Self { sessions, pairs, .. } = self;

@@ -19,7 +19,7 @@ use super::reporting::{Quiet, SenderReport};
 use super::security::{sealed, Security};
 use super::session::Sink;
 use super::stream::{OwnStream, Splice, Stream};
-use super::{EndpointSettings, Latch, Numbers, Output, PairKey};
+use super::{Cname, EndpointSettings, Latch, Numbers, Output, PairKey};
 
 /// After so many packets in a row from one source (a fifth of a second of speech) its address is given to the kernel to filter by, to
 /// which a connected socket sends for less as well.
@@ -91,7 +91,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(name: Arc<str>, pair: PairKey, numbers: Numbers, cname: &str) -> Self {
+    pub(super) fn new(name: Arc<str>, pair: PairKey, numbers: Numbers, cname: Cname) -> Self {
         Self {
             name,
             pair,

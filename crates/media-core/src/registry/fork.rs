@@ -40,7 +40,7 @@ pub(super) struct Fork {
     pub(super) security: Option<Box<Security>>,
     pub(super) unreachable: Told,
     rewriter: Rewriter,
-    reporter: Reporter,
+    reporter: Reporter<Arc<str>>,
     map: Box<[Mapped]>,
     batch: Option<Box<Batch>>,
     /// A packet has left since it became active.

@@ -23,6 +23,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -179,6 +180,16 @@ pub struct Numbers {
     pub sequence: u16,
     /// First time stamp.
     pub timestamp: u32,
+}
+
+/// A CNAME that says nothing about its host: 96 random bits (RFC 7022 §4.2), and their digits where it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cname(pub [u8; 12]);
+
+impl fmt::Display for Cname {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
 }
 
 /// What `open_fork` says.

@@ -6,7 +6,7 @@ use crate::rtp::{sequence_delta, RtpHeader};
 use crate::time::{samples_in, NS_PER_S};
 
 use super::endpoint::RATE;
-use super::Numbers;
+use super::{Cname, Numbers};
 
 /// An older packet than this is a restart of the source rather than reordering (RFC 3550 A.1).
 const MAX_MISORDER: i16 = 100;
@@ -63,11 +63,11 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct OwnStream {
     pub(super) stream: Stream,
-    pub(super) reporter: Reporter,
+    pub(super) reporter: Reporter<Cname>,
 }
 
 impl OwnStream {
-    pub(super) fn new(numbers: Numbers, cname: &str) -> Self {
+    pub(super) fn new(numbers: Numbers, cname: Cname) -> Self {
         let Numbers { ssrc, sequence, timestamp } = numbers;
         let stream = Stream { ssrc, sequence, timestamp, clock_rate: RATE, sent_ns: None };
         Self { stream, reporter: Reporter::new(ssrc, cname) }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn time_stamps_follow_the_clock_between_talkspurts() {
-        let mut own = OwnStream::new(Numbers { ssrc: 9, sequence: 5, timestamp: 1000 }, "c").stream;
+        let mut own = OwnStream::new(Numbers { ssrc: 9, sequence: 5, timestamp: 1000 }, Cname([0; 12])).stream;
         assert_eq!(own.timestamp_at(0), None);
         own.begin(0, 8000);
         assert_eq!(own.next_header(true, 0, 0).timestamp, 1000);

@@ -13,8 +13,8 @@ use crate::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_MS, NS_PER_S};
 
 use super::{
-    EndpointSettings, ForkPorts, ForkRole, ForkSettings, Latch, NewFork, Numbers, Output, PairKey, Playback, Registry,
-    RegistryOptions, Side,
+    Cname, EndpointSettings, ForkPorts, ForkRole, ForkSettings, Latch, NewFork, Numbers, Output, PairKey, Playback,
+    Registry, RegistryOptions, Side,
 };
 
 mod commands;
@@ -162,8 +162,8 @@ impl Scene {
         let mut registry = Registry::new(RegistryOptions { silence_ns: 2 * NS_PER_S });
         let now = Instant { mono_ns: NS_PER_S, wall_ns: WALL };
         registry.open_session(&name("s"), now);
-        let a = registry.open_endpoint("s", &name("a"), numbers(0xa), "a@here").unwrap();
-        let b = registry.open_endpoint("s", &name("b"), numbers(0xb), "b@here").unwrap();
+        let a = registry.open_endpoint("s", &name("a"), numbers(0xa), Cname([0xa; 12])).unwrap();
+        let b = registry.open_endpoint("s", &name("b"), numbers(0xb), Cname([0xb; 12])).unwrap();
         Self { registry, out: Written::default(), now, a, b }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use media_core::rtp::{RtpHeader, RtpPacket, HEADER_LEN};
 use media_core::{
-    EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Instant, Latch, NewFork, Numbers, Output,
-    PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
+    Cname, EndpointSettings, Event, ForkPorts, ForkRole, ForkSettings, Format, Instant, Latch, NewFork, Numbers,
+    Output, PairKey, Registry, RegistryOptions, Side, NS_PER_MS, NS_PER_S,
 };
 use netem::{Loss, Weather};
 
@@ -86,7 +86,7 @@ impl Rig {
         let mut done = Done::default();
         registry.open_session(&name("s"), now);
         let open = |registry: &mut Registry, endpoint: &str, ssrc| {
-            registry.open_endpoint("s", &name(endpoint), numbers(ssrc), "rig").expect("a new endpoint")
+            registry.open_endpoint("s", &name(endpoint), numbers(ssrc), Cname([1; 12])).expect("a new endpoint")
         };
         let (a, b) = (open(&mut registry, "a", 10), open(&mut registry, "b", 11));
         for (endpoint, port) in [("a", 1000), ("b", 2000)] {

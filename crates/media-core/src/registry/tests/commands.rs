@@ -36,7 +36,10 @@ fn what_cannot_be_is_refused() {
     assert_eq!(code(registry.set_route("s", "a", Some("x"))), RefusalCode::NoEndpoint);
     assert_eq!(code(registry.configure_fork("s", "x", active(1), out)), RefusalCode::NoFork);
     assert_eq!(code(registry.configure_endpoint("s", "x", settings(1), *now, out)), RefusalCode::NoEndpoint);
-    assert_eq!(code(registry.open_endpoint("s", &name("a"), numbers(1), "").map(|_| ())), RefusalCode::Conflict);
+    assert_eq!(
+        code(registry.open_endpoint("s", &name("a"), numbers(1), Cname([1; 12])).map(|_| ())),
+        RefusalCode::Conflict
+    );
     let new = fork("in", "a", Side::Inbound, ForkRole::Endpoint);
     registry.open_fork("s", new.clone()).unwrap();
     assert_eq!(code(registry.open_fork("s", new).map(|_| ())), RefusalCode::Conflict);
@@ -48,9 +51,13 @@ fn what_cannot_be_is_refused() {
     registry.configure_endpoint("s", "b", g729, *now, out).unwrap();
     let refusal = registry.play("s", &name("q"), "b", audio(), *now, out).unwrap_err();
     assert_eq!(refusal.to_string(), "no-format: endpoint b has no PCMU or PCMA");
-    let opened = (0..100).map_while(|n| registry.open_endpoint("s", &name(&n.to_string()), numbers(n), "").ok());
+    let opened =
+        (0..100).map_while(|n| registry.open_endpoint("s", &name(&n.to_string()), numbers(n), Cname([1; 12])).ok());
     assert_eq!(opened.count(), 14);
-    assert_eq!(code(registry.open_endpoint("s", &name("more"), numbers(1), "").map(|_| ())), RefusalCode::Limit);
+    assert_eq!(
+        code(registry.open_endpoint("s", &name("more"), numbers(1), Cname([1; 12])).map(|_| ())),
+        RefusalCode::Limit
+    );
     registry.open_session(&name("s"), *now);
     assert_eq!(registry.len(), 1);
 }
