@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sidestream.calls.bridge import LegPhase
+from sidestream.calls.call_part import CallPart
 from sidestream.media.engine import MediaEvent, SilenceTimeout, Unauthenticated, Unreachable
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ _NOT_AUTHENTIC = 32212
 _REFUSALS = 2
 
 
-class MediaTrouble:
+class MediaTrouble(CallPart):
     """That of one call's leg. In the timeline of every call; alerts only where somebody has to do something."""
 
     def __init__(self, call: "Call") -> None:
-        self._call = call
+        super().__init__(call)
         self._refusals = 0
 
     def take(self, event: MediaEvent) -> None:
