@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 
-from sidestream.media import connection
+from sidestream.media import connection, requests
 from sidestream.testing.port_block import port_block
 
 MEDIA_PROTOCOL = Path(__file__).parents[1] / "docs/topics/media-protocol.schema.json"
@@ -39,8 +39,8 @@ class ProtocolWatch:
         self._wrong: dict[int, list[str]] = {}  # requests that do not fit, until the engine says so, too
         self.problems: list[str] = []
         self.seen: set[str] = set()
-        self._request_line, self._parse_line = connection.request_line, connection.parse_line
-        patch.setattr(connection, "request_line", self._sent)
+        self._request_line, self._parse_line = requests.request_line, connection.parse_line
+        patch.setattr(requests, "request_line", self._sent)
         patch.setattr(connection, "parse_line", self._received)
 
     def _check(self, where: str, value: object) -> list[str]:

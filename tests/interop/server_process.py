@@ -27,6 +27,7 @@ _GIVEN: set[int] = set()  # who asked for a port may not have bound it yet, or m
 # Of this run alone, so that other platforms on this machine do not come into a capture; given up when it ends.
 _HELD = ExitStack()
 MEDIA_PORTS = _HELD.enter_context(port_block(8))
+OWN_ENGINE = f"port_low = {MEDIA_PORTS[0]}\nport_high = {MEDIA_PORTS[1]}"
 START_SECONDS = 30.0  # a loaded machine imports and migrates in a few
 STOP_SECONDS = 20.0
 RECORDING_SECONDS = 15.0  # from the end of a call until its recording is complete
@@ -78,8 +79,9 @@ class ServerProcess:
         connectors: Sequence[Connector] = (),
         trunk: str,
         extra: str = "",
+        media: str = OWN_ENGINE,
     ) -> None:
-        """`extra`: more TOML, at the end of the configuration."""
+        """`media`: the TOML of that table; `extra`: more of any, at the end of the configuration."""
         self.sip_port, self.http_port, self.srs_port = free_port(), free_port(), free_port()
         self.account_sid = "AC" + os.urandom(16).hex()
         self.auth_token = os.urandom(16).hex()
@@ -89,7 +91,7 @@ class ServerProcess:
         self._log = directory / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._status: int | None = None
-        self._config.write_text(self._toml(directory, numbers, connectors, trunk) + extra, encoding="utf-8")
+        self._config.write_text(self._toml(directory, numbers, connectors, trunk, media) + extra, encoding="utf-8")
 
     @property
     def base_url(self) -> str:
@@ -119,11 +121,16 @@ class ServerProcess:
                 stderr=log,
                 env=environment,
             )
+        self.wait_until_healthy()
+
+    def wait_until_healthy(self) -> None:
+        """Wait until it is ready for calls. Raises AssertionError with its log."""
+        assert self._process is not None  # it was started
         deadline = time.monotonic() + START_SECONDS
         while not self._is_healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise AssertionError(f"serve did not start:\n{self.log}")
+                raise AssertionError(f"serve is not ready:\n{self.log}")
             time.sleep(0.05)
 
     def reload(self, more: str, outcome: str) -> None:
@@ -197,7 +204,9 @@ class ServerProcess:
         except (URLError, OSError):
             return False
 
-    def _toml(self, directory: Path, numbers: Sequence[Number], connectors: Sequence[Connector], trunk: str) -> str:
+    def _toml(
+        self, directory: Path, numbers: Sequence[Number], connectors: Sequence[Connector], trunk: str, media: str
+    ) -> str:
         text = f"""\
 data_dir = {json.dumps(str(directory))}
 [http]
@@ -205,8 +214,7 @@ port = {self.http_port}
 [srs]
 port = {self.srs_port}
 [media]
-port_low = {MEDIA_PORTS[0]}
-port_high = {MEDIA_PORTS[1]}
+{media}
 [log]
 level = "debug"
 [[accounts]]

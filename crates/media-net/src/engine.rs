@@ -93,7 +93,7 @@ impl Engine {
             json!({"version": crate::VERSION, "workers": options.workers, "descriptors": binder.descriptors().counts().1,
                 "kernel_path": kernel.describe()}),
         );
-        let operations = Operations::new(options, handles, writer, kernel, binder);
+        let operations = Operations::new(options, handles, writer, kernel, binder)?;
         let control = Control::new(listeners, receiver, answered, stop, operations, orphan_grace)?;
         std::thread::Builder::new().name("media-control".into()).spawn(move || {
             let outcome = control.run();

@@ -1,4 +1,4 @@
-//! Random beginnings of streams (RFC 3550 §5.1, §8.1).
+//! What is drawn by lot: beginnings of streams (RFC 3550 §5.1, §8.1), and the name of an engine's life.
 
 use std::io;
 
@@ -21,4 +21,11 @@ pub(crate) fn cname() -> io::Result<Cname> {
     let mut bytes = [0; 12];
     process::random(&mut bytes)?;
     Ok(Cname(bytes))
+}
+
+/// 32 hexadecimal digits.
+pub(crate) fn instance() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    process::random(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import msgspec
 
 from sidestream.base.logs import get_logger
 from sidestream.media.address import EngineAddress
-from sidestream.media.connection import COMMAND_TIMEOUT, LOST, EngineConnection, greet
+from sidestream.media.connection import COMMAND_TIMEOUT, EngineConnection, greet
 from sidestream.media.engine import (
     Address,
     EndpointStatistics,
@@ -28,12 +29,17 @@ from sidestream.media.engine import (
     SrtpKey,
     Tone,
 )
-from sidestream.media.protocol import Events, Hello
+from sidestream.media.protocol import Events, Hello, Resume
+from sidestream.media.requests import LOST, TIMEOUT, Requests
 
 CLOSING_TIMEOUT = 15.0  # s; answered when recordings are on disk, which a busy disk delays
 CONNECT_TIMEOUT = 10.0  # s; a cold engine on a loaded machine is up in one
 FIRST_RETRY = 0.05  # s
 LAST_RETRY = 1.0  # s; retries double up to here: a restarted engine is found within a second
+PATIENCE = (
+    10.0  # s after which an engine out of reach is lost: parties who hear each other notice nothing, and those of
+)
+# an engine that is no more hang up by then; less than any grace time that an engine should be given
 
 T = TypeVar("T")
 
@@ -47,9 +53,12 @@ class _Sessions(msgspec.Struct):
 class EngineClient:
     """A `MediaEngine` over the Unix socket, or the TLS connection, at `address`. Call `connect` first.
 
-    From then on it reconnects by itself. While there is no connection every command fails at once with
-    `MediaEngineError("engine-lost")`. When a connection breaks, each subscribed session gets `EngineLost` and its
-    subscription ends; if the engine turns out to have lived on, those sessions are closed there on reconnection, since
+    From then on it reconnects by itself. A connection that breaks is no end of what runs in the engine: for `PATIENCE`
+    sessions are kept, commands wait for as long as each may take, and go again to the engine that is found, but for
+    digits, which it might dial twice; its events since then are heard. Sessions that it does not have get `EngineLost`,
+    which ends their subscription. All get that at once where the engine's process is gone (nobody listens on the Unix
+    socket) or speaks otherwise, and after `PATIENCE`. From then on every command fails at once with
+    `MediaEngineError("engine-lost")`; if the engine turns out to have lived on, those sessions are closed there, since
     their calls have given them up.
     """
 
@@ -58,7 +67,11 @@ class EngineClient:
         self._connection: EngineConnection | None = None
         self._connecting = asyncio.Lock()
         self._reconnecting: asyncio.Task[None] | None = None
+        self._requests = Requests()
+        self._resume: Resume | None = None
+        self._patience: asyncio.TimerHandle | None = None  # runs while a connection that broke is being replaced
         self._sinks: dict[str, Callable[[MediaEvent], None]] = {}
+        self._known: set[str] = set()  # sessions that the engine had, as far as we know
         self._abandoned: set[str] = set()
         self.hello: Hello | None = None  # what the engine said last about itself
 
@@ -88,6 +101,7 @@ class EngineClient:
     async def close(self) -> None:
         """Disconnect; sessions stay for the engine's grace time and subscribers get no `EngineLost`. Idempotent."""
         self._sinks.clear()
+        self._end_patience()
         reconnecting, self._reconnecting = self._reconnecting, None
         if reconnecting is not None:
             reconnecting.cancel()
@@ -96,17 +110,24 @@ class EngineClient:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+        self._requests.give_up("closed by us")
 
     # MediaEngine
 
     def open_session(self, session: str) -> Awaitable[None]:
+        self._known.add(session)
         return self._command("open_session", NoneType, session=session)
 
     async def close_session(self, session: str) -> SessionStatistics:
         try:
             return await self._command("close_session", SessionStatistics, CLOSING_TIMEOUT, session=session)
+        except MediaEngineError as error:
+            if error.code in (LOST, TIMEOUT):
+                self._abandoned.add(session)
+            raise
         finally:
             self._sinks.pop(session, None)
+            self._known.discard(session)
 
     def open_endpoint(self, session: str, endpoint: str, *, interface: str | None = None) -> Awaitable[LocalPorts]:
         return self._command("open_endpoint", LocalPorts, session=session, endpoint=endpoint, interface=interface)
@@ -248,6 +269,7 @@ class EngineClient:
             digits=digits,
             tone_ms=tone_ms,
             gap_ms=gap_ms,
+            lasting=False,
         )
 
     async def stop_player(self, session: str, player: str) -> None:
@@ -268,7 +290,9 @@ class EngineClient:
         return await self._command("engine_statistics", EngineStatistics)
 
     async def list_sessions(self) -> list[str]:
-        return (await self._command("list_sessions", _Sessions)).sessions
+        sessions = (await self._command("list_sessions", _Sessions)).sessions
+        self._known.update(sessions)
+        return sessions
 
     def subscribe(self, session: str, sink: Callable[[MediaEvent], None]) -> None:
         self._sinks[session] = sink
@@ -276,32 +300,50 @@ class EngineClient:
     # Connection
 
     def _command(
-        self, operation: str, answer: type[T], timeout: float = COMMAND_TIMEOUT, **fields: Any
+        self, operation: str, answer: type[T], timeout: float = COMMAND_TIMEOUT, *, lasting: bool = True, **fields: Any
     ) -> asyncio.Future[T]:
         connection = self._connection
-        if connection is None:
+        if connection is not None and connection.open:
+            return connection.exchange(operation, answer, timeout, fields, lasting=lasting)
+        if connection is None and self._patience is None:
             raise MediaEngineError(LOST, "not connected to the media engine")
-        return connection.exchange(operation, answer, timeout, fields)
+        return self._requests.add(operation, answer, timeout, fields, lasting=lasting).done
 
     async def _connect_once(self) -> Hello:
-        connection, hello = await greet(self._address, self._dispatch, self._lost)
         try:
-            await self._close_abandoned(connection)
+            connection, hello = await greet(
+                self._address, self._dispatch, self._lost, requests=self._requests, resume=self._resume
+            )
+        except MediaEngineError as error:
+            if isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError) and isinstance(
+                self._address, Path
+            ):
+                self._give_up(f"its process is gone: {error.message}")
+            raise
+        try:
+            await self._look_for_sessions(connection)
             if not connection.open:
                 raise MediaEngineError(LOST, "the engine closed the connection after the greeting")
         except BaseException:
+            self._note_place(connection, hello)
             connection.close()
             raise
+        self._end_patience()
         self._connection = connection
+        connection.repeat()
         log.info("= connected to the media engine", version=hello.engine, sessions=hello.sessions)
         return hello
 
-    async def _close_abandoned(self, connection: EngineConnection) -> None:
-        """End what we declared lost, should the engine have outlived the connection: nobody else would."""
-        if not self._abandoned:
+    async def _look_for_sessions(self, connection: EngineConnection) -> None:
+        """Give up the sessions that the engine has not, and end there what we gave up: nobody else would."""
+        if not self._abandoned and not self._sinks:
             return
-        alive = await connection.exchange("list_sessions", _Sessions, COMMAND_TIMEOUT, {})
-        for session in self._abandoned.intersection(alive.sessions):
+        alive = set((await connection.exchange("list_sessions", _Sessions, COMMAND_TIMEOUT, {})).sessions)
+        opening = {request.session for request in self._requests if request.operation == "open_session"}
+        gone = self._known - alive - opening
+        self._known -= gone
+        self._lose([session for session in self._sinks if session in gone], "the media engine has it no more")
+        for session in self._abandoned & alive:
             await connection.exchange("close_session", SessionStatistics, CLOSING_TIMEOUT, {"session": session})
         self._abandoned.clear()
 
@@ -310,11 +352,38 @@ class EngineClient:
         if self._connection is not connection:
             return
         self._connection = None
-        log.error("! lost the media engine", reason=reason, sessions=len(self._sinks))
-        sinks, self._sinks = self._sinks, {}
-        self._abandoned.update(sinks)
+        assert self.hello is not None
+        self._note_place(connection, self.hello)
+        log.warning("! the connection to the media engine broke", reason=reason, sessions=len(self._sinks))
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._give_up, reason)
+        if connection.misunderstood:
+            self._give_up(reason)
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
-        for session, sink in sinks.items():
+
+    def _note_place(self, connection: EngineConnection, hello: Hello) -> None:
+        """Remember which event came last."""
+        can_resume = hello.instance and not connection.misunderstood
+        self._resume = Resume(hello.instance, connection.last_event) if can_resume else None
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self, reason: str) -> None:
+        """Declare the engine lost that a broken connection led to; does nothing where that is done."""
+        if self._patience is None:
+            return
+        self._end_patience()
+        log.error("! lost the media engine", reason=reason, sessions=len(self._sinks))
+        self._requests.give_up(reason)
+        self._known.clear()
+        self._abandoned.update(self._sinks)
+        self._lose(list(self._sinks), reason)
+
+    def _lose(self, sessions: list[str], reason: str) -> None:
+        sinks = [(session, self._sinks.pop(session)) for session in sessions]
+        for session, sink in sinks:
             self._tell(sink, EngineLost(session, reason))
 
     async def _reconnect(self) -> None:

@@ -61,6 +61,15 @@ class Hello(msgspec.Struct, frozen=True):
     port_min: int = 0
     port_max: int = 0
     workers: int = 0
+    instance: str = ""  # of this life of the engine; "" from engines that number no events
+    last_event: int = 0  # the number of the event that happened last
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Where a connection that broke had got to: what a greeting asks for the events after."""
+
+    instance: str
+    last_event: int
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -72,10 +81,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """A batch of events, in the order in which they happened within a session; `dropped` were lost before it."""
+    """A batch of events, in the order in which they happened within a session; `dropped` were lost before it.
+
+    `last_event` is the number of its last.
+    """
 
     events: list[MediaEvent]
     dropped: int
+    last_event: int = 0
 
 
 class _Line(msgspec.Struct):
@@ -84,6 +97,7 @@ class _Line(msgspec.Struct):
     error: Refusal | None = None
     events: list[msgspec.Raw] | None = None
     dropped: int = 0
+    last_event: int = 0
 
 
 class _Tag(msgspec.Struct):
@@ -115,7 +129,7 @@ def parse_line(line: bytes) -> Answer | Events:
         parsed = _LINE.decode(line)
         if parsed.events is not None:
             known = [event for event in map(_parse_event, parsed.events) if event is not None]
-            return Events(known, parsed.dropped)
+            return Events(known, parsed.dropped, parsed.last_event)
     except msgspec.MsgspecError as error:
         raise ProtocolError(f"{error} in {line[:200]!r}") from error
     if parsed.error is None and isinstance(parsed.ok, msgspec.UnsetType):

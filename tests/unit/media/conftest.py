@@ -21,7 +21,8 @@ class ScriptedEngine:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.replies: dict[str, dict[str, Any] | Reply] = {"hello": HELLO}
+        self.hello = HELLO
+        self.replies: dict[str, dict[str, Any] | Reply] = {"hello": self.hello}
         self.requests: list[dict[str, Any]] = []
         self.writers: list[asyncio.StreamWriter] = []
         self.arrived = asyncio.Event()
@@ -36,6 +37,10 @@ class ScriptedEngine:
             self._server.close()
             self._server = None
         self.path.unlink(missing_ok=True)
+        self.cut()
+
+    def cut(self) -> None:
+        """Drop every connection, as a network does; others may come."""
         for writer in self.writers:
             writer.transport.abort()
         self.writers.clear()
@@ -45,8 +50,8 @@ class ScriptedEngine:
         for writer in self.writers:
             writer.write(text.encode() + b"\n")
 
-    def tell(self, *events: dict[str, Any], dropped: int = 0) -> None:
-        self.say(json.dumps({"events": list(events), "dropped": dropped}))
+    def tell(self, *events: dict[str, Any], dropped: int = 0, last_event: int = 0) -> None:
+        self.say(json.dumps({"events": list(events), "dropped": dropped, "last_event": last_event}))
 
     async def until(self, operation: str) -> dict[str, Any]:
         """The first request of this operation, waiting for it."""

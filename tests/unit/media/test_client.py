@@ -5,7 +5,6 @@ import pytest
 from sidestream.base.secret import Secret
 from sidestream.media import client as module
 from sidestream.media.client import EngineClient
-from sidestream.media.connection import LOST
 from sidestream.media.engine import (
     Address,
     Dtmf,
@@ -25,6 +24,7 @@ from sidestream.media.engine import (
     SrtpKey,
     Tone,
 )
+from sidestream.media.requests import LOST
 
 PCMU = Format(0, "PCMU", 8000)
 OWN_KEY = SrtpKey("AEAD_AES_128_GCM", Secret("b3du"))
@@ -319,6 +319,136 @@ async def test_sessions_given_up_are_closed_when_the_engine_lived_on(engine, cli
     await engine.start()
     await client.connect()
     assert [one["session"] for one in engine.requests if one["op"] == "close_session"] == ["mine"]
+
+
+@pytest.fixture
+def lasting(engine, monkeypatch) -> list[str]:
+    """An engine that outlives its connections; the sessions that it has."""
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.0)
+    sessions = ["s1"]
+    engine.replies["hello"] = {**engine.hello, "instance": "one"}
+    engine.replies["list_sessions"] = {"sessions": sessions}
+    engine.replies["open_endpoint"] = PORTS
+    return sessions
+
+
+async def test_a_connection_that_breaks_ends_nothing(engine, lasting, client) -> None:
+    heard, told = [], asyncio.Event()
+    client.subscribe("s1", lambda event: (heard.append(event), told.set()))
+    await client.open_session("s1")
+    engine.tell({"event": "unreachable", "session": "s1", "name": "a"}, last_event=5)
+    await told.wait()
+    engine.replies["open_endpoint"] = lambda request: None
+    under_way = asyncio.ensure_future(client.open_endpoint("s1", "a"))
+    await engine.until("open_endpoint")
+    engine.cut()
+    while client.connected:
+        await asyncio.sleep(0)
+    engine.replies["open_endpoint"] = PORTS
+    engine.requests.clear()
+    waiting = client.set_route("s1", "a", None)
+    assert await under_way == LocalPorts("127.0.0.1", 40000, 40001)
+    assert await waiting is None
+    assert engine.operations() == ["hello", "list_sessions", "open_endpoint", "set_route"]
+    assert engine.requests[0]["resume"] == {"instance": "one", "last_event": 5}
+    told.clear()
+    engine.tell({"event": "dtmf", "session": "s1", "endpoint": "a", "digit": "1", "duration_ms": 80}, last_event=6)
+    await told.wait()
+    assert [type(event).__name__ for event in heard] == ["Unreachable", "Dtmf"]
+
+
+async def test_sessions_that_the_engine_has_no_more_are_lost(engine, lasting, client) -> None:
+    heard = {name: [] for name in ("s1", "gone", "opening", "not yet")}
+    for name, events in heard.items():
+        client.subscribe(name, events.append)
+    for name in ("s1", "gone"):
+        await client.open_session(name)
+    engine.replies["open_session"] = lambda request: None
+    opening = client.open_session("opening")
+    await engine.until("open_session")
+    engine.replies["open_session"] = {}
+    engine.cut()
+    await opening
+    assert {name: [type(event) for event in events] for name, events in heard.items()} == {
+        "s1": [], "gone": [EngineLost], "opening": [], "not yet": [],
+    }  # fmt: skip
+
+
+async def test_digits_are_not_sent_twice(engine, lasting, client) -> None:
+    engine.replies["send_digits"] = lambda request: None
+    under_way = asyncio.ensure_future(client.send_digits("s1", "p", endpoint="a", digits="1"))
+    await engine.until("send_digits")
+    engine.cut()
+    with pytest.raises(MediaEngineError, match=LOST):
+        await under_way
+    engine.replies["send_digits"] = {}
+    await client.send_digits("s1", "p", endpoint="a", digits="2")
+    assert [one["digits"] for one in engine.requests if one["op"] == "send_digits"] == ["1", "2"]
+
+
+async def test_patience_has_an_end(engine, lasting, client, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    engine.replies["close_session"] = {"endpoints": {}, "forks": {}, "recorders": {}}
+    await client.open_session("s1")
+    told = asyncio.Event()
+    client.subscribe("s1", lambda event: told.set())
+    greeting = engine.replies["hello"]
+    engine.replies["hello"] = lambda request: None
+    engine.cut()
+    while client.connected:
+        await asyncio.sleep(0)
+    waiting = client.open_endpoint("s1", "a")
+    await told.wait()
+    with pytest.raises(MediaEngineError, match=LOST):
+        await waiting
+    with pytest.raises(MediaEngineError, match=LOST):
+        client.set_route("s1", "a", None)
+    engine.replies["hello"] = greeting
+    engine.cut()
+    await client.connect()
+    assert [one["session"] for one in engine.requests if one["op"] == "close_session"] == ["s1"]
+
+
+async def test_an_engine_that_speaks_otherwise_is_lost_at_once(engine, lasting, client) -> None:
+    await client.open_session("s1")
+    told = asyncio.Event()
+    client.subscribe("s1", lambda event: told.set())
+    engine.replies["close_session"] = {"endpoints": {}, "forks": {}, "recorders": {}}
+    engine.say("nonsense")
+    await told.wait()
+    await client.connect()
+    assert "resume" not in [one for one in engine.requests if one["op"] == "hello"][1]
+    assert [one["session"] for one in engine.requests if one["op"] == "close_session"] == ["s1"]
+
+
+async def test_a_close_that_was_not_heard_is_made_up_for(engine, lasting, client, monkeypatch) -> None:
+    monkeypatch.setattr(module, "CLOSING_TIMEOUT", 0.0)
+    await client.open_session("s1")
+    engine.replies["close_session"] = lambda request: None
+    with pytest.raises(MediaEngineError, match="engine-timeout"):
+        await client.close_session("s1")
+    engine.replies["close_session"] = {"endpoints": {}, "forks": {}, "recorders": {}}
+    monkeypatch.setattr(module, "CLOSING_TIMEOUT", 3.0)
+    engine.requests.clear()
+    engine.cut()
+    while client.connected:
+        await asyncio.sleep(0)
+    await client.connect()
+    assert engine.operations() == ["hello", "list_sessions", "close_session"]
+
+
+async def test_closing_while_an_engine_is_looked_for_ends_what_waits(engine, lasting, client) -> None:
+    heard = []
+    client.subscribe("s1", heard.append)
+    engine.replies["hello"] = lambda request: None
+    engine.cut()
+    while client.connected:
+        await asyncio.sleep(0)
+    waiting = client.open_endpoint("s1", "a")
+    await client.close()
+    with pytest.raises(MediaEngineError, match=LOST):
+        await waiting
+    assert heard == []
 
 
 async def test_closing_tells_nobody_and_stays_closed(engine, client) -> None:

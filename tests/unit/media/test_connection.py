@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from sidestream.media import connection as module
-from sidestream.media.connection import COMMAND_TIMEOUT, LOST, TIMEOUT, EngineConnection, greet
+from sidestream.media.connection import COMMAND_TIMEOUT, EngineConnection, greet
 from sidestream.media.engine import MediaEngineError
-from sidestream.media.protocol import Events, Hello
+from sidestream.media.protocol import Events, Hello, Resume
+from sidestream.media.requests import LOST, TIMEOUT, Requests
 
 
 class Listener:
@@ -47,6 +48,44 @@ async def test_greeting_asks_for_events_and_returns_the_hello(engine, listener) 
     connection.close()
     await listener.lost.wait()
     assert not connection.open
+
+
+async def test_a_greeting_goes_on_where_a_connection_before_had_got_to(engine, listener) -> None:
+    def greeted(request):
+        engine.tell({"event": "unreachable", "session": "s", "name": "a"}, last_event=9)
+        return {"id": request["id"], "ok": {**engine.hello, "instance": "one", "last_event": 12}}
+
+    engine.replies["hello"] = greeted
+    for resume, expected in ((Resume("one", 8), 9), (Resume("another", 8), 12), (None, 12)):
+        connection, _ = await greet(engine.path, listener.events, listener.loss, resume=resume)
+        assert engine.requests[-1].get("resume") == (resume and {"instance": resume.instance, "last_event": 8})
+        assert connection.last_event == expected
+        engine.tell({"event": "unreachable", "session": "s", "name": "b"}, last_event=13)
+        await connection.exchange("next", dict, COMMAND_TIMEOUT, {})
+        assert connection.last_event == 13
+        connection.close()
+        engine.cut()
+
+
+async def test_what_lasts_goes_again_on_the_next_connection(engine, listener) -> None:
+    requests = Requests()
+    first, _ = await greet(engine.path, listener.events, listener.loss, requests=requests)
+    for operation in ("kept", "dropped"):
+        engine.replies[operation] = lambda request: None
+    kept = first.exchange("kept", dict, COMMAND_TIMEOUT, {"n": 1}, lasting=True)
+    dropped = first.exchange("dropped", dict, COMMAND_TIMEOUT, {})
+    await engine.until("dropped")
+    engine.cut()
+    with pytest.raises(MediaEngineError, match=LOST):
+        await dropped
+    engine.replies["kept"] = {"n": 2}
+    second, _ = await greet(engine.path, listener.events, listener.loss, requests=requests)
+    assert not kept.done()
+    second.repeat()
+    assert await kept == {"n": 2}
+    same = [request for request in engine.requests if request["op"] == "kept"]
+    assert same[0] == same[1]
+    second.close()
 
 
 async def test_nobody_listening_is_a_lost_engine(tmp_path: Path, listener) -> None:
@@ -131,7 +170,7 @@ async def test_loss_fails_what_waits_before_it_is_told(engine, connection, liste
 
 
 async def test_lines_may_come_in_pieces_and_in_bunches(listener) -> None:
-    connection = EngineConnection(listener.events, listener.loss)
+    connection = EngineConnection(Requests(), listener.events, listener.loss)
     line = b'{"events":[{"event":"unreachable","session":"s","name":"a"}],"dropped":1}\n'
     for octet in line:
         connection.data_received(bytes([octet]))
@@ -146,6 +185,7 @@ async def test_a_line_that_makes_no_sense_ends_the_connection(engine, connection
     engine.tell({"event": "unreachable", "session": "s", "name": "never read"})
     await listener.lost.wait()
     assert listener.reasons[0].startswith("protocol error")
+    assert connection.misunderstood
     assert listener.batches == []
 
 

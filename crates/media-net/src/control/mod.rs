@@ -5,6 +5,7 @@ mod connection;
 mod directory;
 mod few;
 mod fields;
+mod history;
 mod keys;
 mod operations;
 mod playing;
@@ -192,6 +193,14 @@ impl Control {
                 }
             };
             let request = request.and_then(|request| greet(&mut client.connection, request));
+            if let Ok(Request::Hello(hello)) = &request {
+                client.events.clear();
+                if let Some(number) = hello.resume.as_ref().and_then(|resume| self.operations.is_mine(resume)) {
+                    let (missed, dropped) = self.operations.history.after(number);
+                    client.events.extend(missed.map(reply::event));
+                    client.connection.dropped = dropped;
+                }
+            }
             let outcome = match request {
                 Ok(request) => self.operations.perform(Some((id, number)), request),
                 Err(refusal) => Outcome::Answered(Err(refusal)),
@@ -219,13 +228,15 @@ impl Control {
     }
 
     fn deliver_events(&mut self) {
-        let (mut events, mut dropped) = (Vec::new(), 0);
+        let (mut happened, mut dropped) = (Vec::new(), 0);
         for worker in self.operations.workers() {
             let (waiting, lost) = worker.events.take();
-            events.extend(waiting.iter().map(reply::event));
+            happened.extend(waiting);
             dropped += lost;
         }
         self.operations.events_dropped += dropped;
+        self.operations.history.add(&happened);
+        let events: Vec<Value> = happened.iter().map(reply::event).collect();
         for client in self.clients.values_mut().filter(|client| client.connection.wants_events) {
             client.connection.dropped += dropped;
             client.events.extend(events.iter().cloned());
@@ -233,7 +244,8 @@ impl Control {
                 let count = client.events.len().min(MAX_EVENTS_PER_LINE);
                 let batch: Vec<Value> = client.events.drain(..count).collect();
                 let lost = std::mem::take(&mut client.connection.dropped);
-                client.connection.queue(&reply::events(&batch, lost));
+                let last = self.operations.history.last() - client.events.len() as u64;
+                client.connection.queue(&reply::events(&batch, lost, last));
             }
             let excess = client.events.len().saturating_sub(MAX_WAITING_EVENTS);
             client.events.drain(..excess);

@@ -1,5 +1,6 @@
 //! What each request does: some are answered at once, the others become commands for a worker.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
@@ -20,9 +21,10 @@ use crate::{files, random};
 
 use super::admission::{Admission, Sample};
 use super::directory::{Directory, ForkEntry, ForkKind, RecorderEntry, SessionEntry};
+use super::history::History;
 use super::playing::{self, Wanted};
 use super::reply;
-use super::request::{self, Request};
+use super::request::{self, Request, Resume};
 
 /// Where no interface is named.
 const FIRST_INTERFACE: InterfaceNumber = 0;
@@ -56,6 +58,9 @@ pub(crate) struct Operations {
     admission: Admission,
     next_recorder: u64,
     started_ns: u64,
+    /// Tells one life of an engine from another: numbers of events are of this one.
+    instance: String,
+    pub(crate) history: History,
     pub(crate) events_dropped: u64,
     /// Commands that are not answered.
     pub(crate) in_flight: usize,
@@ -69,9 +74,9 @@ impl Operations {
         writer: Writer,
         kernel: KernelState,
         binder: Binder,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let started_ns = clock::mono_ns();
-        Self {
+        Ok(Self {
             admission: Admission::new(options.max_bits_per_s, sample(&workers, started_ns)),
             descriptors: binder.descriptors().clone(),
             ports: Ports::new(&options, binder),
@@ -84,10 +89,12 @@ impl Operations {
             formats: FormatShelf::default(),
             next_recorder: 0,
             started_ns,
+            instance: random::instance()?,
+            history: History::default(),
             events_dropped: 0,
             in_flight: 0,
             stopping: false,
-        }
+        })
     }
 
     pub(crate) fn workers(&self) -> &[WorkerHandle] {
@@ -111,6 +118,11 @@ impl Operations {
         }
     }
 
+    /// The number of the event that a client had last, if it had it from this engine.
+    pub(crate) fn is_mine(&self, resume: &Resume) -> Option<u64> {
+        (resume.instance == self.instance).then_some(resume.last_event)
+    }
+
     /// What the greeting tells.
     pub(crate) fn greeting(&self) -> Value {
         let interfaces: Vec<Value> = self
@@ -125,7 +137,7 @@ impl Operations {
             "protocol": crate::PROTOCOL, "engine": crate::VERSION, "pid": std::process::id(),
             "sessions": self.directory.len(), "interfaces": interfaces, "port_min": self.options.port_min,
             "port_max": self.options.port_max, "workers": self.workers.len(),
-            "kernel_path": self.kernel.describe(),
+            "kernel_path": self.kernel.describe(), "instance": self.instance, "last_event": self.history.last(),
         })
     }
 

@@ -19,9 +19,9 @@ pub(crate) fn answer(id: &Value, result: Result<Value, Refusal>) -> Vec<u8> {
     })
 }
 
-/// A whole line of events.
-pub(crate) fn events(events: &[Value], dropped: u64) -> Vec<u8> {
-    line(&json!({"events": events, "dropped": dropped}))
+/// A whole line of events; `last` is the number of its last.
+pub(crate) fn events(events: &[Value], dropped: u64, last: u64) -> Vec<u8> {
+    line(&json!({"events": events, "dropped": dropped, "last_event": last}))
 }
 
 fn line(value: &Value) -> Vec<u8> {
@@ -176,7 +176,7 @@ mod tests {
         let remote = "[2001:db8::1]:9".parse().unwrap();
         let latched = Event::Latched { session: "s".into(), endpoint: "a".into(), remote };
         assert_eq!(event(&latched)["remote"], json!({"host": "2001:db8::1", "port": 9}));
-        let lines = events(&[event(&latched)], 3);
+        let lines = events(&[event(&latched)], 3, 7);
         assert!(lines.ends_with(b"\n") && lines.iter().filter(|byte| **byte == b'\n').count() == 1);
     }
 

@@ -23,6 +23,18 @@ pub(crate) struct Hello {
     pub(crate) protocol: u64,
     #[serde(default)]
     pub(crate) events: Option<bool>,
+    #[serde(default)]
+    pub(crate) resume: Option<Resume>,
+}
+
+/// Where a client that lost its connection was.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resume {
+    /// Of the greeting.
+    pub(crate) instance: String,
+    /// The number of the event that it got last.
+    pub(crate) last_event: u64,
 }
 
 #[derive(Debug, Deserialize)]

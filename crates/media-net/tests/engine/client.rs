@@ -50,7 +50,13 @@ impl Running {
     pub fn connect(&self) -> Client {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client { reader: BufReader::new(stream.try_clone().unwrap()), stream, next: 0, events: Vec::new() }
+        Client {
+            reader: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+            next: 0,
+            events: Vec::new(),
+            last_event: 0,
+        }
     }
 
     pub fn socket(&self) -> &PathBuf {
@@ -84,7 +90,10 @@ pub struct Client {
     stream: UnixStream,
     reader: BufReader<UnixStream>,
     next: u64,
-    events: Vec<Value>,
+    /// All that came.
+    pub events: Vec<Value>,
+    /// The number of the last event that came.
+    pub last_event: u64,
 }
 
 impl Client {
@@ -159,7 +168,11 @@ impl Client {
     }
 
     fn keep(&mut self, line: Value) {
-        self.events.extend(line["events"].as_array().unwrap().iter().cloned());
+        let events = line["events"].as_array().unwrap();
+        let last_event = line["last_event"].as_u64().unwrap();
+        assert!(last_event >= self.last_event + events.len() as u64, "{line} after {}", self.last_event);
+        self.last_event = last_event;
+        self.events.extend(events.iter().cloned());
     }
 }
 

@@ -378,6 +378,42 @@ fn sessions_outlive_their_control_connection_for_a_while() {
 }
 
 #[test]
+fn a_client_that_comes_back_gets_the_events_that_it_missed() {
+    let engine = Running::start();
+    let mut client = engine.connect();
+    let greeting = client.ok(json!({"op": "hello", "protocol": 1, "events": true}));
+    assert_eq!(greeting["last_event"], 0);
+    client.ok(json!({"op": "open_session", "session": "s"}));
+    let parties = ["a", "b", "c"]
+        .map(|name| Party::new(&client.ok(json!({"op": "open_endpoint", "session": "s", "endpoint": name}))));
+    let speak = |index: usize| parties[index].send(&rtp(0, 1, 1, 0, b"hello"));
+    let is_of = |name: &'static str| move |event: &Value| event["endpoint"] == name;
+    speak(0);
+    client.event("first_packet", is_of("a"));
+    let seen = client.last_event;
+    drop(client);
+    speak(1);
+    let mut watch = engine.client();
+    watch.until(|client| {
+        client.ok(json!({"op": "session_statistics", "session": "s"}))["endpoints"]["b"]["packets_received"] == 1
+    });
+
+    let resume = |instance: &Value| json!({"instance": instance, "last_event": seen});
+    let mut back = engine.connect();
+    back.ok(json!({"op": "hello", "protocol": 1, "events": true, "resume": resume(&greeting["instance"])}));
+    let mut stranger = engine.connect();
+    let again = stranger.ok(json!({"op": "hello", "protocol": 1, "events": true, "resume": resume(&json!("another"))}));
+    assert_eq!((&again["instance"], again["last_event"].as_u64()), (&greeting["instance"], Some(seen + 1)));
+    speak(2);
+    for (client, wanted) in [(&mut back, vec!["b", "c"]), (&mut stranger, vec!["c"])] {
+        client.event("first_packet", is_of("c"));
+        let heard: Vec<&Value> = client.events.iter().map(|event| &event["endpoint"]).collect();
+        assert_eq!(heard, wanted);
+        assert_eq!(client.last_event, seen + 2);
+    }
+}
+
+#[test]
 fn stopping_completes_recordings_and_removes_the_socket() {
     let mut engine = Running::start();
     let mut client = engine.client();
