@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,8 +20,13 @@ from sidestream.media.options import EngineOptions
 from sidestream.testing.certificates import Authority
 from sidestream.testing.engine_process import engine_process
 
+from .in_namespaces import Engine
+from .network import Network, inside
+
 STOP_SECONDS = 10.0
 PCMU = Format(0, "PCMU", 8000)
+ENDS = ("10.91.1.1", "10.91.2.2")  # of the way through the router
+NOTICED_S = 12.0  # and a little, for a loaded machine
 
 
 class Places:
@@ -231,3 +237,40 @@ async def test_another_version_is_refused_with_its_code(tmp_path: Path, monkeypa
         monkeypatch.setattr("sidestream.media.connection.VERSION", 2)
         with pytest.raises(MediaEngineError, match="bad-version: protocol 2 is not spoken, 1 is"):
             await EngineClient(running.socket).connect()
+
+
+@contextmanager
+def dead_way(network: Network) -> Iterator[None]:
+    """The router between phones and engine forwards nothing, and tells nobody."""
+    for end in ENDS:
+        subprocess.run(("ip", "-n", network.router, "route", "add", "blackhole", end), check=True)
+    yield
+    for end in ENDS:
+        subprocess.run(("ip", "-n", network.router, "route", "del", "blackhole", end), check=True)
+
+
+@pytest.mark.long
+async def test_a_way_that_is_dead_is_noticed_and_taken_again_when_it_lives(places: Places, network: Network) -> None:
+    """Packets vanish on the way, and nobody says so: neither side may wait for the other for a quarter of an hour."""
+    near, host = "10.91.0.1", ENDS[0]
+    places.certificate, places.key = places.authority.issue("far", addresses=(host,))
+    listen = ["--listen", f"tls://{host}:{places.port}", "--stay-when-orphaned", *places.arguments()]
+    running = Engine(network.engine, places.directory / "near.sock", "off", {"default": near}, listen)
+    try:
+        with inside(network.phones):
+            async with client(places.client("any.example", host=host)) as serve, asyncio.timeout(40):
+                heard: list[MediaEvent] = []
+                await serve.open_session("CA1")
+                serve.subscribe("CA1", heard.append)
+                with dead_way(network):
+                    began = time.monotonic()
+                    while serve.connected:
+                        await asyncio.sleep(0.05)
+                    assert time.monotonic() - began < NOTICED_S
+                    wanted = asyncio.create_task(serve.close_session("CA1"))
+                    await asyncio.sleep(1)
+                assert (await wanted).endpoints == {}
+                assert await serve.list_sessions() == []
+                assert heard == []
+    finally:
+        running.close()
