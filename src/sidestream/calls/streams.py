@@ -287,6 +287,10 @@ class Streams(CallPart):
         services.siprecs.save(siprec)
         call.changed()
 
+    def recording_settled(self) -> None:
+        """The image of the call was made without the newest of a recording."""
+        self._call.changed()
+
     def media_discarded(self, siprec: Siprec, reason: str) -> None:
         """The recording has gaps, or is empty."""
         self._call.note("siprec.discarded", siprec=siprec.sid, reason=reason)

@@ -36,6 +36,10 @@ class RecordingObserver(Protocol):
         """The resource has changed: store it. With an event also send its status callback."""
         ...
 
+    def recording_settled(self) -> None:
+        """An image of the recording was wanted while something was under way in it: now there is one."""
+        ...
+
     def media_discarded(self, siprec: Siprec, reason: str) -> None:
         """Packets for the recording server do not reach it; told once of a recording at most."""
         ...

@@ -101,6 +101,7 @@ class RecordingSession:
         self._is_started = False
         self._refusals = 0  # by ICMP, of the server's ports, a second apart at least
         self._is_discarding = False
+        self._owes_image = False  # one was wanted and could not be made
         self._done = Flag()
 
     async def run(self) -> None:
@@ -127,12 +128,15 @@ class RecordingSession:
                 self._attempt.let_go()
 
     def image(self) -> RecordingImage | None:
-        """The recording as `restore` takes it; None while it does not run, or while anything is under way in it."""
+        """The recording as `restore` takes it; None while it does not run, or while anything is under way in it.
+
+        After None the observer hears when there is one.
+        """
         attempt = self._attempt
-        if attempt is None or self._stop_by is not None or self._is_concluded or self._inputs.has_items:
-            return None
-        halves = attempt.image()
-        if halves is None:
+        is_under_way = attempt is None or self._stop_by is not None or self._is_concluded or self._inputs.has_items
+        halves = None if attempt is None or is_under_way else attempt.image()
+        self._owes_image = halves is None
+        if attempt is None or halves is None:
             return None
         return RecordingImage(self.siprec.sid, attempt.target.text, attempt.call_id, self._forks.host, *halves)
 
@@ -226,6 +230,8 @@ class RecordingSession:
             outcome = self._report(attempt, await attempt.drain())
             if outcome is not None:
                 return outcome
+            if self._owes_image and self.image() is not None:
+                self._observer.recording_settled()
             await self._next_input(attempt)
 
     async def _next_input(self, attempt: Attempt) -> None:

@@ -165,6 +165,13 @@ class TestChange:
         assert call.streams.latest() is None
         sessions[0].over.set()
 
+    async def test_a_recording_at_rest_again_belongs_into_an_image(self, room, call, sessions, monkeypatch):
+        start(call)
+        looked = []
+        monkeypatch.setattr(call, "changed", lambda: looked.append(call))
+        call.streams.recording_settled()
+        assert looked == [call]
+
     async def test_media_that_does_not_reach_its_server_is_an_alert(self, room, call, sessions):
         siprec = start(call)
         call.streams.media_discarded(siprec, "4 packets could not be sent")

@@ -128,9 +128,13 @@ class Observer:
 
     heard: list[tuple[SiprecEvent | None, str]] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
+    settled: int = 0
 
     def siprec_changed(self, siprec: Siprec, event: SiprecEvent | None) -> None:
         self.heard.append((event, siprec.status.value))
+
+    def recording_settled(self) -> None:
+        self.settled += 1
 
     def media_discarded(self, siprec: Siprec, reason: str) -> None:
         self.discarded.append(reason)

@@ -33,6 +33,26 @@ async def test_only_a_running_one_at_rest_has_an_image(scene: Scene) -> None:
     assert scene.session.image() is None
 
 
+async def test_an_image_that_could_not_be_made_is_announced(scene: Scene) -> None:
+    await scene.start()
+    await scene.accept()
+    assert scene.session.image() is not None
+    scene.session.update(replace(scene.call, inbound_sending=False))
+    await settle()
+    assert scene.observer.settled == 0  # nobody asked
+    assert scene.session.image() is None
+    await settle()
+    assert scene.observer.settled == 0
+    await scene.say(ReinviteAccepted("s1", answer()))
+    assert scene.observer.settled == 1
+    assert scene.session.image() is not None
+    scene.session.update(replace(scene.call, inbound_sending=True))
+    await settle()
+    await scene.say(ReinviteAccepted("s1", answer()))
+    assert scene.observer.settled == 1
+    await scene.stop()
+
+
 async def test_nothing_is_sent_and_nothing_told_by_a_restart(scene: Scene) -> None:
     await scene.start()
     await scene.accept()
