@@ -56,6 +56,16 @@ impl Engine {
 
     fn start_with(options: EngineOptions, stop: Waker) -> io::Result<Self> {
         options.check()?;
+        for interface in &options.interfaces {
+            // no reason not to start: an address may move between two machines, and calls may use the other interfaces
+            if let Err(error) = interface.look_for_address() {
+                let host = interface.bind_host.to_string();
+                log::warning(
+                    "interface_unusable",
+                    json!({"name": interface.name, "bind_host": host, "reason": error.to_string()}),
+                );
+            }
+        }
         let listeners = listeners(&options)?;
         let path = options.socket_path.clone();
         let started = Self::start_threads(options, listeners, stop.clone());
@@ -182,9 +192,9 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         Ok(_) => return Err(named(io::ErrorKind::AlreadyExists, path, "is no socket")),
         Err(_) => {}
     }
-    process::with_private_umask(|| UnixListener::bind(path))
+    process::with_private_umask(|| UnixListener::bind(path)).map_err(|error| named(error.kind(), path, error))
 }
 
-fn named(kind: io::ErrorKind, path: &Path, text: &str) -> io::Error {
+fn named(kind: io::ErrorKind, path: &Path, text: impl std::fmt::Display) -> io::Error {
     io::Error::new(kind, format!("{}: {text}", PathBuf::from(path).display()))
 }

@@ -1,7 +1,7 @@
 //! What an engine is started with.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,13 @@ pub struct Interface {
     pub bind_host: IpAddr,
     /// The host that goes into SDP; may be a public address in front of a NAT.
     pub advertised_host: String,
+}
+
+impl Interface {
+    /// Fails as binding a port there does now.
+    pub(crate) fn look_for_address(&self) -> io::Result<()> {
+        UdpSocket::bind((self.bind_host, 0)).map(drop)
+    }
 }
 
 /// How control processes on other machines are served: by TLS 1.3, with certificates on both sides.
@@ -165,6 +172,15 @@ mod tests {
             assert_eq!(mode.name().parse(), Ok(mode));
         }
         assert!("on".parse::<KernelMode>().is_err());
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_noticed() {
+        let named = |host: [u8; 4]| Interface { name: "n".into(), bind_host: host.into(), advertised_host: "h".into() };
+        assert!(named([127, 0, 0, 1]).look_for_address().is_ok());
+        // RFC 5737 §3: nobody's
+        let missing = named([192, 0, 2, 1]).look_for_address().unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]

@@ -414,6 +414,15 @@ fn a_client_that_comes_back_gets_the_events_that_it_missed() {
 }
 
 #[test]
+fn a_place_where_it_cannot_listen_is_named() {
+    let interface =
+        media_net::Interface { name: "default".into(), bind_host: [127, 0, 0, 1].into(), advertised_host: "h".into() };
+    let options = media_net::EngineOptions::new("/nowhere/media.sock".into(), vec![interface], 4000, 4003);
+    let error = media_net::Engine::start(options).err().map(|error| error.to_string());
+    assert!(error.is_some_and(|text| text.starts_with("/nowhere/media.sock: ")));
+}
+
+#[test]
 fn stopping_completes_recordings_and_removes_the_socket() {
     let mut engine = Running::start();
     let mut client = engine.client();
