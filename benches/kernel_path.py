@@ -2,7 +2,8 @@
 
 Over loopback, one thread sends packets of so many calls and takes what comes back, so that all the kernel does for them
 is charged to it; the engine's own processor time is added, and that of the same packets sent directly taken away.
-Relaying, forking and the reception of the copy are in the figure. Needs root, or CAP_BPF and CAP_NET_ADMIN.
+Relaying, forking and the reception of the copy are in the figure. Needs root, or
+CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 """
 
 import argparse

@@ -14,7 +14,7 @@ struct route {
 	__u8 traffic_class;
 	__u8 loopback; /* `interface` is the loopback, which has no neighbours */
 	__u8 preferred; /* `source` is what the routes prefer; for the engine */
-	__u8 unused;
+	__u8 priority; /* by which queues and VLANs sort packets */
 };
 
 #define MAX_HOPS 16384
@@ -43,11 +43,14 @@ struct fork {
 
 #define MAX_FORKS 4
 
-/* A stream that is relayed and forked here. The engine writes it; it never changes while it is open. */
+/* A stream that is relayed and forked here. The engine writes it; nothing but `open` changes then, which the program takes
+ * back where it cannot go on. */
 struct leg {
 	__u32 open;
 	__u32 ssrc;
 	__u32 clock_rate;
+	__u32 arrives; /* the interface to its source: from there only */
+	__u32 longest; /* datagram that all its ways take whole */
 	__u8 remote[16]; /* only packets from there */
 	__be16 remote_port;
 	__u8 payload_type;

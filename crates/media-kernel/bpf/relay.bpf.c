@@ -6,6 +6,7 @@
 #include "helpers.h"
 #include "layout.h"
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -25,8 +26,6 @@
 #define MAX_DROPOUT 3000
 /* A larger step of the time stamp, in seconds, is a new beginning of the source, or follows a pause. */
 #define TIMESTAMP_JUMP_S 2
-/* IPv6's least MTU: what is longer may have to be fragmented, and is no telephone's. */
-#define MAX_DATAGRAM 1280
 #define RTP_HEADER 12
 #define NS_PER_S 1000000000ULL
 /* So long a neighbour is what it was when the kernel last wrote a packet's header for it. One packet in this time goes by the
@@ -78,6 +77,14 @@ struct {
 	MAP_TYPE(value, struct hop);
 } hops SECTION(".maps");
 
+/* Set by `leave` when it has got a copy that `relay` marked, and is sending it on. */
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, __u32);
+} taken SECTION(".maps");
+
 /* Marks copies on their way from `relay` to `leave`; chosen at random when the program is loaded. */
 const volatile __u32 MARK = 0;
 
@@ -97,6 +104,12 @@ struct image {
 	struct rtp rtp;
 };
 
+/* Where a packet's datagram begins. */
+INLINE __u32 datagram_at(int is_v6)
+{
+	return sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+}
+
 /* The headers of a packet, after their bounds have been checked. */
 struct headers {
 	struct ethhdr *link;
@@ -113,7 +126,7 @@ INLINE int find_headers(struct __sk_buff *skb, int is_v6, struct headers *at)
 	at->link = data;
 	at->v4 = data + sizeof(struct ethhdr);
 	at->v6 = data + sizeof(struct ethhdr);
-	at->udp = data + sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	at->udp = data + datagram_at(is_v6);
 	at->rtp = (void *)at->udp + sizeof(struct udphdr);
 	return (void *)(at->rtp + 1) <= end;
 }
@@ -165,8 +178,7 @@ INLINE __u32 folded(__u64 sum)
 /* Turns the packet from `now` into `next`, with correct checksums; false if it cannot be written. */
 INLINE int rewrite(struct __sk_buff *skb, int is_v6, struct image *now, const struct image *next, __u8 traffic_class)
 {
-	__u32 at = sizeof(struct ethhdr) + (is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) +
-		   __builtin_offsetof(struct udphdr, check);
+	__u32 at = datagram_at(is_v6) + __builtin_offsetof(struct udphdr, check);
 	int words = is_v6 ? 4 : 1;
 	__u64 addresses = folded(
 		changed(changed(0, now->source, next->source, words), now->destination, next->destination, words));
@@ -179,12 +191,13 @@ INLINE int rewrite(struct __sk_buff *skb, int is_v6, struct image *now, const st
 		    bpf_l4_csum_replace(skb, at, 0, rest, BPF_F_MARK_MANGLED_0))
 			return 0;
 	} else {
-		__u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_ENFORCE;
+		/* there always is one, and one of 0 is written as its complement (RFC 8200 §8.1) */
+		__u64 flags = BPF_F_MARK_ENFORCE | BPF_F_MARK_MANGLED_0, pseudo = flags | BPF_F_PSEUDO_HDR;
 
-		if (bpf_l4_csum_replace(skb, at, 0, addresses, flags | L4_CSUM_IPV6) &&
-		    bpf_l4_csum_replace(skb, at, 0, addresses, flags))
+		if (bpf_l4_csum_replace(skb, at, 0, addresses, pseudo | L4_CSUM_IPV6) &&
+		    bpf_l4_csum_replace(skb, at, 0, addresses, pseudo))
 			return 0;
-		if (bpf_l4_csum_replace(skb, at, 0, rest, BPF_F_MARK_ENFORCE))
+		if (bpf_l4_csum_replace(skb, at, 0, rest, flags))
 			return 0;
 	}
 	if (!find_headers(skb, is_v6, &found))
@@ -233,21 +246,46 @@ INLINE int has_header(struct __sk_buff *skb, int is_v6, const struct route *rout
 	return 1;
 }
 
-/* Sends a copy of the packet as it is now; false if the kernel would not take it. */
-INLINE int send_copy(struct __sk_buff *skb, int is_v6, const struct route *route, __u64 now_ns)
+INLINE void sort(struct __sk_buff *skb, const struct route *route)
 {
+	bpf_set_hash(skb, route->flow);
+	skb->priority = route->priority;
+}
+
+/* Sends a copy of the packet as it is now to a neighbour that `leave` finds; false if the kernel would not take it. */
+INLINE int send_by_neighbour(struct __sk_buff *skb, int is_v6, struct leg *leg, const struct route *route)
+{
+	__u32 first = 0;
+	__u32 *is_taken = bpf_map_lookup_elem(&taken, &first);
+	struct headers found;
 	long result;
 
-	bpf_set_hash(skb, route->flow);
-	/* what comes over the loopback has its route already */
-	if (is_local(skb, route) || has_header(skb, is_v6, route, now_ns))
-		return bpf_clone_redirect(skb, route->interface, 0) == 0;
+	if (!is_taken || !find_headers(skb, is_v6, &found))
+		return 0;
+	*is_taken = 0;
+	/* nobody's address: if another program lets it go by `leave`, nobody gets it */
+	__builtin_memset(found.link->h_dest, 0, ETH_ALEN);
 	skb->mark = MARK;
 	skb->tc_index = route->hop;
 	result = bpf_clone_redirect(skb, route->interface, 0);
 	skb->mark = 0;
 	skb->tc_index = 0;
-	return result == 0;
+	if (result != 0)
+		return 0;
+	/* copies cannot go this way: the engine sees to those of the next packets */
+	if (!*is_taken)
+		leg->open = 0;
+	return *is_taken != 0;
+}
+
+/* Sends a copy of the packet as it is now; false if the kernel would not take it. */
+INLINE int send_copy(struct __sk_buff *skb, int is_v6, struct leg *leg, const struct route *route, __u64 now_ns)
+{
+	sort(skb, route);
+	/* what comes over the loopback has its route already */
+	if (is_local(skb, route) || has_header(skb, is_v6, route, now_ns))
+		return bpf_clone_redirect(skb, route->interface, 0) == 0;
+	return send_by_neighbour(skb, is_v6, leg, route);
 }
 
 INLINE void readdress(struct image *image, int is_v6, const struct route *route)
@@ -311,8 +349,8 @@ out:
 }
 
 /* Sends the packet on to all that are to have it. */
-INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, struct locked_tally *tally,
-		      struct image *now, __u64 now_ns)
+INLINE int distribute(struct __sk_buff *skb, int is_v6, struct leg *leg, struct locked_tally *tally, struct image *now,
+		      __u64 now_ns)
 {
 	struct image next;
 	struct rtp rtp = now->rtp;
@@ -332,7 +370,7 @@ INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, s
 			next.rtp.ssrc = swap32(fork->ssrc);
 		}
 		if (!rewrite(skb, is_v6, now, &next, fork->route.traffic_class) ||
-		    !send_copy(skb, is_v6, &fork->route, now_ns)) {
+		    !send_copy(skb, is_v6, leg, &fork->route, now_ns)) {
 			bpf_spin_lock(&tally->lock);
 			tally->unsent[i]++;
 			bpf_spin_unlock(&tally->lock);
@@ -344,7 +382,7 @@ INLINE int distribute(struct __sk_buff *skb, int is_v6, const struct leg *leg, s
 	next.rtp = rtp;
 	if (!rewrite(skb, is_v6, now, &next, leg->relay.traffic_class))
 		return TCX_DROP;
-	bpf_set_hash(skb, leg->relay.flow);
+	sort(skb, &leg->relay);
 	skb->mark = 0;
 	if (is_local(skb, &leg->relay) || has_header(skb, is_v6, &leg->relay, now_ns))
 		return bpf_redirect(leg->relay.interface, 0);
@@ -381,7 +419,8 @@ INLINE int receive(struct __sk_buff *skb, int is_v6)
 		copy(now.destination, &at.v4->daddr, 1);
 		place.family = 4;
 	}
-	if (length > MAX_DATAGRAM || length != swap16(at.udp->len) || length < sizeof(struct udphdr) + RTP_HEADER)
+	if (length != swap16(at.udp->len) || length < sizeof(struct udphdr) + RTP_HEADER ||
+	    skb->len < datagram_at(is_v6) + length)
 		return TCX_NEXT;
 	copy(place.address, now.destination, 4);
 	place.port = at.udp->dest;
@@ -393,7 +432,8 @@ INLINE int receive(struct __sk_buff *skb, int is_v6)
 	struct leg *leg = bpf_map_lookup_elem(&legs, number);
 	struct locked_tally *tally = bpf_map_lookup_elem(&tallies, number);
 
-	if (!leg || !tally || !leg->open || !is_same(now.source, leg->remote) || at.udp->source != leg->remote_port)
+	if (!leg || !tally || !leg->open || !is_same(now.source, leg->remote) || at.udp->source != leg->remote_port ||
+	    skb->ifindex != leg->arrives || length > leg->longest)
 		return TCX_NEXT;
 	copy(now.ports, &at.udp->source, 1);
 	copy(&now.rtp, at.rtp, 3);
@@ -412,8 +452,9 @@ INLINE int receive(struct __sk_buff *skb, int is_v6)
 SECTION("classifier")
 int relay(struct __sk_buff *skb)
 {
-	/* with its tag still on, the packet comes again to the VLAN's own interface; many packets in one go the usual way */
-	if (skb->vlan_present || skb->gso_size)
+	/* with its tag still on, the packet comes again to the VLAN's own interface; many packets in one go the usual way, and
+	 * what is another host's is not for us */
+	if (skb->vlan_present || skb->gso_size || skb->pkt_type != PACKET_HOST)
 		return TCX_NEXT;
 	if (skb->protocol == swap16(ETH_P_IP))
 		return receive(skb, 0);
@@ -422,8 +463,8 @@ int relay(struct __sk_buff *skb)
 	return TCX_NEXT;
 }
 
-/* Notes what the kernel has written in front of a packet to a destination that legs have. */
-INLINE void learn(struct __sk_buff *skb, __u32 number)
+/* Notes what the kernel has written in front of a packet to a destination that legs have; false if it is none of those. */
+INLINE int learn(struct __sk_buff *skb, __u32 number)
 {
 	int is_v6 = skb->protocol == swap16(ETH_P_IPV6);
 	struct hop *hop = bpf_map_lookup_elem(&hops, &number);
@@ -432,14 +473,14 @@ INLINE void learn(struct __sk_buff *skb, __u32 number)
 
 	if (!hop || hop->interface != skb->ifindex || !find_headers(skb, is_v6, &at) ||
 	    at.link->h_proto != skb->protocol)
-		return;
+		return 0;
 	/* other programs have uses for the number that brought us here: what counts is to whom the packet goes */
 	if (is_v6)
 		is_theirs = is_same(&at.v6->saddr, hop->source) && is_same(&at.v6->daddr, hop->destination);
 	else
 		is_theirs = at.v4->saddr == *(__be32 *)hop->source && at.v4->daddr == *(__be32 *)hop->destination;
 	if (!is_theirs)
-		return;
+		return 0;
 
 	__u64 destination = 0, source = 0;
 
@@ -448,6 +489,7 @@ INLINE void learn(struct __sk_buff *skb, __u32 number)
 	hop->hardware_destination = destination;
 	hop->hardware_source = source;
 	hop->learned_ns = bpf_ktime_get_ns();
+	return 1;
 }
 
 /* A packet is about to leave an interface. For a copy of `relay`'s that has no next hop yet, the kernel's routes and
@@ -458,13 +500,17 @@ int leave(struct __sk_buff *skb)
 	__u32 number = skb->tc_index;
 
 	if (MARK != 0 && skb->mark == MARK) {
+		__u32 first = 0;
+		__u32 *is_taken = bpf_map_lookup_elem(&taken, &first);
+
+		if (is_taken)
+			*is_taken = 1;
 		skb->mark = 0;
 		return bpf_redirect_neigh(skb->ifindex, 0, 0, 0);
 	}
-	if (number != 0) {
+	/* of a packet of another engine, the number is left to that one */
+	if (number != 0 && learn(skb, number))
 		skb->tc_index = 0;
-		learn(skb, number);
-	}
 	return TCX_NEXT;
 }
 

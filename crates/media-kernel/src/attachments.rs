@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use aya::programs::links::LinkOrder;
-use aya::programs::tc::{TcAttachOptions, TcAttachType};
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions, TcAttachType};
 use aya::Ebpf;
 
 use crate::netlink::interface_name;
 use crate::program::{classifier, told};
+
+/// The number of the loopback in each network namespace.
+const LOOPBACK: u32 = 1;
 
 /// Which way packets go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +43,11 @@ pub(crate) struct Attachments {
 }
 
 impl Attachments {
-    /// Takes the loaded programs.
-    pub(crate) fn new(ebpf: Ebpf) -> io::Result<Self> {
+    /// Takes the loaded programs. Fails where they cannot be attached at all, as before Linux 6.6.
+    pub(crate) fn new(mut ebpf: Ebpf) -> io::Result<Self> {
+        for side in [Side::Relay, Side::Leave] {
+            attach(&mut ebpf, LOOPBACK, side)?;
+        }
         let states = States::default();
         let (sender, orders) = std::sync::mpsc::channel();
         let told = states.clone();
@@ -68,10 +74,11 @@ impl Attachments {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Forgets interfaces that are gone, and their attachments with them: their numbers may become others'.
+    /// Forgets interfaces that are gone, and their attachments with them: their numbers may become others'. What failed may
+    /// be tried again.
     pub(crate) fn forget_gone(&self) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|(interface, _), _| interface_name(*interface).is_ok());
+        states.retain(|(interface, _), state| !matches!(state, State::Failed(_)) && interface_name(*interface).is_ok());
     }
 }
 
@@ -86,23 +93,31 @@ impl Drop for Attachments {
 }
 
 fn attach_all(mut ebpf: Ebpf, orders: &Receiver<(u32, Side)>, states: &States) {
+    let mut links = HashMap::new();
     while let Ok((interface, side)) = orders.recv() {
+        links.retain(|(interface, _), _| interface_name(*interface).is_ok());
         let state = match attach(&mut ebpf, interface, side) {
-            Ok(()) => State::Attached,
+            Ok(link) => {
+                links.insert((interface, side), link);
+                State::Attached
+            }
             Err(error) => State::Failed(error.to_string()),
         };
         states.lock().unwrap_or_else(PoisonError::into_inner).insert((interface, side), state);
     }
 }
 
-/// Attaches by a link (Linux 6.6), which ends with the process.
-fn attach(ebpf: &mut Ebpf, interface: u32, side: Side) -> io::Result<()> {
-    let (name, hook) = match side {
-        Side::Relay => ("relay", TcAttachType::Ingress),
-        Side::Leave => ("leave", TcAttachType::Egress),
+/// Attaches by a link (Linux 6.6), which ends with itself, and with the process.
+fn attach(ebpf: &mut Ebpf, interface: u32, side: Side) -> io::Result<SchedClassifierLink> {
+    let (name, hook, order) = match side {
+        // what others let pass only
+        Side::Relay => ("relay", TcAttachType::Ingress, LinkOrder::last()),
+        // what others see is the packet as it leaves; and one that ends the row would keep copies from their way
+        Side::Leave => ("leave", TcAttachType::Egress, LinkOrder::first()),
     };
-    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let options = TcAttachOptions::TcxOrder(order);
     let interface = interface_name(interface)?;
-    classifier(ebpf, name)?.attach_with_options(&interface, hook, options).map_err(told)?;
-    Ok(())
+    let program = classifier(ebpf, name)?;
+    let link = program.attach_with_options(&interface, hook, options).map_err(told)?;
+    program.take_link(link).map_err(told)
 }

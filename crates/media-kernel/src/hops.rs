@@ -91,10 +91,11 @@ fn way(route: &RawRoute) -> Way {
     (route.interface, route.source, route.destination)
 }
 
-/// The routes that a leg has.
+/// The routes that a leg has to neighbours. The loopback has none, and what the kernel finds on the way there is more than
+/// hardware addresses: without its route, a packet from this machine's own address would be taken for a forgery.
 fn routes(leg: &mut RawLeg) -> impl Iterator<Item = &mut RawRoute> {
     let forks = leg.fork.iter_mut().take(usize::from(leg.forks)).map(|fork| &mut fork.route);
-    forks.chain([&mut leg.relay]).filter(|route| route.interface != 0)
+    forks.chain([&mut leg.relay]).filter(|route| route.interface != 0 && route.loopback == 0)
 }
 
 #[cfg(test)]
@@ -168,5 +169,8 @@ mod tests {
         let mut nowhere = leg(RawRoute::default(), &[]);
         Hops::new().enter(&mut nowhere, Instant::now(), |_, _| unreachable!("there is no way to tell of"));
         assert_eq!(numbers(&nowhere), (0, vec![]));
+        let mut local = leg(RawRoute { loopback: 1, ..to(1, 1) }, &[]);
+        Hops::new().enter(&mut local, Instant::now(), |_, _| unreachable!("the loopback has no neighbours"));
+        assert_eq!(numbers(&local), (0, vec![]));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct RawRoute {
     pub(crate) traffic_class: u8,
     pub(crate) loopback: u8,
     pub(crate) preferred: u8,
-    pub(crate) unused: u8,
+    pub(crate) priority: u8,
 }
 
 #[repr(C)]
@@ -53,6 +53,8 @@ pub(crate) struct RawLeg {
     pub(crate) open: u32,
     pub(crate) ssrc: u32,
     pub(crate) clock_rate: u32,
+    pub(crate) arrives: u32,
+    pub(crate) longest: u32,
     pub(crate) remote: [u8; 16],
     pub(crate) remote_port: [u8; 2],
     pub(crate) payload_type: u8,
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!(size_of::<RawRoute>(), 12 + 16 + 16 + 4 + 4);
         assert_eq!(size_of::<RawHop>(), 8 + 16 + 16 + 24);
         assert_eq!(size_of::<RawFork>(), size_of::<RawRoute>() + 12);
-        assert_eq!(size_of::<RawLeg>(), 12 + 20 + size_of::<RawRoute>() + MAX_FORKS * size_of::<RawFork>());
+        assert_eq!(size_of::<RawLeg>(), 20 + 20 + size_of::<RawRoute>() + MAX_FORKS * size_of::<RawFork>());
         assert_eq!(size_of::<RawTally>(), 8 + 40 + 12 + 4 * MAX_FORKS + 4);
         assert_eq!(size_of::<RawPlace>(), 20);
     }

@@ -24,7 +24,7 @@ use std::time::Instant;
 use attachments::Side;
 use hops::{Hops, Numbers as MapNumbers};
 use layout::{octets, RawFork, RawLeg, RawPlace, RawRoute, RawTally, MAX_LEGS};
-use netlink::{Monitor, Route, Routes};
+use netlink::{has_policies, Monitor, Route, Routes};
 use program::Program;
 
 /// Copies of one packet that the program can make.
@@ -32,6 +32,15 @@ pub const MAX_FORKS: usize = layout::MAX_FORKS;
 
 /// Packets until the first goes to the engine; further ones are counted by the program.
 const FIRST_SAMPLE: u32 = 256;
+
+/// IPv6's least MTU (RFC 8200 §5): what is longer may have to be fragmented on its way, and is no telephone's.
+const MAX_PACKET: u32 = 1280;
+/// Octets of a header without options (RFC 791 §3.1, RFC 8200 §3).
+const IPV4_HEADER: u32 = 20;
+const IPV6_HEADER: u32 = 40;
+
+/// To attach the program, and to load it: the kernel lets its pointers be reckoned with for CAP_PERFMON only.
+const NEEDS: &str = "it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and Linux 6.6";
 
 /// Why the in-kernel path cannot be had.
 #[derive(Debug)]
@@ -47,7 +56,7 @@ impl fmt::Display for Unavailable {
         match self {
             Self::NotBuilt => formatter.write_str("this build has no in-kernel path: there was no clang to compile it"),
             Self::Refused(reason) => {
-                write!(formatter, "the kernel does not take the program (it needs CAP_BPF and CAP_NET_ADMIN): {reason}")
+                write!(formatter, "the kernel does not take the program ({NEEDS}): {reason}")
             }
         }
     }
@@ -62,6 +71,8 @@ pub struct Hop {
     pub to: SocketAddr,
     /// IPv4's type of service, IPv6's traffic class.
     pub traffic_class: u8,
+    /// By which queues sort it, as of the socket (SO_PRIORITY).
+    pub priority: u8,
 }
 
 /// What a copy has in place of the call's own numbers.
@@ -134,8 +145,6 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Place {
     number: u32,
-    /// The interface to its source.
-    arrives: u32,
     raw: RawPlace,
     leg: Box<RawLeg>,
 }
@@ -147,6 +156,8 @@ struct Inner {
     numbers: MapNumbers,
     hops: Hops,
     open: usize,
+    /// Packets of this machine are IPsec's business, of which the program knows nothing.
+    has_policies: bool,
 }
 
 /// The loaded program and its maps, for all workers.
@@ -163,7 +174,9 @@ impl KernelPath {
         let routes = Routes::open().map_err(refused)?;
         let monitor = Monitor::open().map_err(refused)?;
         let (numbers, hops) = (MapNumbers::new(0..MAX_LEGS), Hops::new());
-        let inner = Inner { program, routes, monitor, numbers, hops, open: 0 };
+        // asked after whoever tells of changes is listening
+        let has_policies = has_policies().map_err(refused)?;
+        let inner = Inner { program, routes, monitor, numbers, hops, open: 0, has_policies };
         Ok(Self { inner: Mutex::new(inner), changes: AtomicU64::new(0) })
     }
 
@@ -173,6 +186,8 @@ impl KernelPath {
         let mut inner = self.lock();
         if inner.monitor.has_changed() {
             inner.program.attachments.forget_gone();
+            // whoever cannot tell leaves packets to those who know
+            inner.has_policies = has_policies().unwrap_or(true);
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
         self.changes.load(Ordering::Relaxed)
@@ -184,6 +199,11 @@ impl KernelPath {
         let mut known = HashMap::new();
         let moved = places.into_iter().filter(|(_, place)| !inner.is_as_it_was(place, &mut known));
         moved.map(|(key, _)| key).collect()
+    }
+
+    /// Why no leg can be opened for now.
+    pub fn hindrance(&self) -> Option<&'static str> {
+        self.lock().has_policies.then_some("this machine has IPsec policies")
     }
 
     /// Legs that are open.
@@ -201,8 +221,8 @@ impl KernelPath {
     /// soon. Fails with `Unsupported` for a leg that the program cannot take, and otherwise with what the kernel says.
     pub fn open(&self, leg: &Leg, clear: impl Fn() -> bool) -> io::Result<Place> {
         let mut inner = self.lock();
-        let (arrives, raw_leg, tally) = inner.prepare(leg)?;
-        let mut place = Place { number: 0, arrives, raw: leg.at.into(), leg: Box::new(raw_leg) };
+        let (raw_leg, tally) = inner.prepare(leg)?;
+        let mut place = Place { number: 0, raw: leg.at.into(), leg: Box::new(raw_leg) };
         let Inner { hops, program, .. } = &mut *inner;
         hops.enter(&mut place.leg, Instant::now(), |number, hop| program.set_hop(number, hop).is_ok());
         let opened = inner.open_if(&mut place, &tally, &clear);
@@ -266,21 +286,26 @@ impl Inner {
         tally
     }
 
-    /// The interface to the source and what the maps get, with all interfaces ready.
-    fn prepare(&mut self, leg: &Leg) -> io::Result<(u32, RawLeg, RawTally)> {
+    /// What the maps get, with all interfaces ready.
+    fn prepare(&mut self, leg: &Leg) -> io::Result<(RawLeg, RawTally)> {
+        if self.has_policies {
+            return Err(unsupported("this machine has IPsec policies"));
+        }
         if leg.forks.len() > MAX_FORKS {
             return Err(unsupported("too many forks"));
         }
         check_address(leg.at, leg.at)?;
-        let arrives = self.route(leg.at, leg.at, leg.from)?;
+        let arrives = self.route(leg.at, leg.at, leg.from)?.interface;
+        let mut mtu = MAX_PACKET;
         let relay = match &leg.relay {
-            Some(hop) => self.raw_route(leg.at, hop)?,
+            Some(hop) => self.raw_route(leg.at, hop, &mut mtu)?,
             None => RawRoute::default(),
         };
         let mut raw = RawLeg {
             open: 1,
             ssrc: leg.ssrc,
             clock_rate: leg.clock_rate,
+            arrives,
             remote: octets(leg.from.ip()),
             remote_port: leg.from.port().to_be_bytes(),
             payload_type: leg.payload_type,
@@ -289,7 +314,7 @@ impl Inner {
             ..RawLeg::default()
         };
         for (raw, fork) in raw.fork.iter_mut().zip(&leg.forks) {
-            let route = self.raw_route(leg.at, &fork.hop)?;
+            let route = self.raw_route(leg.at, &fork.hop, &mut mtu)?;
             *raw = RawFork { route, payload_type: fork.payload_type, ..RawFork::default() };
             if let Some(numbers) = fork.numbers {
                 raw.renumbered = 1;
@@ -298,8 +323,9 @@ impl Inner {
                 raw.timestamp_offset = numbers.timestamp_offset;
             }
         }
+        raw.longest = longest(mtu, leg.at.is_ipv4());
         // all are asked for before the first that is not there yet is an answer
-        let mut ready = vec![self.program.attachments.want(arrives.interface, Side::Relay)];
+        let mut ready = vec![self.program.attachments.want(arrives, Side::Relay)];
         ready.extend(leaves(&raw).map(|interface| self.program.attachments.want(interface, Side::Leave)));
         ready.into_iter().collect::<io::Result<()>>()?;
         let Tally { newest, newest_timestamp, transit, jitter_scaled, .. } = leg.begin;
@@ -311,11 +337,13 @@ impl Inner {
             jitter_scaled,
             ..RawTally::default()
         };
-        Ok((arrives.interface, raw, begin))
+        Ok((raw, begin))
     }
 
-    fn raw_route(&mut self, at: SocketAddr, hop: &Hop) -> io::Result<RawRoute> {
+    /// The way of a packet, which may make `mtu` less.
+    fn raw_route(&mut self, at: SocketAddr, hop: &Hop, mtu: &mut u32) -> io::Result<RawRoute> {
         let route = self.route(at, hop.from, hop.to)?;
+        *mtu = route.mtu.min(*mtu);
         Ok(RawRoute {
             interface: route.interface,
             hop: 0,
@@ -326,7 +354,7 @@ impl Inner {
             traffic_class: hop.traffic_class,
             loopback: u8::from(route.link == netlink::Link::Loopback),
             preferred: u8::from(hop.from.ip().is_unspecified()),
-            unused: 0,
+            priority: hop.priority,
         })
     }
 
@@ -337,22 +365,26 @@ impl Inner {
             let way = (layout::address(from, family), layout::address(to, family));
             *known.entry(way).or_insert_with(|| self.routes.find(way.0, way.1).ok())
         };
+        let mut mtu = MAX_PACKET;
         let mut goes = |route: &RawRoute| {
             let from = if route.preferred == 1 { [0; 16] } else { route.source };
             find(from, route.destination).is_some_and(|found| {
+                mtu = found.mtu.min(mtu);
                 let is_loopback = found.link == netlink::Link::Loopback;
                 (found.interface, octets(found.source)) == (route.interface, route.source)
                     && u8::from(is_loopback) == route.loopback
             })
         };
-        let RawLeg { relay, fork, forks, remote, .. } = &*place.leg;
+        let RawLeg { arrives, relay, fork, forks, remote, .. } = &*place.leg;
         let forks = &fork[..usize::from(*forks)];
         let all_go = (relay.interface == 0 || goes(relay)) && forks.iter().all(|fork| goes(&fork.route));
         let attachments = &self.program.attachments;
         let is_ready = |interface, side| attachments.want(interface, side).is_ok();
         all_go
-            && find(at, *remote).is_some_and(|found| found.interface == place.arrives)
-            && is_ready(place.arrives, Side::Relay)
+            && !self.has_policies
+            && longest(mtu, family == 4) == place.leg.longest
+            && find(at, *remote).is_some_and(|found| found.interface == *arrives)
+            && is_ready(*arrives, Side::Relay)
             && leaves(&place.leg).all(|interface| is_ready(interface, Side::Leave))
     }
 
@@ -377,6 +409,11 @@ impl From<RawTally> for Tally {
 fn leaves(leg: &RawLeg) -> impl Iterator<Item = u32> + '_ {
     let forks = leg.fork[..usize::from(leg.forks)].iter().map(|fork| &fork.route);
     forks.chain([&leg.relay]).map(|route| route.interface).filter(|interface| *interface != 0)
+}
+
+/// The longest datagram in packets of so many octets.
+fn longest(mtu: u32, is_ipv4: bool) -> u32 {
+    mtu.saturating_sub(if is_ipv4 { IPV4_HEADER } else { IPV6_HEADER })
 }
 
 /// The program changes no packet's family, and knows no scopes.

@@ -14,6 +14,9 @@ const BUFFER: usize = 8192;
 /// More messages than come in a turn; the rest is read in the next.
 const MAX_MESSAGES: usize = 64;
 
+/// linux/rtnetlink.h: among a route's metrics, the MTU of the way.
+const RTAX_MTU: u16 = 2;
+
 /// How an interface frames packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -26,9 +29,17 @@ pub(crate) enum Link {
 pub(crate) struct Route {
     pub(crate) interface: u32,
     pub(crate) link: Link,
+    /// The longest packet that leaves whole, with its IP header, as far as is known.
+    pub(crate) mtu: u32,
     /// The local address of packets.
     pub(crate) source: IpAddr,
 }
+
+/// Groups of NETLINK_XFRM (linux/xfrm.h): policies.
+const POLICIES: u32 = 0x8;
+/// linux/xfrm.h: asks how many policies there are.
+const XFRM_MSG_GETSPDINFO: u16 = 0x25;
+const XFRMA_SPD_INFO: u16 = 1;
 
 pub(crate) struct Routes {
     socket: OwnedFd,
@@ -36,18 +47,15 @@ pub(crate) struct Routes {
 
 impl Routes {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { socket: socket(0, 0)? })
+        Ok(Self { socket: socket(libc::NETLINK_ROUTE, 0, 0)? })
     }
 
     /// The way to a destination from a local address; from an unspecified one, that which the routes prefer.
     pub(crate) fn find(&mut self, from: IpAddr, to: IpAddr) -> io::Result<Route> {
-        let request = request(from, to);
-        // SAFETY: the pointer and length are those of `request`, which lives over the call.
-        let sent = unsafe { libc::send(self.socket.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) };
-        check(sent)?;
+        send(&self.socket, request(from, to))?;
         let mut buffer = [0u8; BUFFER];
         let length = check(receive(&self.socket, &mut buffer))?;
-        let Answer { kind, interface, preferred } = parse(&buffer[..length as usize])?;
+        let Answer { kind, interface, preferred, mtu } = parse(&buffer[..length as usize])?;
         if kind != libc::RTN_UNICAST && kind != libc::RTN_LOCAL {
             return Err(io::Error::from(io::ErrorKind::Unsupported));
         }
@@ -55,33 +63,70 @@ impl Routes {
             true => preferred.ok_or_else(|| io::Error::other("a route without a source"))?,
             false => from,
         };
-        Ok(Route { interface, link: link_of(interface)?, source })
+        let (link, longest) = link_of(interface)?;
+        Ok(Route { interface, link, mtu: mtu.map_or(longest, |mtu| mtu.min(longest)), source })
     }
 }
 
-/// Hears of changes of links, addresses, routes and rules.
+/// Hears of changes of links, addresses, routes and rules, and of IPsec policies.
 pub(crate) struct Monitor {
     socket: OwnedFd,
+    policies: Option<OwnedFd>,
 }
 
 impl Monitor {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { socket: socket(GROUPS, libc::SOCK_NONBLOCK)? })
+        let socket = socket(libc::NETLINK_ROUTE, GROUPS, libc::SOCK_NONBLOCK)?;
+        Ok(Self { socket, policies: policies(POLICIES, libc::SOCK_NONBLOCK)? })
     }
 
     /// True if anything has changed since the last time.
     pub(crate) fn has_changed(&mut self) -> bool {
-        let mut buffer = [0u8; BUFFER];
-        let mut any = false;
-        for _ in 0..MAX_MESSAGES {
-            let length = receive(&self.socket, &mut buffer);
-            // an overflow says that there were more changes than fit
-            any |= length > 0 || io::Error::last_os_error().raw_os_error() == Some(libc::ENOBUFS);
-            if length <= 0 {
-                break;
-            }
+        let is_other = has_messages(&self.socket);
+        self.policies.as_ref().is_some_and(has_messages) || is_other
+    }
+}
+
+fn has_messages(socket: &OwnedFd) -> bool {
+    let mut buffer = [0u8; BUFFER];
+    let mut any = false;
+    for _ in 0..MAX_MESSAGES {
+        let length = receive(socket, &mut buffer);
+        // an overflow says that there were more changes than fit
+        any |= length > 0 || io::Error::last_os_error().raw_os_error() == Some(libc::ENOBUFS);
+        if length <= 0 {
+            break;
         }
-        any
+    }
+    any
+}
+
+/// True if some of the machine's packets have to go by IPsec, or may only come by it.
+pub(crate) fn has_policies() -> io::Result<bool> {
+    let Some(socket) = policies(0, 0)? else { return Ok(false) };
+    let mut request = vec![0; HEADER + 4];
+    request[4..6].copy_from_slice(&XFRM_MSG_GETSPDINFO.to_ne_bytes());
+    request[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+    send(&socket, request)?;
+    let mut buffer = [0u8; BUFFER];
+    let length = check(receive(&socket, &mut buffer))?;
+    let (mut any, mut told) = (false, false);
+    each_attribute(buffer.get(HEADER + 4..length as usize).unwrap_or_default(), |kind, value| {
+        if kind == XFRMA_SPD_INFO {
+            // struct xfrmu_spdinfo: arriving, leaving, forwarded; and those of sockets
+            told = value.len() >= 8;
+            any = value.iter().take(8).any(|octet| *octet != 0);
+        }
+        Some(())
+    });
+    told.then_some(any).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an answer of xfrm"))
+}
+
+/// A socket to the kernel's IPsec; None if it has none.
+fn policies(groups: u32, flags: libc::c_int) -> io::Result<Option<OwnedFd>> {
+    match socket(libc::NETLINK_XFRM, groups, flags) {
+        Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -97,7 +142,8 @@ pub(crate) fn interface_name(interface: u32) -> io::Result<String> {
     name.to_str().map(str::to_owned).map_err(io::Error::other)
 }
 
-fn link_of(interface: u32) -> io::Result<Link> {
+/// How an interface frames packets, and its MTU.
+fn link_of(interface: u32) -> io::Result<(Link, u32)> {
     let name = interface_name(interface)?;
     // SAFETY: ifreq is plain numbers and pointers, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
@@ -111,17 +157,21 @@ fn link_of(interface: u32) -> io::Result<Link> {
     // SAFETY: the request is an ifreq that lives over the call, as SIOCGIFHWADDR wants it.
     check(unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCGIFHWADDR as _, &raw mut request) } as isize)?;
     // SAFETY: on success the kernel wrote the hardware address.
-    match unsafe { request.ifr_ifru.ifru_hwaddr.sa_family } {
-        libc::ARPHRD_ETHER => Ok(Link::Ethernet),
-        libc::ARPHRD_LOOPBACK => Ok(Link::Loopback),
-        _ => Err(io::Error::new(io::ErrorKind::Unsupported, format!("{name} is no Ethernet"))),
-    }
+    let link = match unsafe { request.ifr_ifru.ifru_hwaddr.sa_family } {
+        libc::ARPHRD_ETHER => Link::Ethernet,
+        libc::ARPHRD_LOOPBACK => Link::Loopback,
+        _ => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{name} is no Ethernet"))),
+    };
+    // SAFETY: as above, for SIOCGIFMTU.
+    check(unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCGIFMTU as _, &raw mut request) } as isize)?;
+    // SAFETY: on success the kernel wrote the MTU.
+    Ok((link, unsafe { request.ifr_ifru.ifru_mtu } as u32))
 }
 
-fn socket(groups: u32, flags: libc::c_int) -> io::Result<OwnedFd> {
+fn socket(family: libc::c_int, groups: u32, flags: libc::c_int) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | flags;
     // SAFETY: a plain system call; a valid descriptor is owned below.
-    let raw = check(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) } as isize)?;
+    let raw = check(unsafe { libc::socket(libc::AF_NETLINK, kind, family) } as isize)?;
     // SAFETY: the descriptor was just made and is nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(raw as libc::c_int) };
     // SAFETY: sockaddr_nl is plain numbers, for which all zeroes is a value.
@@ -132,6 +182,15 @@ fn socket(groups: u32, flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: the pointer and length are those of `address`, which lives over the call.
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) } as isize)?;
     Ok(socket)
+}
+
+/// Sends a message, whose length is written into it.
+fn send(socket: &OwnedFd, mut message: Vec<u8>) -> io::Result<()> {
+    let length = message.len() as u32;
+    message[..4].copy_from_slice(&length.to_ne_bytes());
+    // SAFETY: the pointer and length are those of `message`, which lives over the call.
+    check(unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) })?;
+    Ok(())
 }
 
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> isize {
@@ -161,8 +220,6 @@ fn request(from: IpAddr, to: IpAddr) -> Vec<u8> {
         bytes[HEADER + 2] = 8 * from.len() as u8;
         attribute(&mut bytes, libc::RTA_SRC, &from);
     }
-    let length = bytes.len() as u32;
-    bytes[..4].copy_from_slice(&length.to_ne_bytes());
     bytes
 }
 
@@ -184,6 +241,7 @@ struct Answer {
     kind: u8,
     interface: u32,
     preferred: Option<IpAddr>,
+    mtu: Option<u32>,
 }
 
 /// Reads what RTM_GETROUTE was answered.
@@ -195,13 +253,17 @@ fn parse(bytes: &[u8]) -> io::Result<Answer> {
         return Err(io::Error::from_raw_os_error(-i32::from_ne_bytes(error)));
     }
     let kind = *bytes.get(HEADER + 7).filter(|_| message == libc::RTM_NEWROUTE).ok_or_else(malformed)?;
-    let (mut interface, mut preferred) = (None, None);
-    let mut rest = bytes.get(HEADER + ROUTE_MESSAGE..).ok_or_else(malformed)?;
-    while let Some((head, _)) = rest.split_first_chunk::<4>() {
-        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
-        let value = rest.get(4..length).ok_or_else(malformed)?;
-        match (u16::from_ne_bytes([head[2], head[3]]), value.len()) {
-            (libc::RTA_OIF, 4) => interface = value.try_into().ok().map(u32::from_ne_bytes),
+    let (mut interface, mut preferred, mut mtu) = (None, None, None);
+    let number = |value: &[u8]| value.try_into().ok().map(u32::from_ne_bytes);
+    each_attribute(bytes.get(HEADER + ROUTE_MESSAGE..).ok_or_else(malformed)?, |kind, value| {
+        match (kind, value.len()) {
+            (libc::RTA_OIF, 4) => interface = number(value),
+            (libc::RTA_METRICS, _) => each_attribute(value, |kind, value| {
+                if kind == RTAX_MTU {
+                    mtu = number(value);
+                }
+                Some(())
+            })?,
             (libc::RTA_PREFSRC, 4) => {
                 preferred = <[u8; 4]>::try_from(value).ok().map(|octets| Ipv4Addr::from(octets).into());
             }
@@ -210,9 +272,20 @@ fn parse(bytes: &[u8]) -> io::Result<Answer> {
             }
             _ => {}
         }
+        Some(())
+    })
+    .ok_or_else(malformed)?;
+    Ok(Answer { kind, interface: interface.ok_or_else(malformed)?, preferred, mtu })
+}
+
+/// Takes each attribute, its kind and value; None if one is cut off, or not taken.
+fn each_attribute(mut rest: &[u8], mut take: impl FnMut(u16, &[u8]) -> Option<()>) -> Option<()> {
+    while let Some((head, _)) = rest.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
+        take(u16::from_ne_bytes([head[2], head[3]]), rest.get(4..length)?)?;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    Ok(Answer { kind, interface: interface.ok_or_else(malformed)?, preferred })
+    Some(())
 }
 
 #[cfg(test)]
@@ -225,7 +298,7 @@ mod tests {
         for host in ["127.0.0.1", "::1"] {
             let to: IpAddr = host.parse().unwrap();
             let route = routes.find(to, to).unwrap();
-            assert_eq!((route.link, route.source), (Link::Loopback, to));
+            assert_eq!((route.link, route.mtu, route.source), (Link::Loopback, 65_536, to));
             assert_eq!(interface_name(route.interface).unwrap(), "lo");
         }
         let anybody = Ipv4Addr::UNSPECIFIED.into();
@@ -248,7 +321,15 @@ mod tests {
         attribute(&mut whole, libc::RTA_OIF, &7u32.to_ne_bytes());
         attribute(&mut whole, libc::RTA_PREFSRC, &[192, 0, 2, 1]);
         let preferred = Some(Ipv4Addr::new(192, 0, 2, 1).into());
-        assert_eq!(parse(&whole).unwrap(), Answer { kind: libc::RTN_UNICAST, interface: 7, preferred });
+        let kind = libc::RTN_UNICAST;
+        assert_eq!(parse(&whole).unwrap(), Answer { kind, interface: 7, preferred, mtu: None });
+        let mut metrics = Vec::new();
+        attribute(&mut metrics, 1, &1u32.to_ne_bytes());
+        attribute(&mut metrics, RTAX_MTU, &1400u32.to_ne_bytes());
+        attribute(&mut whole, libc::RTA_METRICS, &metrics);
+        assert_eq!(parse(&whole).unwrap(), Answer { kind, interface: 7, preferred, mtu: Some(1400) });
+        let end = whole.len() - 1;
+        assert!(parse(&whole[..end]).is_err());
         for length in 0..HEADER + ROUTE_MESSAGE + 8 {
             assert!(parse(&whole[..length]).is_err(), "{length}");
         }

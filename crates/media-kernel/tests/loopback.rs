@@ -42,7 +42,7 @@ impl Call {
     }
 
     fn leg(&self, forks: usize) -> Leg {
-        let hop = |to: &UdpSocket| Hop { from: at(&self.there), to: at(to), traffic_class: 0xb8 };
+        let hop = |to: &UdpSocket| Hop { from: at(&self.there), to: at(to), traffic_class: 0xb8, priority: 6 };
         let numbers = |n| Numbers { ssrc: 99 + n as u32, sequence_offset: 0xffff, timestamp_offset: 1000 };
         let fork = |n| Fork { hop: hop(&self.recorder), payload_type: 8, numbers: (n > 0).then(|| numbers(n)) };
         Leg {

@@ -43,7 +43,8 @@ impl KernelState {
     /// As the media protocol tells it.
     pub(crate) fn describe(&self) -> Value {
         let legs = self.path.as_ref().map(|path| path.len());
-        json!({"mode": self.mode.name(), "on": self.path.is_some(), "reason": self.reason, "legs": legs.unwrap_or(0)})
+        let reason = self.reason.as_deref().or_else(|| self.path.as_ref()?.hindrance());
+        json!({"mode": self.mode.name(), "on": self.path.is_some(), "reason": reason, "legs": legs.unwrap_or(0)})
     }
 }
 

@@ -20,6 +20,7 @@ from sidestream.testing.phone.stream import RtpStream
 from sidestream.testing.phone.talker import Talk
 from sidestream.testing.speech import AGENT, CALLER
 
+from .in_namespaces import Call, Engine
 from .network import Network, Unsupported
 
 PCMU = Format(0, "PCMU", 8000)
@@ -145,3 +146,30 @@ def network() -> Iterator[Network]:
         pytest.skip(f"no network namespaces here: {error}")
     yield network
     network.close()
+
+
+@pytest.fixture(scope="module")
+def namespace_engine(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(network.engine, tmp_path_factory.mktemp("media") / "m.sock", "auto")
+    state = engine.call("hello", protocol=1)["kernel_path"]
+    if not state["on"]:
+        engine.close()
+        pytest.skip(state["reason"])
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def make_call(namespace_engine: Engine, network: Network) -> Iterator[Callable[[str, str, str], Call]]:
+    """Makes the call of a test: on which interfaces the phones are, and the recorder."""
+    calls: list[Call] = []
+
+    def make(a: str, b: str, srs: str) -> Call:
+        calls.append(Call(namespace_engine, network, "call", a, b, srs))
+        return calls[-1]
+
+    yield make
+    namespace_engine.call("close_session", session="call")
+    for call in calls:
+        call.close()
+    assert namespace_engine.legs == 0

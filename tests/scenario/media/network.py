@@ -3,7 +3,6 @@
 import ctypes
 import fcntl
 import os
-import platform
 import socket
 import struct
 import subprocess
@@ -14,9 +13,6 @@ from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000  # sched.h
-_BPF = {"x86_64": 321, "aarch64": 280}  # bpf(2), which has no wrapper
-_BPF_PROG_QUERY = 16  # linux/bpf.h
-_TCX_INGRESS, _TCX_EGRESS = 46, 47  # linux/bpf.h
 _ETHTOOL = 0x8946  # SIOCETHTOOL, linux/sockios.h
 _SET_SEND_CHECKSUMS = 0x17  # ETHTOOL_STXCSUM, linux/ethtool.h
 _GET_HARDWARE = 0x8927  # SIOCGIFHWADDR, linux/sockios.h
@@ -123,13 +119,6 @@ def inside(namespace: str) -> Iterator[None]:
         os.close(there)
 
 
-def attached(namespace: str, link: str) -> int:
-    """How many eBPF programs are attached to an interface by tcx."""
-    with inside(namespace):
-        index = socket.if_nametoindex(link)
-        return sum(_query(index, kind) for kind in (_TCX_INGRESS, _TCX_EGRESS))
-
-
 def send_checksums(namespace: str, link: str, by_hardware: bool) -> None:
     """Whether an interface's packets leave with a checksum yet to be made by the hardware, which a veth has not."""
     value = ctypes.create_string_buffer(struct.pack("II", _SET_SEND_CHECKSUMS, by_hardware), _TWO_WORDS)
@@ -138,13 +127,18 @@ def send_checksums(namespace: str, link: str, by_hardware: bool) -> None:
         fcntl.ioctl(any_socket, _ETHTOOL, request)
 
 
-def send_tagged(namespace: str, link: str, to_link: tuple[str, str], packet: bytes) -> None:
-    """Send an IPv4 packet in a frame with a VLAN tag (IEEE 802.1Q) to an interface of another namespace."""
-    with inside(to_link[0]):
-        there = _hardware(to_link[1])
+def send_frame(namespace: str, link: str, to: bytes, packet: bytes, *, tagged: bool = False) -> None:
+    """Send an IPv4 packet in a frame to a hardware address, with a VLAN tag (IEEE 802.1Q) or without."""
     with inside(namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((link, 0))
-        raw.send(there + _hardware(link) + struct.pack("!HHH", 0x8100, 7, 0x0800) + packet)
+        tag = struct.pack("!HH", 0x8100, 7) if tagged else b""
+        raw.send(to + _hardware(link) + tag + struct.pack("!H", 0x0800) + packet)
+
+
+def hardware_address(namespace: str, link: str) -> bytes:
+    """An interface's hardware address."""
+    with inside(namespace):
+        return _hardware(link)
 
 
 def ipv4(source: tuple[str, int], destination: tuple[str, int], body: bytes) -> bytes:
@@ -152,7 +146,7 @@ def ipv4(source: tuple[str, int], destination: tuple[str, int], body: bytes) -> 
     datagram = struct.pack("!HHHH", source[1], destination[1], 8 + len(body), 0) + body
     addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(datagram), 0, 0, 64, _UDP, 0) + addresses
-    return header[:10] + struct.pack("!H", 0xFFFF - _sum(header)) + header[12:] + datagram
+    return header[:10] + struct.pack("!H", 0xFFFF - ones_sum(header)) + header[12:] + datagram
 
 
 def _hardware(link: str) -> bytes:
@@ -189,16 +183,17 @@ def has_good_checksums(packet: bytes) -> bool:
     """Whether the checksums of an IPv4 or IPv6 packet with UDP are right (RFC 768, RFC 8200 §8.1)."""
     if packet[0] >> 4 == 4:
         header, addresses = packet[:20], packet[12:20]
-        if _sum(header) != 0xFFFF:
+        if ones_sum(header) != 0xFFFF:
             return False
     else:
         header, addresses = packet[:40], packet[8:40]
     datagram = packet[len(header) :]
     pseudo = addresses + struct.pack("!II", len(datagram), _UDP)
-    return datagram[6:8] != b"\0\0" and _sum(pseudo + datagram) == 0xFFFF
+    return datagram[6:8] != b"\0\0" and ones_sum(pseudo + datagram) == 0xFFFF
 
 
-def _sum(octets: bytes) -> int:
+def ones_sum(octets: bytes) -> int:
+    """The sum of words of which a checksum is the complement (RFC 1071)."""
     padded = octets + b"\0" * (len(octets) % 2)
     total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
@@ -211,16 +206,6 @@ def _set_up_ipv6() -> None:
     for kind in ("all", "default"):
         for option in ("accept_dad", "router_solicitations"):
             Path(f"/proc/sys/net/ipv6/conf/{kind}/{option}").write_text("0")
-
-
-def _query(index: int, kind: int) -> int:
-    # union bpf_attr's `query`: interface, kind, flags, attach flags, where program numbers go, how many
-    attributes = ctypes.create_string_buffer(struct.pack("IIIIQI", index, kind, 0, 0, 0, 0), 64)
-    number = _BPF[platform.machine()]
-    if _LIBC.syscall(number, _BPF_PROG_QUERY, attributes, ctypes.sizeof(attributes)) < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return struct.unpack_from("I", attributes, 24)[0]
 
 
 def _enter(descriptor: int) -> None:

@@ -1,158 +1,26 @@
 """The in-kernel path on real interfaces: next hops, VLANs, both families, and what changes in mid-call."""
 
-import json
 import os
 import signal
 import socket
 import struct
 import subprocess
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .in_namespaces import INTERFACES, Engine, Party, rtp
-from .network import (
-    Capture,
-    Network,
-    attached,
-    has_good_checksums,
-    ipv4,
-    send_checksums,
-    send_tagged,
-)
+from .in_namespaces import PEERS, SSRC_A, SSRC_B, STEADY, Call, Engine, Party, assert_unbroken, rtp
+from .network import Capture, Network, hardware_address, has_good_checksums, ipv4, send_checksums, send_frame
+from .programs import attached
 
-SSRC_A, SSRC_B = 0xA0A0, 0xB0B0
-STEADY = 40  # packets after which a leg is in the kernel: it has settled, and was ordinary since the last change
 LEARNED = 0.15  # seconds after which nothing is sent by what was known of a neighbour before
-SPACING = 0.0005  # seconds between packets of a test, which need not last as long as speech
-FORMATS = [
-    {"payload_type": 0, "encoding": "PCMU", "clock_rate": 8000},
-    {"payload_type": 101, "encoding": "telephone-event", "clock_rate": 8000},
-]
-PEERS = {"default": "10.91.0.2", "six": "fd91::2", "vlan": "10.91.7.2", "far": "10.91.2.2"}
-
-
-def number_of(packet: bytes) -> int:
-    return int.from_bytes(packet[2:4])
-
-
-def assert_unbroken(packets: list[bytes], count: int) -> None:
-    """Their numbers follow each other, and there are so many."""
-    first = number_of(packets[0])
-    assert [number_of(packet) for packet in packets] == [(first + n) & 0xFFFF for n in range(count)]
-
-
-class Call:
-    """A bridged call of two phones, each side forked to a recorder, with everything that they received."""
-
-    def __init__(self, engine: Engine, network: Network, name: str, a: str, b: str, srs: str) -> None:
-        self.engine, self.network, self.name = engine, network, name
-        self.a, self.b = Party(network.phones, PEERS[a]), Party(network.phones, PEERS[b])
-        self.srs = {side: Party(network.phones, PEERS[srs]) for side in ("inbound", "outbound")}
-        self.got: dict[str, list[Any]] = defaultdict(list)
-        self.next = 0
-        engine.call("open_session", session=name)
-        self.ports = {}
-        for endpoint, interface, party in (("a", a, self.a), ("b", b, self.b)):
-            opened = engine.call("open_endpoint", session=name, endpoint=endpoint, interface=interface)
-            self.ports[endpoint] = (INTERFACES[interface], opened["rtp"])
-            self.configure(endpoint, party)
-        for side, party in self.srs.items():
-            fork = {"session": name, "fork": side, "endpoint": "a", "side": side, "cname": "c", "interface": srs}
-            opened = engine.call("open_fork", **fork)
-            self.ports[side] = (INTERFACES[srs], opened["rtp"])
-            self.fork(side, party)
-        engine.call("set_route", session=name, source="a", sink="b")
-        engine.call("set_route", session=name, source="b", sink="a")
-
-    def configure(self, endpoint: str, party: Party) -> None:
-        fields = {"session": self.name, "endpoint": endpoint, "remote": party.remote, "formats": FORMATS}
-        self.engine.call("configure_endpoint", **fields)
-
-    def fork(self, side: str, party: Party, active: bool = True) -> None:
-        fields = {"session": self.name, "fork": side, "remote": party.remote, "formats": FORMATS, "active": active}
-        self.engine.call("configure_fork", **fields)
-
-    def talk(self, count: int, make: Callable[[int, int], bytes] = rtp) -> None:
-        """Both phones send so many packets."""
-        for _ in range(count):
-            self.a.socket.sendto(make(SSRC_A, self.next), self.ports["a"])
-            self.b.socket.sendto(make(SSRC_B, self.next), self.ports["b"])
-            self.next += 1
-            time.sleep(SPACING)
-        self.collect()
-
-    def collect(self) -> None:
-        # what is under way arrives
-        time.sleep(0.03)
-        for name, party in {"a": self.a, "b": self.b, **self.srs}.items():
-            self.got[name] += party.receive()
-
-    def statistics(self) -> Any:
-        return self.engine.call("session_statistics", session=self.name)
-
-    def settle(self) -> None:
-        """Talk until both legs are in the kernel."""
-        self.talk(STEADY)
-        for _ in range(20):
-            if self.engine.legs == 2:
-                return
-            self.talk(10)
-        raise AssertionError("the legs are never in the kernel")
-
-    def close(self) -> None:
-        for party in (self.a, self.b, *self.srs.values()):
-            party.socket.close()
-
-    def check(self) -> None:
-        """Each phone got all of the other's packets, and each recorder one unbroken stream of its own."""
-        for name, ssrc, sender in (("b", SSRC_A, "b"), ("a", SSRC_B, "a")):
-            packets = self.got[name]
-            assert [packet for packet, _, _ in packets] == [rtp(ssrc, n) for n in range(self.next)]
-            assert {source for _, source, _ in packets} == {self.ports[sender]}
-        for side, ssrc in (("inbound", SSRC_A), ("outbound", SSRC_B)):
-            packets = self.got[side]
-            assert [packet[12:] for packet, _, _ in packets] == [rtp(ssrc, n)[12:] for n in range(self.next)]
-            assert {source for _, source, _ in packets} == {self.ports[side]}
-            first, ssrcs = packets[0][0], {packet[8:12] for packet, _, _ in packets}
-            assert len(ssrcs) == 1
-            assert struct.pack("!I", ssrc) not in ssrcs
-            assert_unbroken([packet for packet, _, _ in packets], self.next)
-            begun = int.from_bytes(first[4:8])
-            stamps = [int.from_bytes(packet[4:8]) for packet, _, _ in packets]
-            assert stamps == [(begun + 160 * n) & 0xFFFFFFFF for n in range(self.next)]
-
-
-@pytest.fixture(scope="module")
-def engine(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(network.engine, tmp_path_factory.mktemp("media") / "m.sock", "auto")
-    state = engine.call("hello", protocol=1)["kernel_path"]
-    if not state["on"]:
-        engine.close()
-        pytest.skip(state["reason"])
-    yield engine
-    engine.close()
 
 
 @pytest.fixture
-def make_call(engine: Engine, network: Network) -> Iterator[Callable[[str, str, str], Call]]:
-    """Makes the call of a test: on which interfaces the phones are, and the recorder."""
-    calls: list[Call] = []
-
-    def make(a: str, b: str, srs: str) -> Call:
-        calls.append(Call(engine, network, "call", a, b, srs))
-        return calls[-1]
-
-    yield make
-    engine.call("close_session", session="call")
-    for call in calls:
-        call.close()
-    assert engine.legs == 0
+def engine(namespace_engine: Engine) -> Engine:
+    return namespace_engine
 
 
 @pytest.mark.parametrize(
@@ -231,7 +99,7 @@ def test_a_packet_with_a_vlans_tag_is_not_that_of_the_interface_below(make_call,
     call = make_call("default", "default", "default")
     call.settle()
     packet = ipv4(call.a.socket.getsockname(), call.ports["a"], rtp(SSRC_A, call.next))
-    send_tagged(network.phones, "phones", (network.engine, "near"), packet)
+    send_frame(network.phones, "phones", hardware_address(network.engine, "near"), packet, tagged=True)
     call.collect()
     assert len(call.got["b"]) == call.next
     call.talk(20)
@@ -325,17 +193,12 @@ def change_neighbour(network: Network, *change: str) -> None:
     subprocess.run(["ip", "-n", network.engine, "neighbour", *change, "dev", "near"], check=True)
 
 
-def hardware_of_phones(network: Network) -> str:
-    shown = ["ip", "-n", network.phones, "-json", "link", "show", "phones"]
-    return str(json.loads(subprocess.run(shown, check=True, capture_output=True).stdout)[0]["address"])
-
-
 @pytest.mark.parametrize("family", ["default", "six"])
 def test_a_neighbour_with_another_hardware_address_is_reached_there(make_call, network, engine, family: str) -> None:
     call = make_call(family, family, family)
     call.settle()
     call.talk(20)
-    before = hardware_of_phones(network)
+    before = hardware_address(network.phones, "phones").hex(":")
     for hardware in ("02:00:00:00:91:02", before):
         subprocess.run(["ip", "-n", network.phones, "link", "set", "phones", "address", hardware], check=True)
         # as it would tell the engine's machine itself

@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 /// RTP packets that an endpoint takes from its source between two visits of its session, which are a quarter of a second
 /// apart: ten times what any codec sends (2.5 ms a packet, RFC 7587 §4.2). More is a loop or a flood, and of no use to
 /// anybody; relaying it would be at the cost of other calls.
-const MAX_PACKETS: u16 = 1000;
+pub(super) const MAX_PACKETS: u16 = 1000;
 /// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
 const MAX_REPORTS: u16 = 50;
 /// Repeated reports of one kind are at least this far apart.

@@ -12,8 +12,10 @@ use crate::reception::Reception;
 use crate::rtp::{sequence_delta, timestamp_delta, RtpPacket, HEADER_LEN};
 use crate::time::{Instant, NS_PER_S};
 
+use super::counting::MAX_PACKETS;
 use super::endpoint::Endpoint;
 use super::session::{Session, Sink};
+use super::timers::VISIT_NS;
 use super::{Member, Output, PairKey, Registry, Totals};
 
 /// Forks of one leg that the kernel can feed; a call with two recorders has as many.
@@ -108,6 +110,8 @@ pub(super) struct InKernel {
     ignored: u32,
     /// When the last packet before the hand-over came.
     since_ns: u64,
+    /// Since when, and after how many packets, it is looked at how fast they come.
+    pace: (u64, u64),
 }
 
 /// A leg, and who it is made of.
@@ -329,7 +333,7 @@ fn hand_over(session: &mut Session, key: Key, (packet, arrival): (&RtpPacket<'_>
     };
     match out.enter_kernel(endpoint.pair, &plan.leg, &counted) {
         HandOver::Taken => {
-            endpoint.kernel.leg = Some(Box::new(InKernel { plan, counted, ignored: 0, since_ns: arrival.mono_ns }));
+            endpoint.kernel.leg = Some(Box::new(InKernel::new(plan, counted, arrival.mono_ns)));
         }
         // under load, some packet or other waits most of the time: each is a new chance
         HandOver::NotYet => endpoint.kernel.ordinary = ORDINARY_PACKETS,
@@ -355,8 +359,13 @@ fn count(session: &mut Session, key: Key, totals: &mut Totals, out: &mut impl Ou
         inside.counted = tally;
         inside.ignored = 0;
     }
+    let is_flooded = inside.is_flooded();
     if let Some(endpoint) = session.endpoints.get_mut(key) {
         endpoint.kernel.leg = Some(inside);
+        endpoint.kernel.refused |= is_flooded;
+    }
+    if is_flooded {
+        take_back(session, key, totals, out);
     }
 }
 
@@ -386,6 +395,23 @@ fn add(session: &mut Session, key: Key, inside: &InKernel, tally: &KernelTally, 
         fork.count_send_errors(unsent);
         totals.packets_forked += packets - unsent.min(packets);
         totals.octets += whole;
+    }
+}
+
+impl InKernel {
+    fn new(plan: Plan, counted: KernelTally, since_ns: u64) -> Self {
+        Self { plan, counted, ignored: 0, since_ns, pace: (since_ns, counted.packets) }
+    }
+
+    /// True if more packets have come than an endpoint takes: in user space, too many are not relayed.
+    fn is_flooded(&mut self) -> bool {
+        let (since_ns, packets) = self.pace;
+        let elapsed_ns = self.counted.arrived_ns.saturating_sub(since_ns);
+        if elapsed_ns < VISIT_NS {
+            return false;
+        }
+        self.pace = (self.counted.arrived_ns, self.counted.packets);
+        self.counted.packets - packets > u64::from(MAX_PACKETS) * elapsed_ns.div_ceil(VISIT_NS)
     }
 }
 

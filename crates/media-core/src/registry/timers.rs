@@ -14,6 +14,7 @@ use super::{ForkPorts, ForkRole, Output, Registry};
 const TICK_NS: u64 = 25 * NS_PER_MS;
 /// Each session is visited once in so many ticks.
 const TURNS: usize = 10;
+pub(super) const VISIT_NS: u64 = TURNS as u64 * TICK_NS;
 /// What the kernel has done for a session is counted at one of so many visits, once a second, unless something hangs on it:
 /// by then it still knows of each packet whether it came.
 const LAPS: usize = 4;

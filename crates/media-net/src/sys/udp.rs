@@ -92,10 +92,19 @@ pub(crate) fn traffic_class(socket: &UdpSocket, is_ipv6: bool) -> io::Result<u8>
         false => (libc::IPPROTO_IP, libc::IP_TOS),
         true => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
     };
+    octet(socket, level, option)
+}
+
+/// By which queues sort what a socket sends: follows from IPv4's type of service.
+pub(crate) fn priority(socket: &UdpSocket) -> io::Result<u8> {
+    octet(socket, libc::SOL_SOCKET, libc::SO_PRIORITY)
+}
+
+fn octet(socket: &UdpSocket, level: libc::c_int, option: libc::c_int) -> io::Result<u8> {
     let (mut value, mut length): (libc::c_int, _) = (0, mem::size_of::<libc::c_int>() as libc::socklen_t);
     // SAFETY: value and length live over the call and tell each other's size.
     check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length) })?;
-    Ok(value as u8)
+    u8::try_from(value).map_err(io::Error::other)
 }
 
 /// Takes back a `connect`: datagrams come from anybody again. The socket keeps its address, since its port was bound by number.
@@ -285,6 +294,8 @@ mod tests {
             check(unsafe { libc::setsockopt(a.as_raw_fd(), level, option, (&raw const class).cast(), length) })
                 .unwrap();
             assert_eq!(traffic_class(&a, host == "::1").unwrap(), 0xb8);
+            // linux/pkt_sched.h: TC_PRIO_INTERACTIVE_BULK; IPv6's class changes nothing
+            assert_eq!(priority(&a).unwrap(), if host == "::1" { 0 } else { 4 });
         }
     }
 

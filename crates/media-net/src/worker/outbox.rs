@@ -10,7 +10,7 @@ use crate::ports::{Binder, ForkSockets, Sockets};
 use crate::sys::clock;
 use crate::sys::epoll::Epoll;
 use crate::sys::send::{can_cut, is_of_an_earlier_packet, send, Queue, Trouble};
-use crate::sys::udp::{disconnect, has_waiting, take_errors, traffic_class, want_errors};
+use crate::sys::udp::{disconnect, has_waiting, priority, take_errors, traffic_class, want_errors};
 use crate::writer::Writer;
 
 use super::kernel::Kernel;
@@ -342,7 +342,8 @@ impl Output for Outbox {
                     Place::Shared(index) => &*shared[*index].sockets.rtp,
                 };
                 let from = rtp.local_addr().ok()?;
-                Some(Hop { from, to, traffic_class: traffic_class(rtp, from.is_ipv6()).ok()? })
+                let traffic_class = traffic_class(rtp, from.is_ipv6()).ok()?;
+                Some(Hop { from, to, traffic_class, priority: priority(rtp).ok()? })
             },
             || !has_waiting(&sockets.rtp),
         )

@@ -326,6 +326,31 @@ fn a_leg_whose_packets_do_not_pass_the_kernel_is_taken_back() {
 }
 
 #[test]
+fn a_flood_is_held_back_as_in_user_space() {
+    let mut calls = [Call::new(true), Call::new(false)];
+    let relayed = calls.each_mut().map(|call| {
+        call.talk(0, 50);
+        // ten a millisecond, for two seconds
+        for n in 0..20_000u16 {
+            call.pass(u64::from(n % 10 == 0));
+            call.receive(0, 1000, &rtp(0, 1, 50 + n, 8000 + u32::from(n), &[0; 160]));
+        }
+        assert_eq!(call.inside(), usize::from(call.kernel.handled > 0), "the other party's stays");
+        call.kernel.out.rtp.iter().filter(|(_, to, _)| *to == host(2000)).count()
+    });
+    // what came until it was noticed is on top
+    assert!(relayed[0] < relayed[1] + 3000, "{relayed:?}");
+    // no codec is as fast as that
+    let mut call = Call::new(true);
+    call.talk(0, 50);
+    for n in 50..20_000 {
+        call.pass(u64::from(n % 2 == 0));
+        call.receive(0, 1000, &speech(1, n));
+    }
+    assert_eq!(call.inside(), 2);
+}
+
+#[test]
 fn what_has_to_be_seen_in_user_space_is_not_handed_over() {
     let cases: [fn(&mut Call); 7] = [
         |call| {
