@@ -74,6 +74,7 @@ pub(crate) struct Control {
     operations: Operations,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
+    refusals: log::Seldom,
     orphan_grace: Duration,
     orphaned: Option<Instant>,
     stopping: Option<Instant>,
@@ -104,6 +105,7 @@ impl Control {
             operations,
             clients: BTreeMap::new(),
             next_client: FIRST_CONNECTION,
+            refusals: log::Seldom::default(),
             orphan_grace,
             orphaned: None,
             stopping: None,
@@ -156,7 +158,7 @@ impl Control {
         let listener = usize::try_from(token - FIRST_LISTENER).ok().and_then(|index| self.listeners.get(index));
         let Some(Ok(stream)) = listener.map(Listener::accept) else { return };
         if self.clients.len() >= MAX_CONNECTIONS && !self.forget_a_stranger() {
-            log::warning("connection_refused", json!({"reason": "too many", "most": MAX_CONNECTIONS}));
+            self.refusals.warning("connection_refused", json!({"reason": "too many", "most": MAX_CONNECTIONS}));
             return;
         }
         let id = self.next_client;

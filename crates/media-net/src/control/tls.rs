@@ -22,7 +22,13 @@ const CHUNK: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Acceptor {
     config: Arc<ServerConfig>,
-    peers: Arc<[ServerName<'static>]>,
+    peers: Arc<Peers>,
+}
+
+struct Peers {
+    /// Who may command; whoever has a certificate, if there are none.
+    names: Vec<ServerName<'static>>,
+    refusals: log::Seldom,
 }
 
 impl Acceptor {
@@ -43,11 +49,12 @@ impl Acceptor {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key))
             .map_err(|error| unfit(&options.certificate, error))?;
-        let peers = options.peers.iter().map(|name| {
+        let names = options.peers.iter().map(|name| {
             ServerName::try_from(name.clone())
                 .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no name of a peer")))
         });
-        Ok(Self { config: Arc::new(config), peers: peers.collect::<io::Result<_>>()? })
+        let peers = Peers { names: names.collect::<io::Result<_>>()?, refusals: log::Seldom::default() };
+        Ok(Self { config: Arc::new(config), peers: Arc::new(peers) })
     }
 
     pub(crate) fn accept(&self, stream: TcpStream) -> io::Result<TlsStream> {
@@ -62,7 +69,7 @@ impl Acceptor {
 pub(crate) struct TlsStream {
     stream: TcpStream,
     connection: ServerConnection,
-    peers: Arc<[ServerName<'static>]>,
+    peers: Arc<Peers>,
     /// The handshake is over, and the peer is one of those that may command.
     known: bool,
 }
@@ -82,7 +89,7 @@ impl TlsStream {
         if let Err(error) = self.connection.process_new_packets() {
             // the peer is told why, if it still listens
             let _ = self.flush();
-            log::warning("control_peer_refused", json!({"reason": error.to_string()}));
+            self.peers.refusals.warning("control_peer_refused", json!({"reason": error.to_string()}));
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         if !self.known && !self.connection.is_handshaking() {
@@ -128,8 +135,8 @@ impl TlsStream {
         let certificate = certificate.ok_or_else(|| io::Error::other("no certificate of the peer"))?;
         let may = |name: &ServerName<'_>| certificate.verify_is_valid_for_subject_name(name).is_ok();
         let names: Vec<&str> = certificate.valid_dns_names().collect();
-        if !self.peers.is_empty() && !self.peers.iter().any(may) {
-            log::warning(
+        if !self.peers.names.is_empty() && !self.peers.names.iter().any(may) {
+            self.peers.refusals.warning(
                 "control_peer_refused",
                 json!({"reason": "its certificate names no peer that may", "names": names}),
             );
