@@ -1,7 +1,5 @@
 """One process: a call recorded by the bundled recording server over TLS and SRTP, and the configuration reloaded."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,10 +10,11 @@ import pytest
 from sidestream.app.config import load
 from sidestream.app.platform import Platform
 from sidestream.demo.judgement import judge_recording
-from sidestream.recording.siprec import Siprec
 from sidestream.testing.certificates import Authority
 from sidestream.testing.phone.phone import SipPhone
 from sidestream.testing.speech import AGENT, CALLER
+
+from .platforms import accepted_siprec, descriptions, free_port
 
 HOST = "127.0.0.1"
 TALK_PACKETS = 120
@@ -74,24 +73,6 @@ class House:
     def uri(self, number: str) -> str:
         return f"sip:{number}@{HOST}:{self.platform.services.driver.addresses['udp-0'][1]}"
 
-    async def siprec(self) -> Siprec:
-        """That of the one inbound call, as soon as it is accepted."""
-        (call,) = [call for call in self.platform.services.live if call.record.direction.value == "inbound"]
-        async with asyncio.timeout(10):
-            while True:
-                record = call.record
-                found = await self.platform.stores.siprecs.find(record.account_sid, record.sid, offset=0, limit=2)
-                if found and found[0].accepted_at:
-                    return found[0]
-                await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 @pytest.fixture
 async def house(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[House]:
@@ -107,7 +88,7 @@ async def house(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[H
         "certificate": certificate,
         "key": key,
         "ca": authority.path,
-        "srs": _free_port(),
+        "srs": free_port(),
         "host": HOST,
         "bob": bob.port,
         "number": "1000",
@@ -129,15 +110,10 @@ async def test_a_call_is_recorded_over_tls_and_srtp_by_the_server_in_the_box(
     answered = await house.bob.wait_for_call()
     answered.answer()
     await dialled.answered()
-    siprec = await house.siprec()
+    siprec = await accepted_siprec(house.platform)
     assert siprec.srs_uri is not None
     assert "transport=tls" in siprec.srs_uri
-    forks = [
-        session.sent_sdp
-        for session in house.platform.services.driver._agent._core.sessions.values()  # type: ignore[union-attr]
-        if session.transport.value == "TLS"
-    ]
-    assert [b"RTP/SAVP" in sdp for sdp in forks] == [True]
+    assert [b"RTP/SAVP" in sdp for sdp in descriptions(house.platform) if b"a=label:" in sdp] == [True]
     for phone in (dialled, answered):
         await phone.heard(len(phone.stream.received) + TALK_PACKETS)
     dialled.bye()
@@ -174,5 +150,5 @@ async def test_a_reload_is_for_the_next_call_and_the_present_one_goes_on(house: 
 
 
 async def test_what_a_reload_cannot_take_is_said(house: House) -> None:
-    house.write(srs=_free_port())
+    house.write(srs=free_port())
     assert await house.platform.reload(load(house.file, {})) == ("srs",)

@@ -9,12 +9,16 @@ import pytest
 
 from sidestream.app.config import load
 from sidestream.app.platform import Platform
+from sidestream.demo.judgement import judge_recording
 from sidestream.testing.comparison import compare
 from sidestream.testing.phone.phone import SipPhone
 from sidestream.testing.speech import AGENT, CALLER
 
+from .platforms import accepted_siprec, descriptions, free_port
+
 HOST = "127.0.0.1"
-PUBLIC, INSIDE = "127.0.0.2", "127.0.0.3"
+PUBLIC, INSIDE, VAULT = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+TALK_PACKETS = 30
 ACCOUNT = "AC11111111111111111111111111111111"
 
 pytestmark = pytest.mark.skipif(
@@ -29,6 +33,9 @@ auth_token = "{token}"
 [[listeners]]
 transport = "udp"
 port = 0
+[[listeners]]
+transport = "tcp"
+port = 0
 [media]
 port_low = {ports[0]}
 port_high = {ports[1]}
@@ -38,17 +45,25 @@ address = "{public}"
 [[media.interfaces]]
 name = "inside"
 address = "{inside}"
+[[media.interfaces]]
+name = "vault"
+address = "{vault}"
 [http]
 port = 0
 [srs]
-enabled = false
+port = {srs}
 [[trunks]]
 name = "bob"
 outbound = "{bob}"
 media_interface = "inside"
+[[connectors]]
+name = "recorder"
+srs = "sip:srs@{host}:{srs};transport=tcp"
+media_interface = "vault"
 [[numbers]]
 number = "1000"
-twiml = "<Response><Dial>+15005550006</Dial></Response>"
+twiml = '''<Response><Start><Siprec connectorName="recorder"/></Start>
+<Dial answerOnBridge="true">+15005550006</Dial></Response>'''
 """
 
 
@@ -65,7 +80,8 @@ async def phones() -> AsyncIterator[list[SipPhone]]:
 @pytest.fixture
 async def platform(tmp_path: Path, media_ports: tuple[int, int], phones: list[SipPhone]) -> AsyncIterator[Platform]:
     config = tmp_path / "sidestream.toml"
-    addresses = {"public": PUBLIC, "inside": INSIDE, "bob": f"sip:{HOST}:{phones[1].port}"}
+    addresses = {"public": PUBLIC, "inside": INSIDE, "vault": VAULT, "host": HOST, "srs": free_port()}
+    addresses["bob"] = f"sip:{HOST}:{phones[1].port}"
     config.write_text(
         CONFIG.format(data=tmp_path / "data", account=ACCOUNT, token="t" * 32, ports=media_ports, **addresses)
     )
@@ -89,8 +105,26 @@ async def test_each_peers_media_goes_by_its_own_address(platform: Platform, phon
     await outgoing.answered()
     assert outgoing.media.remote is not None
     assert _host(outgoing.media.remote.to_bytes()) == PUBLIC
-    await outgoing.heard(30)
-    await incoming.heard(30)
+    await outgoing.heard(TALK_PACKETS)
+    await incoming.heard(TALK_PACKETS)
     assert compare(incoming.heard_samples(), outgoing.sent_samples()).equal
     outgoing.bye()
     await incoming.ended()
+
+
+async def test_a_recorders_media_comes_from_its_connectors_address(platform: Platform, phones: list[SipPhone]) -> None:
+    alice, bob = phones
+    outgoing = alice.call(f"sip:1000@{HOST}:{platform.services.driver.addresses['udp-0'][1]}")
+    incoming = await bob.wait_for_call()
+    incoming.answer()
+    await outgoing.answered()
+    siprec = await accepted_siprec(platform)
+    assert [_host(sdp) for sdp in descriptions(platform) if b"a=label:" in sdp] == [VAULT]
+    for phone in (outgoing, incoming):
+        await phone.heard(len(phone.stream.received) + TALK_PACKETS)
+    outgoing.bye()
+    await incoming.ended()
+    speech = {"inbound": outgoing.sent_samples(), "outbound": incoming.sent_samples()}
+    kept = await judge_recording(platform.config.data_dir / "recordings", siprec.sip_call_id or "", speech, 10.0)
+    assert kept.problems == []
+    assert min(kept.packets.values()) >= TALK_PACKETS

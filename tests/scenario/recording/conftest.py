@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +43,8 @@ from sidestream.testing.fake_engine import FakeEngine
 from sidestream.wire.driver import Listener, SipDriver
 from sidestream.wire.tls import TlsSettings
 
+from ..platforms import free_port
+
 WAIT_S = 5.0
 ACCEPTED = (*ACCEPTED_TYPES, "multipart/mixed")
 
@@ -53,15 +54,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():
             await asyncio.sleep(0.002)
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP, and stays so for the moment that a test needs."""
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port: int = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
 
 
 def listeners(port: int, transports: tuple[Transport, ...] = (Transport.UDP, Transport.TCP)) -> list[Listener]:
