@@ -84,7 +84,8 @@ def parse_rtpmap(value: str, fmtp: str | None = None) -> Format | None:
 
 def payload_type_of(text: str) -> int | None:
     """The payload type that a format token of an RTP m-line stands for; None for anything else."""
-    if _is_number(text) and int(text) <= HIGHEST_PAYLOAD_TYPE:
+    # RFC 8866 §9 (zero-based-integer): no zero in front, so that each type is written in one way
+    if _is_number(text) and (text[0] != "0" or len(text) == 1) and int(text) <= HIGHEST_PAYLOAD_TYPE:
         return int(text)
     return None
 

@@ -37,6 +37,10 @@ def test_payload_types_are_seven_bits() -> None:
     assert [payload_type_of(text) for text in ("0", "127", "128", "-1", "t38", "", "²")] == [0, 127, *[None] * 5]
 
 
+def test_a_payload_type_is_written_in_one_way() -> None:
+    assert [payload_type_of(text) for text in ("08", "00", "008", "+8")] == [None] * 4
+
+
 def test_codecs_are_compared_without_their_payload_types() -> None:
     assert Format(96, "PCMU", 8000).is_same_codec(PCMU)
     assert not Format(0, "PCMU", 16000).is_same_codec(PCMU)

@@ -103,6 +103,7 @@ class TestLaws:
             ("8 18 101", "8 18 0 101"),
             ("0 8 101", "0 8 101"),
             ("18 101", "18 101"),
+            ("08 101", "08 101"),
         ],
     )
     def test_an_offer_has_both_or_none(self, offered: str, made: str) -> None:
