@@ -15,6 +15,14 @@ use super::endpoint::Endpoint;
 pub(super) const MAX_PACKETS: u16 = 1000;
 /// RTCP packets likewise: RFC 3550 §6.2 allows for one in seconds, feedback (RFC 4585) for some more.
 const MAX_REPORTS: u16 = 50;
+/// Takes packets that were not sent out of counts, with the mean of the payloads: nobody knows theirs any more.
+pub(super) fn take_unsent(packets: &mut u64, octets: &mut u64, unsent: u64) {
+    let unsent = unsent.min(*packets);
+    // 64 bits are enough: a stream of a year is 2^38 octets, and so many of its packets are not under way at once
+    *octets -= (*octets).saturating_mul(unsent).checked_div(*packets).unwrap_or(0);
+    *packets -= unsent;
+}
+
 /// Repeated reports of one kind are at least this far apart.
 const REPEAT_NS: u64 = NS_PER_S;
 
@@ -125,7 +133,8 @@ impl Endpoint {
 
     /// Packets that were counted as sent were not.
     pub(super) fn count_unsent(&mut self, packets: u64) {
-        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
+        let Counts { packets_sent, octets_sent, .. } = &mut self.counts;
+        take_unsent(packets_sent, octets_sent, packets);
     }
 
     pub(super) fn is_first_packet(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::rtp::{RtpHeader, RtpPacket};
 use crate::statistics::ForkStatistics;
 use crate::time::Instant;
 
-use super::counting::{Rare, Told};
+use super::counting::{take_unsent, Rare, Told};
 use super::endpoint::{port_above, rollover};
 use super::security::{sealed, Security};
 use super::{ForkPorts, ForkRole, ForkSettings, KernelFork, KernelTally, NewFork, Output, PairKey, Side};
@@ -248,7 +248,7 @@ impl Fork {
 
     pub(super) fn count_send_errors(&mut self, packets: u64) {
         self.counts.send_errors.add(packets);
-        self.counts.packets_sent = self.counts.packets_sent.saturating_sub(packets);
+        take_unsent(&mut self.counts.packets_sent, &mut self.counts.octets_sent, packets);
     }
 
     /// True if [`report`](Self::report) would tell of what was sent.

@@ -56,7 +56,7 @@ impl<T> Entry<T> {
         (self.end - self.start).div_ceil(self.segment.max(1)) as u64
     }
 
-    fn is_cut(&self) -> bool {
+    fn is_run(&self) -> bool {
         self.end - self.start > self.segment
     }
 }
@@ -89,15 +89,15 @@ pub(crate) enum Trouble {
 pub(crate) struct Queue<T> {
     entries: Vec<Entry<T>>,
     bytes: Vec<u8>,
-    /// The kernel cuts runs apart; false once it has refused to.
-    cuts: bool,
+    /// The kernel cuts runs of shorter datagrams than this: of as long ones, it has refused to.
+    cut_limit: usize,
     /// A full send buffer is waited for, a little.
     patient: bool,
 }
 
 impl<T: Copy + PartialEq> Queue<T> {
     pub(crate) fn new(cuts: bool) -> Self {
-        Self { entries: Vec::new(), bytes: Vec::new(), cuts, patient: true }
+        Self { entries: Vec::new(), bytes: Vec::new(), cut_limit: if cuts { usize::MAX } else { 0 }, patient: true }
     }
 
     /// A queue of what is better lost than late.
@@ -156,7 +156,7 @@ impl<T: Copy + PartialEq> Queue<T> {
     ) {
         let mut left = run;
         while let Some(first) = left.first() {
-            let single = left.len() == 1 || (first.is_cut() && !self.cuts);
+            let single = left.len() == 1 || self.goes_one_by_one(first);
             let sent = if single { 0 } else { self.send_many(socket, left) };
             left = &left[sent..];
             // what is alone, or what the call above stopped at
@@ -174,7 +174,7 @@ impl<T: Copy + PartialEq> Queue<T> {
         let mut controls = [const { MaybeUninit::<[u64; CONTROL_WORDS]>::uninit() }; SEND_BATCH];
         let mut count = 0;
         for (index, entry) in entries.iter().take(SEND_BATCH).enumerate() {
-            if entry.is_cut() && !self.cuts {
+            if self.goes_one_by_one(entry) {
                 break;
             }
             let bytes = &self.bytes[entry.start..entry.end];
@@ -190,6 +190,12 @@ impl<T: Copy + PartialEq> Queue<T> {
         usize::try_from(sent).unwrap_or(0)
     }
 
+    /// True for several datagrams that the kernel would not cut apart: it may not at all, or not such as are longer than
+    /// what the way takes.
+    fn goes_one_by_one(&self, entry: &Entry<T>) -> bool {
+        entry.is_run() && entry.segment >= self.cut_limit
+    }
+
     fn send_one(
         &mut self,
         socket: &UdpSocket,
@@ -197,36 +203,44 @@ impl<T: Copy + PartialEq> Queue<T> {
         patient: &mut bool,
         tell: &mut impl FnMut(T, Trouble),
     ) {
-        let mut result = self.try_one(socket, entry);
-        if result.as_ref().is_err_and(is_of_an_earlier_packet) {
-            tell(entry.tag, Trouble::Unreachable);
-            result = self.try_one(socket, entry);
-        }
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) && mem::take(patient) {
-            wait_for_room(socket);
-            result = self.try_one(socket, entry);
-        }
-        if result.is_err() {
-            tell(entry.tag, Trouble::Unsent(entry.datagrams()));
-        }
-    }
-
-    fn try_one(&mut self, socket: &UdpSocket, entry: &Entry<T>) -> io::Result<()> {
-        let bytes = &self.bytes[entry.start..entry.end];
-        if entry.is_cut() && self.cuts {
-            let mut vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-            let mut control = MaybeUninit::uninit();
-            let header = header(&mut vector, &mut control, entry);
-            // SAFETY: the vector, control message, address and datagrams that the header points to live over the call,
-            // which only reads them.
-            let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header.msg_hdr, SEND_FLAGS) };
-            match check(sent as libc::c_int) {
-                Err(error) if refuses_to_cut(&error) => self.cuts = false,
-                other => return other.map(|_| ()),
+        let mut attempt = |datagrams: u64, send: &dyn Fn() -> io::Result<()>| {
+            let mut result = send();
+            if result.as_ref().is_err_and(is_of_an_earlier_packet) {
+                tell(entry.tag, Trouble::Unreachable);
+                result = send();
             }
+            if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) && mem::take(patient) {
+                wait_for_room(socket);
+                result = send();
+            }
+            let refused = result.as_ref().is_err_and(|error| datagrams > 1 && refuses_to_cut(error));
+            if result.is_err() && !refused {
+                tell(entry.tag, Trouble::Unsent(datagrams));
+            }
+            refused
+        };
+        let bytes = &self.bytes[entry.start..entry.end];
+        if entry.is_run() && !self.goes_one_by_one(entry) {
+            if !attempt(entry.datagrams(), &|| send_run(socket, entry, bytes)) {
+                return;
+            }
+            self.cut_limit = entry.segment;
         }
-        bytes.chunks(entry.segment.max(1)).try_for_each(|datagram| send_to(socket, entry.to.as_ref(), datagram))
+        for datagram in bytes.chunks(entry.segment.max(1)) {
+            attempt(1, &|| send_to(socket, entry.to.as_ref(), datagram));
+        }
     }
+}
+
+/// Sends datagrams by one call, for the kernel to cut apart.
+fn send_run<T>(socket: &UdpSocket, entry: &Entry<T>, bytes: &[u8]) -> io::Result<()> {
+    let mut vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut control = MaybeUninit::uninit();
+    let header = header(&mut vector, &mut control, entry);
+    // SAFETY: the vector, control message, address and datagrams that the header points to live over the call, which only
+    // reads them.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header.msg_hdr, SEND_FLAGS) };
+    check(sent as libc::c_int).map(|_| ())
 }
 
 /// The header of an entry, which points to the vector, to the control message and to the entry's address.
@@ -245,7 +259,7 @@ fn header<T>(
         inner.msg_name = name.cast_mut().cast();
         inner.msg_namelen = length;
     }
-    if entry.is_cut() {
+    if entry.is_run() {
         inner.msg_control = control.write([0; CONTROL_WORDS]).as_mut_ptr().cast();
         inner.msg_controllen = mem::size_of::<[u64; CONTROL_WORDS]>();
         // SAFETY: the control buffer is aligned for a cmsghdr and as long as the header says, which is CMSG_SPACE(2):
@@ -362,7 +376,7 @@ mod tests {
             (0..count).for_each(|n| queue.push(7, here, &vec![n as u8; segment], segment));
             assert!(queue.entries.iter().all(|entry| entry.datagrams() <= 64 && entry.end - entry.start < 65_500));
             queue.flush(|_| Some(&from), no_trouble);
-            assert!(queue.cuts);
+            assert_eq!(queue.cut_limit, usize::MAX);
             let seen: Vec<u8> = received(&to, count).iter().map(|datagram| datagram[0]).collect();
             assert_eq!(seen, (0..count).map(|n| n as u8).collect::<Vec<_>>());
         }
@@ -392,8 +406,37 @@ mod tests {
             queue.push(n, Some(to.local_addr().unwrap()), &[n as u8; 8], 4);
         }
         queue.flush(|_| Some(&from), no_trouble);
-        assert!(!queue.cuts);
+        assert_eq!(queue.cut_limit, 4);
         assert_eq!(received(&to, 6).concat(), [[0; 8], [1; 8], [2; 8]].concat());
+    }
+
+    #[test]
+    fn what_is_refused_for_its_length_costs_shorter_ones_nothing() {
+        let (odd, from, to) = (socket("127.0.0.1"), socket("127.0.0.1"), socket("127.0.0.1"));
+        set_flag(&odd, libc::SOL_SOCKET, libc::SO_NO_CHECK, true).unwrap();
+        let here = to.local_addr().ok();
+        let mut queue = Queue::new(true);
+        for _ in 0..2 {
+            queue.push(0, here, &[0; 3000], 1500);
+            queue.push(1, here, &[1; 516], 172);
+            queue.flush(|tag| Some([&odd, &from][tag]), no_trouble);
+            assert_eq!(queue.cut_limit, 1500);
+        }
+        let seen: Vec<usize> = received(&to, 10).iter().map(Vec::len).collect();
+        assert_eq!(seen, [1500, 1500, 172, 172, 172, 1500, 1500, 172, 172, 172]);
+    }
+
+    #[test]
+    fn each_of_datagrams_that_leave_one_by_one_has_its_own_trouble() {
+        let (from, dead) = (socket("127.0.0.1"), socket("127.0.0.1"));
+        from.connect(dead.local_addr().unwrap()).unwrap();
+        drop(dead);
+        let mut queue = Queue::new(false);
+        queue.push(7, None, &[0; 16], 4);
+        let mut troubles = Vec::new();
+        queue.flush(|_| Some(&from), |tag, trouble| troubles.push((tag, trouble)));
+        // each but the first hears of the one before, and leaves then
+        assert_eq!(troubles, [(7, Trouble::Unreachable); 3]);
     }
 
     #[test]
