@@ -1,7 +1,8 @@
 //! Where in a file the audio of a packet belongs.
 //!
 //! The file runs in real time: its first sample is the first packet's, a packet is placed by its time stamp, and where
-//! the time stamps break (a new SSRC, a jump) the arrival time joins them anew. Holes are silence;
+//! the time stamps break (a new SSRC, a jump) the arrival time joins them anew. A source whose clock is a little fast or slow
+//! keeps its samples together: nothing is cut out or put in between, and the file is as much longer or shorter. Holes are silence;
 //! those that stand for lost packets are told of, those of a source that sent nothing (RFC 3551 §4.1) are not.
 
 use crate::format::Format;
@@ -14,6 +15,8 @@ use crate::time::{samples_in, Instant, NS_PER_MS};
 const RATE: u32 = 8000;
 /// Further apart than this, clock and time stamp disagree and the clock is believed; less is network delay or drift.
 const DISAGREEMENT_SAMPLES: i64 = 2 * RATE as i64;
+/// A clock is as much off as one sample in so many at most, ten times what a sound card's is. What moves faster is no clock.
+const SLOWEST_DRIFT: u64 = 1000;
 /// For this long after an SSRC change, packets of the old SSRC are late ones; later it has come back.
 const RETIRED_NS: u64 = 500 * NS_PER_MS;
 /// Gaps that are told of: a line that loses more in one call is bad throughout, and a reply stays some 40 kB long.
@@ -42,6 +45,23 @@ struct Retired {
     until_ns: u64,
 }
 
+/// How far a source's clock is ahead of ours by now, in samples: network delay comes and goes, drift stays.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drift {
+    samples: i64,
+    /// Up to which sample by our clock it was followed.
+    until: u64,
+}
+
+impl Drift {
+    /// Moves towards what a packet shows, as fast as a clock drifts.
+    fn follow(&mut self, seen: i64, clock: u64) {
+        let most = clock.saturating_sub(self.until) / SLOWEST_DRIFT;
+        self.until += most * SLOWEST_DRIFT;
+        self.samples += (seen - self.samples).clamp(-(most as i64), most as i64);
+    }
+}
+
 /// Places the packets of one endpoint in a file.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
@@ -49,6 +69,7 @@ pub struct Recorder {
     anchor: Option<Anchor>,
     retired: Option<Retired>,
     first: Option<Instant>,
+    drift: Drift,
     lost_before: u64,
     /// Samples of the last packet with audio.
     packet_samples: usize,
@@ -59,7 +80,7 @@ impl Recorder {
     /// Finds the place of a packet with so many samples; None if it has none (a duplicate, or too old).
     pub fn place(&mut self, packet: &RtpPacket<'_>, samples: usize, arrival: Instant) -> Option<Placement> {
         let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
-        let first = *self.first.get_or_insert(arrival);
+        let clock = samples_since(*self.first.get_or_insert(arrival), arrival);
         if let Some(old) = self.retired.filter(|old| old.ssrc == ssrc && arrival.mono_ns < old.until_ns) {
             self.statistics.late += 1;
             let late = timestamp_delta(old.anchor.timestamp, timestamp) < 0;
@@ -84,13 +105,13 @@ impl Recorder {
             }
             Arrived::InOrder | Arrived::Suspect | Arrived::Restarted => {}
         }
-        let by_clock = samples_in(arrival.mono_ns.saturating_sub(first.mono_ns), RATE) as i64;
+        let by_clock = clock as i64 + self.drift.samples;
         let anchor = match self.anchor {
             Some(anchor) => {
                 let by_timestamp = anchor.position as i64 + i64::from(timestamp_delta(anchor.timestamp, timestamp));
                 if changed || (by_timestamp - by_clock).abs() > DISAGREEMENT_SAMPLES {
                     // what is written stays: the new audio goes behind it at the earliest
-                    Anchor { timestamp, position: (by_clock as u64).max(self.statistics.samples) }
+                    Anchor { timestamp, position: (by_clock.max(0) as u64).max(self.statistics.samples) }
                 } else {
                     Anchor { timestamp, position: by_timestamp.max(0) as u64 }
                 }
@@ -98,6 +119,7 @@ impl Recorder {
             None => Anchor { timestamp, position: 0 },
         };
         self.anchor = Some(anchor);
+        self.drift.follow(anchor.position as i64 - clock as i64, clock);
         if anchor.position as i64 - by_clock > DISAGREEMENT_SAMPLES {
             // audio that comes faster than real time for seconds has no place: the file stays bounded
             return None;
@@ -114,7 +136,7 @@ impl Recorder {
         };
         let (_, missing) = receive(reception, packet.sequence());
         let (Some(anchor), Some(first)) = (self.anchor, self.first) else { return };
-        let by_clock = samples_in(arrival.mono_ns.saturating_sub(first.mono_ns), RATE) as i64;
+        let by_clock = samples_since(first, arrival) as i64 + self.drift.samples;
         let position = anchor.position as i64 + i64::from(timestamp_delta(anchor.timestamp, packet.timestamp()));
         if position >= 0 && (position - by_clock).abs() <= DISAGREEMENT_SAMPLES {
             self.mark(position as u64, missing);
@@ -173,6 +195,8 @@ impl Recorder {
             self.retired = Some(Retired { ssrc: old.ssrc(), anchor, until_ns: now_ns + RETIRED_NS });
         }
         self.reception = Some(Reception::new(ssrc, sequence));
+        // what the file has too much of stays; what it has too little of, the new source makes up for
+        self.drift.samples = self.drift.samples.max(0);
     }
 
     fn put(&mut self, anchor: Anchor, timestamp: u32, samples: usize) -> Option<Placement> {
@@ -185,6 +209,10 @@ impl Recorder {
         self.statistics.samples = self.statistics.samples.max(end);
         Some(Placement { at, skip })
     }
+}
+
+fn samples_since(first: Instant, arrival: Instant) -> u64 {
+    samples_in(arrival.mono_ns.saturating_sub(first.mono_ns), RATE)
 }
 
 /// Takes a sequence number, and tells how many are missing between it and the newest before it.
@@ -377,6 +405,43 @@ mod tests {
         assert_eq!(feed(&mut recorder, 1, 6, 7, 5040), Some(40_320));
     }
 
+    /// A source whose clock is off by so many millionths speaks for so long; then it stands still, and speaks again.
+    fn speak_for_hours(millionths: i64, hours: u64) -> (Recorder, u64) {
+        let mut recorder = Recorder::default();
+        let mut random = crate::rtcp::tests::Random::new(11);
+        let (count, mut ms) = (hours * 180_000, 0);
+        for n in 0..count {
+            // 40 ms of jitter
+            ms = (n * 20).saturating_add_signed(-(n as i64 * 20 * millionths / 1_000_000));
+            let at = feed(&mut recorder, 1, n as u16, 160 * n as u32, ms + random.below(40) as u64);
+            assert_eq!(at, Some(160 * n));
+        }
+        (recorder, ms)
+    }
+
+    #[test]
+    fn a_clock_that_is_off_costs_no_audio_in_hours() {
+        for millionths in [-900, -500, -50, 50, 500, 900] {
+            let (mut recorder, ms) = speak_for_hours(millionths, 4);
+            let (samples, next) = (recorder.statistics().samples, 4 * 180_000);
+            assert_eq!((samples, gaps(&recorder)), (160 * next, vec![]));
+            // and one that has stood still is seen as soon as with any other
+            let at = feed(&mut recorder, 1, next as u16, 160 * next as u32, ms + 20 + 3000).unwrap();
+            assert!((23_000..25_000).contains(&(at - samples)), "{millionths}: {}", at - samples);
+        }
+    }
+
+    #[test]
+    fn the_next_source_makes_up_for_what_a_slow_clock_left_out() {
+        for (millionths, expected) in [(-500, 57_600), (500, 0)] {
+            let (mut recorder, ms) = speak_for_hours(millionths, 4);
+            let samples = recorder.statistics().samples;
+            let at = feed(&mut recorder, 2, 1, 0, ms + 20).unwrap();
+            assert!((at - samples).abs_diff(expected) <= 480 + 320, "{millionths}: {}", at - samples);
+            assert_eq!(feed(&mut recorder, 2, 2, 160, ms + 40), Some(at + 160));
+        }
+    }
+
     #[test]
     fn the_file_never_outgrows_real_time_by_more_than_the_disagreement() {
         let mut random = crate::rtcp::tests::Random::new(6);
@@ -385,7 +450,7 @@ mod tests {
             let (ssrc, sequence) = (random.below(3) as u32, random.next() as u16);
             let timestamp = random.next() as u32;
             feed(&mut recorder, ssrc, sequence, timestamp, n * 20 / 8);
-            let limit = n * 20 + DISAGREEMENT_SAMPLES as u64 + 160;
+            let limit = n * 20 + n * 20 / SLOWEST_DRIFT + DISAGREEMENT_SAMPLES as u64 + 160;
             assert!(recorder.statistics().samples <= limit);
         }
     }
