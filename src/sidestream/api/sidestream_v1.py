@@ -76,7 +76,9 @@ class SidestreamApi:
 
 
 def _record(record: CallRecord) -> dict[str, Any]:
-    return asdict(record) | {"duration": record.duration}
+    fields = asdict(record) | {"duration": record.duration}
+    # Python's name for what a keyword of its own stands for
+    return {"from" if name == "from_" else name: value for name, value in fields.items()}
 
 
 def _siprec(siprec: Siprec) -> dict[str, Any]:

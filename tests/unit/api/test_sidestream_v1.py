@@ -77,6 +77,8 @@ async def test_a_call_with_everything_that_belongs_to_it(v1: httpx.AsyncClient, 
         "2026-03-02T09:15:04.000000Z",
         None,
     )
+    assert (body["call"]["from"], body["call"]["to"]) == (call.from_, call.to)
+    assert "from_" not in body["call"]
     assert body["events"] == [{"at": "2026-03-02T09:15:04.000000Z", "kind": "leg.answered", "codec": "PCMU"}]
     assert [siprec["name"] for siprec in body["siprecs"]] == ["first", "second"]
     assert (body["siprecs"][0]["track"], body["siprecs"][0]["parameters"]) == ("both_tracks", [["Role", "inbound"]])
