@@ -12,7 +12,7 @@ use aya::programs::tc::{SchedClassifierLink, TcAttachOptions, TcAttachType};
 use aya::Ebpf;
 
 use crate::netlink::interface_name;
-use crate::program::{classifier, told};
+use crate::object::{classifier, told};
 
 /// The number of the loopback in each network namespace.
 const LOOPBACK: u32 = 1;

@@ -10,6 +10,7 @@ mod attachments;
 mod hops;
 mod layout;
 mod netlink;
+mod object;
 mod program;
 
 use std::collections::HashMap;

@@ -1,21 +1,13 @@
-//! The programs in the kernel, and their maps.
+//! The maps of the programs in the kernel: what legs are open, and what was done for them.
 
-use std::error::Error;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 
 use aya::maps::{Array, HashMap, MapData};
-use aya::programs::tc::SchedClassifier;
-use aya::{Ebpf, EbpfLoader};
 
 use crate::attachments::Attachments;
 use crate::layout::{RawHop, RawLeg, RawPlace, RawTally};
+use crate::object::{load, told};
 use crate::Unavailable;
-
-#[cfg(has_program)]
-const OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/relay.bpf.o")));
-#[cfg(not(has_program))]
-const OBJECT: Option<&[u8]> = None;
 
 /// Of linux/bpf.h: take the value's lock.
 const LOCKED: u64 = 4;
@@ -30,15 +22,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn load() -> Result<Self, Unavailable> {
-        let object = OBJECT.ok_or(Unavailable::NotBuilt)?;
         let refused = |error: io::Error| Unavailable::Refused(error.to_string());
-        // no packet bears it by chance: it keeps what other programs mark from being taken for a copy
-        let mark = RandomState::new().build_hasher().finish() as u32 | 1;
-        let loaded = EbpfLoader::new().set_global("MARK", &mark, true).load(object);
-        let mut ebpf = loaded.map_err(|error| refused(told(error)))?;
-        for name in ["relay", "leave"] {
-            classifier(&mut ebpf, name).and_then(|program| program.load().map_err(told)).map_err(refused)?;
-        }
+        let mut ebpf = load()?;
         let mut take = |name| ebpf.take_map(name).ok_or_else(|| refused(io::Error::other(format!("no map {name}"))));
         let (places, legs, tallies, hops) = (take("places")?, take("legs")?, take("tallies")?, take("hops")?);
         let places = HashMap::try_from(places).map_err(|error| refused(told(error)))?;
@@ -85,20 +70,4 @@ impl Program {
         let tally = self.read(number);
         closed.and(removed).and(tally)
     }
-}
-
-pub(crate) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> io::Result<&'a mut SchedClassifier> {
-    let program = ebpf.program_mut(name).ok_or_else(|| io::Error::other(format!("no program {name}")))?;
-    program.try_into().map_err(told)
-}
-
-/// An error with its causes.
-pub(crate) fn told(error: impl Error) -> io::Error {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    io::Error::other(text)
 }
