@@ -22,6 +22,7 @@ mod layout;
 mod receiver;
 mod sender;
 mod session;
+mod session_keys;
 mod suite;
 mod transform;
 

@@ -4,7 +4,8 @@ use super::error::{KeyError, SrtpError};
 use super::index::{index_of, nearest, ReplayWindow, INDEX_LIMIT};
 use super::keys::SrtpKeys;
 use super::layout::{rtcp_ssrc, RtpLayout, RTCP_CLEAR_LEN};
-use super::transform::{transforms, Transform, Transforms, ENCRYPTED, WORD_LEN};
+use super::session_keys::{transforms, Transforms};
+use super::transform::{Transform, ENCRYPTED, WORD_LEN};
 
 /// Sources that are remembered. One more takes the place of the one that has been silent longest: only who has the key
 /// can bring that about, and what is lost is the rollover counter and the replay list of a stream that has ended.

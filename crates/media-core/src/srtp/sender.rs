@@ -4,7 +4,8 @@ use super::error::{KeyError, SrtpError};
 use super::index::{nearest, ReplayWindow, INDEX_LIMIT};
 use super::keys::SrtpKeys;
 use super::layout::{grown, rtcp_ssrc, RtpLayout};
-use super::transform::{transforms, Transform, Transforms, ENCRYPTED};
+use super::session_keys::{transforms, Transforms};
+use super::transform::{Transform, ENCRYPTED};
 
 /// Sources that one key protects. What has been sent of a source must never be forgotten while the key lives, or an
 /// index could be used twice (RFC 7714 §8.4); so none makes room for another. A call has one, and one more for each
