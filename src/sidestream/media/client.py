@@ -36,8 +36,8 @@ CLOSING_TIMEOUT = 15.0  # s; answered when recordings are on disk, which a busy 
 CONNECT_TIMEOUT = 10.0  # s; a cold engine on a loaded machine is up in one
 FIRST_RETRY = 0.05  # s
 LAST_RETRY = 1.0  # s; retries double up to here: a restarted engine is found within a second
-# Seconds after which an engine out of reach is lost. Parties who hear each other notice nothing until then, and those of an
-# engine that is no more hang up; it is less than any grace time that an engine should be given.
+# Seconds after which an engine out of reach is lost. Parties who hear each other notice nothing until then, and those
+# of an engine that is no more hang up; it is less than any grace time that an engine should be given.
 PATIENCE = 10.0
 
 T = TypeVar("T")
