@@ -2,11 +2,41 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 from sidestream.app.platform import Platform
 from sidestream.recording.siprec import Siprec
 
+ACCOUNT = "AC11111111111111111111111111111111"
 PATIENCE = 10.0  # seconds
+
+_CONFIG = """
+data_dir = "{folder}/data"
+[[accounts]]
+sid = "{account}"
+auth_token = "{token}"
+[[listeners]]
+transport = "udp"
+port = 0
+[[listeners]]
+transport = "{second}"
+port = 0
+[http]
+port = 0
+[media]
+port_low = {ports[0]}
+port_high = {ports[1]}
+"""
+
+
+def configuration(folder: Path, ports: tuple[int, int], rest: str, **values: object) -> str:
+    """A platform's TOML: an account, listeners for UDP and another transport, ports that are free, and then `rest`,
+    which begins within `[media]`.
+
+    `values` stand for `{names}` in both: `second` is the other transport (TCP), `token` that of the account.
+    """
+    known = {"folder": folder, "account": ACCOUNT, "token": "t" * 32, "second": "tcp", "ports": ports}
+    return (_CONFIG + rest).format(**(known | values))
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from sidestream.testing.certificates import Authority
 from sidestream.testing.phone.phone import SipPhone
 from sidestream.testing.speech import AGENT, CALLER
 
-from .platforms import accepted_siprec, descriptions, free_port
+from .platforms import ACCOUNT, accepted_siprec, configuration, descriptions, free_port
 
 HOST = "127.0.0.1"
 TALK_PACKETS = 120
@@ -24,25 +24,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 CONFIG = """
-data_dir = "{data}"
-[[accounts]]
-sid = "AC11111111111111111111111111111111"
-auth_token = "{token}"
-[[listeners]]
-transport = "udp"
-port = 0
-[[listeners]]
-transport = "tls"
-port = 0
 [tls]
 certificate = "{certificate}"
 key = "{key}"
 ca = "{ca}"
-[media]
-port_low = {ports[0]}
-port_high = {ports[1]}
-[http]
-port = 0
 [srs]
 port = 0
 tls_port = {srs}
@@ -65,10 +50,12 @@ class House:
     alice: SipPhone
     bob: SipPhone
     file: Path
+    ports: tuple[int, int]
     values: dict[str, object]
 
     def write(self, **changes: object) -> None:
-        self.file.write_text(CONFIG.format(**(self.values | changes)))
+        values = self.values | changes
+        self.file.write_text(configuration(self.file.parent, self.ports, CONFIG, second="tls", **values))
 
     def uri(self, number: str) -> str:
         return f"sip:{number}@{HOST}:{self.platform.services.driver.addresses['udp-0'][1]}"
@@ -82,9 +69,6 @@ async def house(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[H
     await alice.start()
     await bob.start()
     values: dict[str, object] = {
-        "data": tmp_path / "data",
-        "token": "t" * 32,
-        "ports": media_ports,
         "certificate": certificate,
         "key": key,
         "ca": authority.path,
@@ -94,10 +78,10 @@ async def house(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[H
         "number": "1000",
     }
     file = tmp_path / "sidestream.toml"
-    file.write_text(CONFIG.format(**values))
+    file.write_text(configuration(tmp_path, media_ports, CONFIG, second="tls", **values))
     platform = Platform(load(file, {}))
     await platform.start()
-    yield House(platform, alice, bob, file, values)
+    yield House(platform, alice, bob, file, media_ports, values)
     await alice.close()
     await bob.close()
     await platform.stop()
@@ -141,7 +125,7 @@ async def test_a_reload_is_for_the_next_call_and_the_present_one_goes_on(house: 
     second = await house.bob.wait_for_call()
     second.answer()
     await welcome.answered()
-    assert house.platform.accounts.authenticate("AC11111111111111111111111111111111", "u" * 32) is not None
+    assert house.platform.accounts.authenticate(ACCOUNT, "u" * 32) is not None
     await dialled.heard(len(dialled.stream.received) + 10)
     for call in (dialled, welcome):
         call.bye()

@@ -13,8 +13,9 @@ from sidestream.testing.phone.call import CallFailed
 from sidestream.testing.phone.phone import SipPhone
 from sidestream.testing.speech import CALLER
 
+from .platforms import ACCOUNT, configuration
+
 HOST = "127.0.0.1"
-ACCOUNT = "AC11111111111111111111111111111111"
 FULL = 32210
 
 pytestmark = pytest.mark.skipif(
@@ -22,19 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 CONFIG = """
-data_dir = "{data}"
-[[accounts]]
-sid = "{account}"
-auth_token = "{token}"
-[[listeners]]
-transport = "udp"
-port = 0
-[media]
-port_low = {ports[0]}
-port_high = {ports[1]}
 max_sessions = 1
-[http]
-port = 0
 [srs]
 enabled = false
 [[trunks]]
@@ -49,9 +38,7 @@ twiml = "<Response><Play digits='WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW1'/></Response>"
 @pytest.fixture
 async def platform(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[Platform]:
     config = tmp_path / "sidestream.toml"
-    config.write_text(
-        CONFIG.format(data=tmp_path / "data", account=ACCOUNT, token="t" * 32, ports=media_ports, host=HOST)
-    )
+    config.write_text(configuration(tmp_path, media_ports, CONFIG, host=HOST))
     platform = Platform(load(config, {}))
     await platform.start()
     yield platform

@@ -14,31 +14,17 @@ from sidestream.testing.comparison import compare
 from sidestream.testing.phone.phone import SipPhone
 from sidestream.testing.speech import AGENT, CALLER
 
-from .platforms import accepted_siprec, descriptions, free_port
+from .platforms import accepted_siprec, configuration, descriptions, free_port
 
 HOST = "127.0.0.1"
 PUBLIC, INSIDE, VAULT = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 TALK_PACKETS = 30
-ACCOUNT = "AC11111111111111111111111111111111"
 
 pytestmark = pytest.mark.skipif(
     find_spec("sidestream._native") is None, reason="the native module is not built (make build)"
 )
 
 CONFIG = """
-data_dir = "{data}"
-[[accounts]]
-sid = "{account}"
-auth_token = "{token}"
-[[listeners]]
-transport = "udp"
-port = 0
-[[listeners]]
-transport = "tcp"
-port = 0
-[media]
-port_low = {ports[0]}
-port_high = {ports[1]}
 [[media.interfaces]]
 name = "public"
 address = "{public}"
@@ -48,8 +34,6 @@ address = "{inside}"
 [[media.interfaces]]
 name = "vault"
 address = "{vault}"
-[http]
-port = 0
 [srs]
 port = {srs}
 [[trunks]]
@@ -82,9 +66,7 @@ async def platform(tmp_path: Path, media_ports: tuple[int, int], phones: list[Si
     config = tmp_path / "sidestream.toml"
     addresses = {"public": PUBLIC, "inside": INSIDE, "vault": VAULT, "host": HOST, "srs": free_port()}
     addresses["bob"] = f"sip:{HOST}:{phones[1].port}"
-    config.write_text(
-        CONFIG.format(data=tmp_path / "data", account=ACCOUNT, token="t" * 32, ports=media_ports, **addresses)
-    )
+    config.write_text(configuration(tmp_path, media_ports, CONFIG, **addresses))
     platform = Platform(load(config, {}))
     await platform.start()
     yield platform

@@ -27,6 +27,8 @@ from sidestream.testing.speech import AGENT, CALLER
 from sidestream.wire.listener import Listener
 from sidestream.wire.tls import TlsSettings
 
+from .platforms import configuration
+
 HOST = "127.0.0.1"
 GCM = CryptoSuite.AEAD_AES_256_GCM
 CM = CryptoSuite.AES_CM_128_HMAC_SHA1_80
@@ -37,25 +39,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 CONFIG = """
-data_dir = "{data}"
-[[accounts]]
-sid = "AC11111111111111111111111111111111"
-auth_token = "{token}"
-[[listeners]]
-transport = "udp"
-port = 0
-[[listeners]]
-transport = "tls"
-port = 0
 [tls]
 certificate = "{certificate}"
 key = "{key}"
 ca = "{ca}"
-[media]
-port_low = {ports[0]}
-port_high = {ports[1]}
-[http]
-port = 0
 [srs]
 enabled = false
 [[trunks]]
@@ -139,10 +126,11 @@ async def office(tmp_path: Path, request: pytest.FixtureRequest, media_ports: tu
     await srs.start()
     config = tmp_path / "sidestream.toml"
     config.write_text(
-        CONFIG.format(
-            data=tmp_path / "data",
-            token="t" * 32,
-            ports=media_ports,
+        configuration(
+            tmp_path,
+            media_ports,
+            CONFIG,
+            second="tls",
             host=HOST,
             bob=bob.port,
             srs=srs.address[1],
