@@ -6,9 +6,12 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benches import soak
 
 ROOT = Path(__file__).parents[2]
 NAMESPACES = Path("/run/netns")
@@ -69,6 +72,28 @@ async def test_many_calls_take_no_more_than_they_should() -> None:
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert b"RTCP on the RTP port" in output
+
+
+def looks(descriptors: Callable[[int], int], lost: int = 0) -> list[soak.Look]:
+    """What a soak of five minutes sees that leaves nothing behind, with so many descriptors after so many seconds."""
+    first = soak.Look("before", 0, 0, 35_000_000, 14, 1348, 0, 0, 0, 0, 0)
+    held = {"when": "during", "sessions": 500, "resident_bytes": 38_000_000, "ports": 348}
+    during = [replace(first, seconds=at, descriptors=descriptors(at), **held) for at in range(10, 300, 10)]
+    return [first, *during, replace(first, when="after", seconds=300, sent=10_000_000, lost=lost)]
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "lost", "found"),
+    [
+        (lambda _: 2014, 0, []),
+        # counted a moment after the pairs that rest
+        (lambda at: 2008 if at == 200 else 2014, 0, []),
+        (lambda at: 2014 + at // 100, 0, ["descriptors from 2015 to 2016"]),
+        (lambda _: 2014, 2001, ["2001 of 20000000 packets were lost"]),
+    ],
+)
+def test_a_soak_tells_a_leak_from_a_moment(descriptors: Callable[[int], int], lost: int, found: list[str]) -> None:
+    assert soak.problems(looks(descriptors, lost)) == found
 
 
 async def in_a_veth_pair(*options: str) -> asyncio.subprocess.Process:
